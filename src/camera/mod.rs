@@ -1,0 +1,92 @@
+//! A camera and its RTSP session: URL in, packets out.
+//!
+//! Belongs here: the session, its supervision (connect, stream, wait, stall), backoff, the
+//! bounded queue to the decoder. Does not belong here: anything that looks into a picture.
+//!
+//! **Invariant:** one camera's failure, slowness or lies end in its own supervisor.
+
+pub mod backoff;
+pub mod nal;
+pub mod queue;
+pub mod rtsp;
+pub mod supervisor;
+
+use std::sync::Arc;
+
+use crate::time::Stamp;
+use crate::ward::{Id, Secret};
+
+/// How to reach one camera's stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The camera.
+    pub id: Id,
+    /// `rtsp://host[:port]/path`, without credentials.
+    pub url: url::Url,
+    /// Asked for by Basic or Digest.
+    pub username: Option<String>,
+    /// Asked for by Basic or Digest.
+    pub password: Option<Secret>,
+    /// What carries the RTP packets.
+    pub transport: Transport,
+}
+
+/// What carries the RTP packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Interleaved with RTSP on its TCP connection: passes firewalls, loses nothing.
+    #[default]
+    Tcp,
+    /// UDP: for cameras whose TCP is broken; what the network loses is lost.
+    Udp,
+}
+
+/// A video codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// ITU-T H.264.
+    H264,
+    /// ITU-T H.265.
+    H265,
+}
+
+/// One encoded access unit.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// What it is encoded with.
+    pub codec: Codec,
+    /// Annex B byte stream; parameter sets stand before each key frame.
+    pub data: Arc<[u8]>,
+    /// Whether decoding can start here: IDR, and for H.265 also CRA and BLA.
+    pub key: bool,
+    /// The stream's own time in microseconds from its start, as the camera tells it; may lie.
+    pub media_time_us: i64,
+    /// When its last byte arrived here.
+    pub received: Stamp,
+    /// RTP packets known to be lost just before it.
+    pub lost: u32,
+}
+
+/// What a camera's supervisor is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Describing, setting up, waiting for the first packet.
+    Connecting {
+        /// Since when.
+        since: Stamp,
+    },
+    /// Packets arrive.
+    Streaming {
+        /// Since when.
+        since: Stamp,
+        /// What they are encoded with.
+        codec: Codec,
+    },
+    /// It failed and will be tried again.
+    Waiting {
+        /// Since when.
+        since: Stamp,
+        /// What failed, for people; holds no secret.
+        reason: String,
+    },
+}

@@ -1,0 +1,4 @@
+//! In work.
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {}

@@ -1,0 +1,48 @@
+//! Packets in, pictures out: decoding, scaling, privacy masks, mailboxes, snapshots.
+//!
+//! Belongs here: everything that touches FFmpeg's video types. None of them leaves this module.
+//! Does not belong here: what a picture shows.
+//!
+//! **Invariant:** privacy masks are painted before a picture can be had from here, as tensor or
+//! as snapshot.
+
+pub mod clip;
+pub mod decode;
+pub mod letterbox;
+pub mod mailbox;
+pub mod mask;
+pub mod snapshot;
+
+use crate::time::Stamp;
+use crate::ward::Id;
+
+pub use letterbox::Letterbox;
+pub use snapshot::Picture;
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// Pixels to the right.
+    pub width: u32,
+    /// Pixels downwards.
+    pub height: u32,
+}
+
+/// One decoded picture that will be analysed.
+#[derive(Debug)]
+pub struct Frame {
+    /// Whose it is.
+    pub camera: Id,
+    /// Counts up per camera over everything that was scaled for analysis.
+    pub sequence: u64,
+    /// When its last packet arrived.
+    pub at: Stamp,
+    /// Planar 8-bit R, G, B at the detector's input size, letterboxed: `3 * height * width` bytes.
+    pub pixels: Vec<u8>,
+    /// How `pixels` lies in the camera's picture.
+    pub letterbox: Letterbox,
+    /// The camera's whole picture, for a snapshot; masked whenever it is looked at.
+    pub picture: Picture,
+    /// From the packet's arrival to the end of scaling, in microseconds.
+    pub decode_us: u64,
+}

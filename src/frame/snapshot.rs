@@ -1,0 +1,4 @@
+//! In work.
+/// A camera's whole picture.
+#[derive(Debug)]
+pub struct Picture;

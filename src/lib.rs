@@ -1,0 +1,30 @@
+//! Kẻng: a ward's gong for the age of street cameras.
+//!
+//! The modules stand in the order in which a frame travels, and a module uses only what stands
+//! before it (`tests/layering.rs` checks that):
+//!
+//! ```text
+//! camera ─packet→ frame ─picture→ detection ─boxes→ track ─identities→ rule ─events→ incident
+//!   ─revisions→ alert ─bytes→ outbox ─→ mqtt, web
+//! ```
+
+pub mod time;
+pub mod geometry;
+pub mod ward;
+pub mod camera;
+pub mod frame;
+pub mod detection;
+pub mod attention;
+pub mod track;
+pub mod rule;
+pub mod incident;
+pub mod pipeline;
+pub mod alert;
+pub mod outbox;
+pub mod mqtt;
+pub mod web;
+pub mod config;
+pub mod telemetry;
+pub mod serve;
+pub mod app;
+pub mod command;

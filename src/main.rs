@@ -1,0 +1,3 @@
+//! The command `keng`.
+
+fn main() {}
