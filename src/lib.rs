@@ -11,6 +11,7 @@
 pub mod time;
 pub mod geometry;
 pub mod ward;
+pub mod meter;
 pub mod camera;
 pub mod frame;
 pub mod detection;
