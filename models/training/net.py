@@ -1,0 +1,149 @@
+"""The detector network: a small anchor-free one-stage net of dense convolutions.
+
+Backbone of CSP blocks (strides 2 to 32), a top-down and bottom-up neck of equal width, and a
+decoupled head on strides 8, 16 and 32. Only 3x3 and 1x1 dense convolutions with ReLU are used:
+they fuse with their batch norm, quantise well and run on the fast kernels of every CPU runtime.
+
+Training works with more classes than are shipped: `AUX_CLASSES` are things that a public COCO
+teacher sees (vehicles, other objects). They teach the net what is *not* fire, smoke or a person and
+are cut off at export.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+CLASSES = ("fire", "smoke", "person")
+AUX_CLASSES = ("vehicle", "other")
+TRAIN_CLASSES = CLASSES + AUX_CLASSES
+STRIDES = (8, 16, 32)
+PRIOR = 0.01
+MAX_LOG_DISTANCE = 4.0
+
+
+class ConvBnAct(nn.Sequential):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(c_in, c_out, kernel, stride, (kernel - 1) // 2 if stride < 4 else 0, bias=False),
+            nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Bottleneck(nn.Module):
+    """Residual pair of 3x3 convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvBnAct(channels, channels)
+        self.second = ConvBnAct(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))
+
+
+class CspBlock(nn.Module):
+    """Split in two halves, refine one, join everything (as in C2f)."""
+
+    def __init__(self, c_in: int, c_out: int, repeats: int = 1) -> None:
+        super().__init__()
+        self.half = c_out // 2
+        self.split = ConvBnAct(c_in, c_out, 1)
+        self.blocks = nn.ModuleList(Bottleneck(self.half) for _ in range(repeats))
+        self.join = ConvBnAct(c_out + repeats * self.half, c_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = list(self.split(x).split((self.half, self.half), 1))
+        for block in self.blocks:
+            parts.append(block(parts[-1]))
+        return self.join(torch.cat(parts, 1))
+
+
+class Context(nn.Module):
+    """Three chained max-poolings widen the view of the coarsest level (SPPF)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.reduce = ConvBnAct(channels, half, 1)
+        self.pool = nn.MaxPool2d(5, 1, 2)
+        self.join = ConvBnAct(half * 4, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = [self.reduce(x)]
+        for _ in range(3):
+            parts.append(self.pool(parts[-1]))
+        return self.join(torch.cat(parts, 1))
+
+
+class Head(nn.Module):
+    """Class and box branches of one level."""
+
+    def __init__(self, channels: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.cls_stem = ConvBnAct(channels, hidden)
+        self.reg_stem = ConvBnAct(channels, hidden)
+        self.cls = nn.Conv2d(hidden, classes, 1)
+        self.reg = nn.Conv2d(hidden, 4, 1)
+        nn.init.constant_(self.cls.bias, float(torch.logit(torch.tensor(PRIOR))))
+        nn.init.constant_(self.reg.bias, 0.7)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.cls(self.cls_stem(x)), self.reg(self.reg_stem(x))
+
+
+class KengNet(nn.Module):
+    """The whole network; `forward` gives class logits and log distances of every anchor point."""
+
+    def __init__(self, classes: int = len(TRAIN_CLASSES), neck: int = 48, hidden: int = 32) -> None:
+        super().__init__()
+        self.stem = ConvBnAct(3, 32, 4, 4)
+        self.stage3 = nn.Sequential(ConvBnAct(32, 64, 3, 2), CspBlock(64, 64))
+        self.stage4 = nn.Sequential(ConvBnAct(64, 128, 3, 2), CspBlock(128, 128, 2))
+        self.stage5 = nn.Sequential(ConvBnAct(128, 192, 3, 2), CspBlock(192, 192), Context(192))
+        self.lateral3 = ConvBnAct(64, neck, 1)
+        self.lateral4 = ConvBnAct(128, neck, 1)
+        self.lateral5 = ConvBnAct(192, neck, 1)
+        self.up = nn.Upsample(scale_factor=2.0, mode="nearest")
+        self.down_path4 = CspBlock(neck, neck)
+        self.down_path3 = CspBlock(neck, neck)
+        self.reduce3 = ConvBnAct(neck, neck, 3, 2)
+        self.reduce4 = ConvBnAct(neck, neck, 3, 2)
+        self.up_path4 = CspBlock(neck, neck)
+        self.up_path5 = CspBlock(neck, neck)
+        self.heads = nn.ModuleList(Head(neck, hidden, classes) for _ in STRIDES)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and log distances (l, t, r, b) [N,A,4]."""
+        c3 = self.stage3(self.stem(x))
+        c4 = self.stage4(c3)
+        p5 = self.lateral5(self.stage5(c4))
+        p4 = self.down_path4(self.lateral4(c4) + self.up(p5))
+        p3 = self.down_path3(self.lateral3(c3) + self.up(p4))
+        p4 = self.up_path4(p4 + self.reduce3(p3))
+        p5 = self.up_path5(p5 + self.reduce4(p4))
+        outputs = [head(p) for head, p in zip(self.heads, (p3, p4, p5))]
+        logits = torch.cat([c.flatten(2) for c, _ in outputs], 2).transpose(1, 2)
+        distances = torch.cat([r.flatten(2) for _, r in outputs], 2).transpose(1, 2)
+        return logits, distances
+
+
+def anchor_points(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Centres [A,2] (x, y in input pixels) and strides [A,1] of all anchor points."""
+    points, strides = [], []
+    for stride in STRIDES:
+        ys = (torch.arange(height // stride, device=device) + 0.5) * stride
+        xs = (torch.arange(width // stride, device=device) + 0.5) * stride
+        grid_y, grid_x = torch.meshgrid(ys, xs, indexing="ij")
+        points.append(torch.stack((grid_x, grid_y), -1).reshape(-1, 2))
+        strides.append(torch.full((points[-1].shape[0], 1), float(stride), device=device))
+    return torch.cat(points), torch.cat(strides)
+
+
+def decode_boxes(distances: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+    """Log distances to boxes (x0, y0, x1, y1) in input pixels."""
+    reach = distances.clamp(max=MAX_LOG_DISTANCE).exp() * strides
+    return torch.cat((points - reach[..., :2], points + reach[..., 2:]), -1)

@@ -1,0 +1,213 @@
+"""Train the detector from a folder of data.
+
+    python3 models/training/train.py --data ../corpus --out /tmp/keng-run --minutes 100
+
+The learning rate and the input size follow the progress of the run, which is the share of
+`--steps` done or of `--minutes` spent, whichever is further (steps alone repeat exactly for a
+seed). `--resume` goes on from the last checkpoint in `--out`. Runs on a CPU in bfloat16 and on a
+CUDA GPU unchanged. On a CPU shared with other work one compute thread is faster than two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from augment import Augmenter
+from data import Loader, load_folder
+from loss import detection_loss
+from net import TRAIN_CLASSES, KengNet, anchor_points
+
+# Progress at which a stage ends, input size, share of mosaics, batch size.
+STAGES = (
+    (0.60, (320, 192), 0.5, 32),
+    (0.85, (416, 256), 0.5, 32),
+    (1.01, (512, 288), 0.2, 24),
+)
+WARMUP_STEPS = 300
+FINAL_LR = 0.02
+EMA_DECAY = 0.9995
+
+
+class Average:
+    """Exponential moving average of the weights: what is evaluated and shipped."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = copy.deepcopy(net).eval()
+        self.steps = 0
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Move towards the present weights."""
+        self.steps += 1
+        decay = EMA_DECAY * (1 - math.exp(-self.steps / 500))
+        ours, theirs = self.net.state_dict(), net.state_dict()
+        floats = [k for k, v in ours.items() if v.is_floating_point()]
+        torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
+        for key in ours.keys() - set(floats):
+            ours[key].copy_(theirs[key])
+
+
+def parameter_groups(net: nn.Module, decay: float) -> list[dict[str, object]]:
+    """Weight decay for convolution kernels only."""
+    kernels = [p for p in net.parameters() if p.ndim > 1]
+    others = [p for p in net.parameters() if p.ndim <= 1]
+    return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def stage_at(progress: float) -> int:
+    """Index of the stage that holds at this progress."""
+    return next(i for i, stage in enumerate(STAGES) if progress < stage[0])
+
+
+def learning_rate(progress: float, step: int, peak: float) -> float:
+    """Linear warm-up, then a cosine down to a small share of the peak."""
+    cosine = FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return peak * cosine * min(1.0, (step + 1) / WARMUP_STEPS)
+
+
+def to_input(images: np.ndarray, device: torch.device) -> Tensor:
+    """NHWC bytes to a channels-last picture tensor in 0..1."""
+    tensor = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    return tensor.float().div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and weights/")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--synthetic", type=Path, help="folder of rendered scenes, laid out alike")
+    parser.add_argument("--synthetic-share", type=float, default=0.08)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=60_000)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--weight-decay", type=float, default=0.03)
+    parser.add_argument("--threads", type=int, default=1, help="compute threads")
+    parser.add_argument("--loader-threads", type=int, default=1)
+    parser.add_argument("--save-every", type=float, default=120.0, help="seconds")
+    parser.add_argument("--resume", action="store_true")
+    return parser.parse_args()
+
+
+class Run:
+    """State of a training run and its checkpoints."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.net = KengNet().to(self.device, memory_format=torch.channels_last).train()
+        groups = parameter_groups(self.net, args.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
+        self.average = Average(self.net)
+        self.step, self.seconds = 0, 0.0
+        self.path = args.out / "last.pt"
+        if args.resume and self.path.exists():
+            self.restore()
+
+    def restore(self) -> None:
+        """Load the last checkpoint."""
+        state = torch.load(self.path, map_location=self.device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.average.net.load_state_dict(state["ema"])
+        self.average.steps = state["step"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write a checkpoint, replacing the former in one move."""
+        state = {"net": self.net.state_dict(), "ema": self.average.net.state_dict(),
+                 "optimiser": self.optimiser.state_dict(), "step": self.step,
+                 "seconds": self.seconds}
+        partial = self.path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.replace(self.path)
+
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return max(self.step / self.args.steps, self.seconds / 60 / self.args.minutes)
+
+    def train_batch(self, batch: "object", points: Tensor, strides: Tensor) -> tuple[float, float]:
+        """One optimiser step; returns the class and the box loss."""
+        rate = learning_rate(self.progress(), self.step, self.args.lr)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        images = to_input(batch.images, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits, distances = self.net(images)
+        truth = [torch.from_numpy(a).to(self.device)
+                 for a in (batch.gt_image, batch.gt_class, batch.gt_box, batch.negative)]
+        total, class_loss, box_loss = detection_loss(logits, distances, points, strides, *truth)
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
+        self.optimiser.step()
+        self.average.update(self.net)
+        self.step += 1
+        return float(class_loss), float(box_loss)
+
+    def train(self, loader: Loader) -> None:
+        """All stages that remain."""
+        log = (self.args.out / "log.jsonl").open("a")
+        while self.progress() < 1.0:
+            stage = stage_at(self.progress())
+            _, (width, height), mosaic, size = STAGES[stage]
+            augmenter = Augmenter(width, height, len(TRAIN_CLASSES), mosaic, self.args.seed)
+            points, strides = anchor_points(height, width, self.device)
+            batches = loader.batches(augmenter, size, self.step)
+            bar = tqdm(desc=f"{width}x{height}", unit="step", mininterval=5.0)
+            saved, means, last = time.monotonic(), np.zeros(2), time.monotonic()
+            while self.progress() < 1.0 and stage_at(self.progress()) == stage:
+                losses = self.train_batch(next(batches), points, strides)
+                now = time.monotonic()
+                self.seconds, last = self.seconds + now - last, now
+                means += losses
+                bar.update()
+                if self.step % 50 == 0:
+                    entry = {"step": self.step, "minutes": round(self.seconds / 60, 2),
+                             "progress": round(self.progress(), 4), "width": width,
+                             "class_loss": round(means[0] / 50, 4),
+                             "box_loss": round(means[1] / 50, 4)}
+                    log.write(json.dumps(entry) + "\n")
+                    log.flush()
+                    bar.set_postfix_str(f"{entry['class_loss']} {entry['box_loss']} "
+                                        f"{entry['progress']:.3f}")
+                    means[:] = 0
+                if now - saved > self.args.save_every:
+                    self.save()
+                    saved = now
+            batches.close()
+            bar.close()
+            self.save()
+
+
+def main() -> None:
+    """Load everything, then train."""
+    args = arguments()
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(args.seed)
+    teacher = args.data / "weights" / "yolox_nano_coco.onnx"
+    entries = load_folder(args.data / "train", teacher, args.out / "teacher.npz", 2)
+    synthetic = []
+    if args.synthetic:
+        cache = args.out / f"teacher-{args.synthetic.name}.npz"
+        synthetic = load_folder(args.synthetic, teacher, cache, 2)
+    loader = Loader(entries, synthetic, args.synthetic_share, args.seed, args.loader_threads)
+    Run(args).train(loader)
+
+
+if __name__ == "__main__":
+    main()
