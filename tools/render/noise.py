@@ -29,15 +29,16 @@ def sample(tex: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     shape = u.shape
     if u.size == 0:
         return np.zeros(shape, np.float32)
-    flat_u = np.mod(u, size).astype(np.float32).reshape(1, -1)
-    flat_v = np.mod(v, size).astype(np.float32).reshape(1, -1)
-    width = 16384  # cv2.remap refuses more than 32767 columns
-    count = flat_u.shape[1]
+    map_u = np.mod(u, size).astype(np.float32)
+    map_v = np.mod(v, size).astype(np.float32)
+    if u.ndim == 2:
+        return cv2.remap(tex, map_u, map_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    count, width = u.size, 16384  # cv2.remap refuses more than 32767 columns
     pad = (-count) % width
-    map_u = np.pad(flat_u, ((0, 0), (0, pad))).reshape(-1, width)
-    map_v = np.pad(flat_v, ((0, 0), (0, pad))).reshape(-1, width)
+    map_u = np.pad(map_u.ravel(), (0, pad)).reshape(-1, width)
+    map_v = np.pad(map_v.ravel(), (0, pad)).reshape(-1, width)
     out = cv2.remap(tex, map_u, map_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    return out.reshape(-1)[:count].reshape(shape)
+    return out.ravel()[:count].reshape(shape)
 
 
 def pick(tex: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -29,9 +29,9 @@ MIN_PERSON_PX = 9
 def _plume_pool(index: int) -> list[Plume]:
     """Snapshots of one simulated fire, from small to full size."""
     rng = np.random.default_rng([TAG, 1, index])
-    flame = float(rng.uniform(5.0, 15.0))
+    flame = float(rng.uniform(5.0, 13.0))
     wide = flame * float(rng.uniform(0.6, 1.5))
-    h, w = 160, 112
+    h, w = 136, 96
     plume = Plume(w, h, h - 6.0, 1000 + index, flame, float(rng.uniform(0.12, 0.2)) * flame,
                   float(rng.uniform(14, 32)), float(rng.normal(0, 0.25)))
     soot = float(rng.uniform(0.02, 0.10))
@@ -158,7 +158,7 @@ def _label_people(pic: _Picture, exposure: float) -> None:
         mask = visible > 0.35
         if mask.sum() < 0.25 * full or mask.sum() < 14:
             continue
-        if _contrast(pic, mask, exposure) < 0.045:
+        if _contrast(pic, mask, exposure) < 0.028:
             continue
         ys, xs = np.nonzero(mask)
         if ys.max() - ys.min() + 1 >= MIN_PERSON_PX:
@@ -192,8 +192,8 @@ def _add_fire(pic: _Picture, exposure: float, day: bool) -> None:
     fire = flame_box(flame * exposure, 0.35)
     if fire and (fire[2] - fire[0]) >= 4 and (fire[3] - fire[1]) >= 4:
         pic.labels.append((0, *fire))
-    smoke = smoke_box(np.where(flame_on > 0, 0.0, change * (opacity > 0.08)), 0.045)
-    if smoke and (smoke[2] - smoke[0]) * (smoke[3] - smoke[1]) > 220:
+    smoke = smoke_box(np.where(flame_on > 0, 0.0, change * (opacity > 0.08)), 0.06)
+    if smoke and (smoke[2] - smoke[0]) * (smoke[3] - smoke[1]) > 300:
         pic.labels.append((1, *smoke))
 
 
@@ -240,7 +240,7 @@ def _add_distractors(pic: _Picture) -> None:
 
 
 def _imaging(rng: np.random.Generator, light: str, grey: bool) -> Imaging:
-    base = {"night": rng.uniform(1.2, 4.5), "dusk": rng.uniform(1.0, 2.4),
+    base = {"night": np.exp(rng.uniform(0.5, 2.0)), "dusk": rng.uniform(1.0, 2.4),
             "day": rng.uniform(0.9, 1.9)}[light]
     tint = tuple(float(t) for t in rng.normal(1.0, 0.05, 3))
     return Imaging(exposure=float(base), bloom=float(rng.uniform(0.02, 0.12)),
@@ -270,7 +270,7 @@ def render_training_sample(seed: int) -> tuple[np.ndarray, list[Label]]:
     _add_vehicles(pic, light == "night")
     fires = int(rng.choice([0, 1, 2], p=[0.5, 0.42, 0.08]))
     behind = rng.random() < 0.5
-    people = int(rng.choice([0, 1, 2, 3, 4], p=[0.28, 0.32, 0.2, 0.12, 0.08]))
+    people = int(rng.choice([0, 1, 2, 3, 4], p=[0.2, 0.32, 0.24, 0.14, 0.1]))
     if not behind:
         _add_people(pic, people, grey)
     for _ in range(fires):

@@ -49,6 +49,7 @@ class Scene:
     planes: list[tuple[int, float]] = field(default_factory=lambda: [(2, 0.0)])
     depth: np.ndarray | None = None
     layers: list[np.ndarray] = field(default_factory=list)
+    detail: int = 420
 
     def shadowed(self, radiance: np.ndarray, light: Light, cones: list[Cone],
                  strength: float = 0.85) -> np.ndarray:
@@ -73,7 +74,8 @@ class Scene:
         for prop in self.props:
             mats = [Material(m.color, m.wrinkle, m.gloss, m.pattern, m.color2, None, m.wrap)
                     for m in prop.mats]
-            sprite = rasterise(prop.cones, mats, self.cam, [light], none, prop.seed)
+            sprite = rasterise(prop.cones, mats, self.cam, [light], none, prop.seed,
+                               self.detail)
             if sprite is not None:
                 paste(frame, depth, sprite, True)
         return frame
@@ -94,7 +96,7 @@ class Scene:
         self.depth = self.gb.depth.copy()
         for prop in self.props:
             sprite = rasterise(prop.cones, prop.mats, self.cam, self.lights, self.ambient,
-                               prop.seed)
+                               prop.seed, self.detail)
             if sprite is not None:
                 paste(frame, self.depth, sprite, True)
         self._draw_cables(frame)
@@ -209,7 +211,7 @@ def random_scene(rng: np.random.Generator, width: int, height: int, light: str) 
         facades(gb, 1, far, -28.0, 28.0, rng, glow, -1.0)
         planes = [(2, 0.0), (1, far)]
     gb.finish()
-    scene = Scene(cam, gb, [], _random_ambient(rng, light), planes=planes)
+    scene = Scene(cam, gb, [], _random_ambient(rng, light), planes=planes, detail=160)
     _random_lights(scene, rng, light, alley, wall, far)
     _random_clutter(scene, rng, alley, wall, far)
     return scene

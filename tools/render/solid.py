@@ -166,7 +166,7 @@ def rasterise(cones: list[Cone], mats: list[Material], cam: Camera, lights: list
         return None
     x0, y0, x1, y1 = box
     ss = int(np.clip(max_px // max(y1 - y0, x1 - x0, 1), 1, 4))
-    ss = max(ss, 2) if (y1 - y0) * (x1 - x0) < 60000 else ss
+    ss = max(ss, 2) if max_px > 200 and (y1 - y0) * (x1 - x0) < 60000 else ss
     p = _Patch(x0, y0, x1 - x0, y1 - y0, ss)
     ends = cam.project(np.array([e for c in cones for e in (c.a, c.b)], np.float32))
     ends = ends.reshape(-1, 2, 3)
