@@ -222,8 +222,9 @@ def _headgear(o: Outfit, at, h: float) -> list[Cone]:
         return [Cone(at(-0.014, 0, 0.028), at(0.012, 0, 0.034), 0.062 * h, 0.056 * h, EXTRA),
                 Cone(at(-0.024, 0, 0.005), at(-0.02, 0, 0.03), 0.052 * h, 0.058 * h, EXTRA)]
     if o.headgear == "cone":
-        return [Cone(at(0, 0, 0.095), at(0, 0, 0.035 + 0.012 * k), 0.006 * h,
-                     (0.115 - 0.02 * k) * h * 0.5, EXTRA) for k in range(3)]
+        return [Cone(at(0, 0, 0.10), at(0.115 * np.cos(t), 0.115 * np.sin(t), 0.028),
+                     0.012 * h, 0.024 * h, EXTRA)
+                for t in np.linspace(0.0, 2 * np.pi, 13)[:-1]]
     if o.headgear == "hood":
         return [Cone(at(-0.02, 0, 0.022), at(-0.022, 0, -0.03), 0.056 * h, 0.052 * h, EXTRA),
                 Cone(at(-0.004, 0, 0.034), at(-0.02, 0, 0.03), 0.050 * h, 0.05 * h, EXTRA)]
@@ -244,9 +245,9 @@ def _torso(o: Outfit, fr: _Frame, tw: _Frame, pelvis: np.ndarray, chest: np.ndar
         top = chest + tw.l * (s * 0.048 * g) - fr.u * 0.012 * h
         out.append(Cone(low, mid, 0.066 * g * hem, 0.058 * g * hem, SHIRT))
         out.append(Cone(mid, top, 0.058 * g * hem, 0.064 * g, SHIRT))
-        out.append(Cone(chest + tw.l * (s * 0.035 * h) + fr.u * 0.042 * h,
-                        chest + tw.l * (s * 0.098 * h) + fr.u * 0.020 * h,
-                        0.036 * g, 0.036 * g, SHIRT))
+        out.append(Cone(chest + tw.l * (s * 0.028 * h) + fr.u * 0.046 * h,
+                        chest + tw.l * (s * 0.094 * h) + fr.u * 0.018 * h,
+                        0.034 * g, 0.034 * g, SHIRT))
     mid_f = waist + fr.f * 0.012 * h
     out.append(Cone(mid_f, chest + fr.f * 0.008 * h, 0.062 * g, 0.066 * g, SHIRT))
     if o.skirt:
@@ -275,11 +276,11 @@ def figure(o: Outfit, pose: Pose, height: float = 1.65) -> list[Cone]:
     neck = chest + spine * 0.075 * h + fr.f * 0.008 * h
     cones = _legs(o, pose, fr, pelvis, root, h) + _torso(o, fr, tw, pelvis, chest, h)
     for side, arm in ((1.0, pose.left), (-1.0, pose.right)):
-        shoulder = chest + tw.l * (side * 0.110 * h * o.girth**0.5) + fr.u * 0.022 * h
+        shoulder = chest + tw.l * (side * 0.104 * h * o.girth**0.5) + fr.u * 0.016 * h
         elbow, wrist, tip = _arm_points(tw, shoulder, side, arm, 0.172 * h, 0.145 * h)
         half = shoulder + (elbow - shoulder) * 0.85
         g = h * o.girth
-        sleeve = 0.036 * g * o.loose**0.3
+        sleeve = 0.034 * g * o.loose**0.3
         out_r = 0.030 * g if o.long_sleeve else 0.034 * g
         cones.append(Cone(shoulder, half, sleeve, out_r, SHIRT))
         cones.append(Cone(shoulder, elbow, 0.030 * g, 0.025 * g, SLEEVE))

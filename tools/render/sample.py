@@ -60,7 +60,7 @@ class _Picture:
     def shade(self, cones: list[Cone], strength: float = 1.0) -> None:
         """Darken the ground and walls where a figure stands in the way of the lamps."""
         scene = self.scene
-        scene._contact(self.frame, cones, 0.5 * strength)
+        scene.contact(self.frame, cones, 0.5 * strength)
         for light, lit in list(zip(scene.lights, scene.layers))[:2]:
             self.frame -= strength * (lit - scene.shadowed(lit, light, cones, 0.8))
         np.maximum(self.frame, 0.0, out=self.frame)
