@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -101,7 +102,9 @@ def write_manifest(path: Path, entries: list[dict[str, object]]) -> None:
         "codec": "H.264 main profile, yuv420p, no B frames, closed groups of one second",
         "boxes": "normalised x0, y0, x1, y1; seconds count from the start of the clip",
         "clips": [known[name] for name in order if name in known]}
-    path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(body, indent=2, ensure_ascii=False)
+    text = re.sub(r"\[\s+([-0-9.,\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
+    path.write_text(text + "\n", "utf-8")
 
 
 def write_samples(count: int, first: int, folder: Path) -> None:

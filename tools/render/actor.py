@@ -126,7 +126,7 @@ class Actor:
         self.rest = blend(self.rest, self._manner(manner), 1.0 - np.exp(-dt / 0.28))
         pace = max(self.speed, 0.22 * min(self.turning, 1.5))
         vigour = float(np.clip(pace / 1.1, 0.0, 1.15))
-        stride = 0.72 * (0.55 + 0.45 * vigour) * self.height
+        stride = 0.68 * (0.55 + 0.45 * vigour) * self.height
         self.phase += pace * dt / stride
         walk = walk_pose(self.x, self.y, self.heading, self.phase, max(vigour, 0.25))
         pose = blend(self.rest, walk, float(np.clip(pace / 0.45, 0.0, 1.0)))

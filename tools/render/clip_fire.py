@@ -66,7 +66,7 @@ class Blaze:
     def __init__(self) -> None:
         self.board = Billboard(np.array(FIRE, np.float32), 0.0195)
         self.plume = Plume(290, 310, 300.0, 4242, 6.0, 1.4, 16.0, 0.10, 0.2)
-        self.look = FireLook(gain=5.0, smoke=2.8, soot=0.55)
+        self.look = FireLook(gain=4.3, green=0.28, smoke=2.8, soot=0.55)
         self.sparks = Sparks(SEED)
 
     def step(self, t: float) -> float:

@@ -85,7 +85,7 @@ def _lights(scene: Scene) -> None:
         scene.lights.append(Light(pos + np.array([0, -0.35, 0.05], np.float32), warm * power,
                                   radius=0.5))
         scene.globes.append((pos, 0.13, warm * 6.0))
-    prop, lamp, globe = lamp_post(-4.6, 5.1, 5.6, 1.0, "neutral", 13.0)
+    prop, lamp, globe = lamp_post(-4.6, 5.1, 5.6, 1.0, "neutral", 19.0)
     scene.props.append(prop)
     scene.lights.insert(0, lamp)
     scene.globes.append(globe)
@@ -121,7 +121,8 @@ def cast() -> list[tuple[Actor, Outfit]]:
     him = Outfit(shirt=(0.30, 0.31, 0.33), shirt2=(0.2, 0.2, 0.22), trousers=(0.045, 0.055, 0.095),
                  shoes=(0.25, 0.25, 0.25), skin=SKIN_TONES[0], long_sleeve=False, girth=1.02,
                  loose=1.05)
-    passer = Outfit(shirt=(0.30, 0.06, 0.05), trousers=(0.10, 0.09, 0.08), skin=SKIN_TONES[1],
+    passer = Outfit(shirt=(0.30, 0.06, 0.05), shirt2=(0.05, 0.05, 0.06),
+                    trousers=(0.10, 0.09, 0.08), skin=SKIN_TONES[1],
                     long_sleeve=True, bag="back", shoes=(0.05, 0.05, 0.05), girth=0.97)
     walk = [Act(seconds=15.2, heading=-np.pi / 2), Act(-9.0, 5.0, speed=1.3),
             Act(seconds=99.0, heading=-np.pi / 2)]

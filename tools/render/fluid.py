@@ -61,7 +61,7 @@ class Plume:
         heat = np.maximum(heat, feed)
         burn = (0.45 + 0.55 * np.sqrt(heat)) / self.tall
         vary = sample(tile(3, 1.6), self.gx * scale * 0.8, self.gy * scale * 0.8 + n * 2.0)
-        burn *= np.clip(1.0 + 0.35 * vary, 0.4, 1.9)
+        burn *= np.clip(1.0 + 0.83 * self.gusty * vary, 0.4, 1.9)
         self.heat = np.maximum(heat - burn, 0.0)
         fresh = np.exp(-(((self.heat - 0.16) / 0.12) ** 2)) * (heat > 0.02)
         self.smoke = gas * 0.9965 + smoke * fresh

@@ -239,6 +239,9 @@ def _torso(o: Outfit, fr: _Frame, tw: _Frame, pelvis: np.ndarray, chest: np.ndar
     out = [Cone(pelvis + fr.l * 0.045 * h, pelvis - fr.l * 0.045 * h, 0.062 * g, 0.062 * g,
                 TROUSERS)]
     waist = pelvis * 0.62 + chest * 0.38
+    edge = fr.l * (0.046 * g)
+    drop = fr.u * 0.014 * h
+    out.append(Cone(pelvis + edge - drop, pelvis - edge - drop, 0.064 * g, 0.064 * g, SHIRT))
     for s in (1.0, -1.0):
         low = pelvis + fr.l * (s * 0.040 * g) + fr.u * 0.008 * h
         mid = waist + fr.l * (s * 0.034 * g)
@@ -293,8 +296,8 @@ def figure(o: Outfit, pose: Pose, height: float = 1.65) -> list[Cone]:
 
 
 def walk_pose(x: float, y: float, heading: float, phase: float, vigour: float = 1.0) -> Pose:
-    """Walking pose at gait phase (cycles); the stride is 0.72 of the height."""
-    stride = 0.72 * (0.55 + 0.45 * vigour)
+    """Walking pose at gait phase (cycles); the stride is 0.68 of the height."""
+    stride = 0.68 * (0.55 + 0.45 * vigour)
     feet, toes = [], []
     for off in (0.0, 0.5):
         p = (phase + off) % 1.0
@@ -311,9 +314,9 @@ def walk_pose(x: float, y: float, heading: float, phase: float, vigour: float = 
         feet.append((float(fwd), float(lift)))
         toes.append(float(toe))
     swing = np.sin(2 * np.pi * (phase - 0.05)) * 0.42 * vigour
-    bob = 0.008 * np.cos(4 * np.pi * (phase - 0.05))
+    bob = 0.013 * vigour * np.cos(4 * np.pi * (phase - 0.05))
     return Pose(
-        x=x, y=y, heading=heading, hip_height=0.518 - 0.012 * vigour - bob,
+        x=x, y=y, heading=heading, hip_height=0.529 - 0.012 * vigour - bob,
         shift=0.012 * np.cos(2 * np.pi * (phase - 0.3)), lean=0.06 * vigour,
         twist=-0.12 * np.cos(2 * np.pi * phase) * vigour,
         left=Arm(-swing * 0.9 - 0.02, 0.13, 0.28 + 0.2 * max(-swing, 0.0), 0.1),
@@ -324,7 +327,7 @@ def walk_pose(x: float, y: float, heading: float, phase: float, vigour: float = 
 
 def stand_pose(x: float, y: float, heading: float, weight: float = 0.0) -> Pose:
     """Relaxed standing pose; weight -1..1 shifts to the right or left leg."""
-    return Pose(x=x, y=y, heading=heading, hip_height=0.516 - 0.006 * abs(weight),
+    return Pose(x=x, y=y, heading=heading, hip_height=0.527 - 0.006 * abs(weight),
                 shift=0.035 * weight, lean=0.02,
                 left=Arm(0.05, 0.12, 0.2, 0.15), right=Arm(0.02, 0.13, 0.25, 0.12),
                 foot_left=(0.01, 0.115, 0.0), foot_right=(-0.015, -0.115, 0.0))

@@ -118,7 +118,7 @@ def _raster_cone(p: _Patch, cone: Cone, ends: np.ndarray, focal: float, index: i
 def _smooth_normals(p: _Patch, cover: np.ndarray, px_m: float, cloth: np.ndarray) -> np.ndarray:
     """Blend normals over joints with a masked blur, wider on cloth, so limbs melt together."""
     mixed = p.normal.copy()
-    for metres, keep, where in ((0.012, 0.35, ~cloth & cover), (0.036, 0.16, cloth & cover)):
+    for metres, keep, where in ((0.012, 0.35, ~cloth & cover), (0.045, 0.10, cloth & cover)):
         sigma = max(metres * px_m * p.ss, 0.7)
         weight = cv2.GaussianBlur(where.astype(np.float32), (0, 0), sigma)
         blurred = cv2.GaussianBlur(p.normal * where[..., None], (0, 0), sigma)
@@ -188,6 +188,16 @@ def rasterise(cones: list[Cone], mats: list[Material], cam: Camera, lights: list
     return Sprite(x0, y0, color, alpha, near / np.maximum(alpha, 1e-3))
 
 
+def _wrinkle(normal: np.ndarray, strength: np.ndarray, height: np.ndarray, side: np.ndarray,
+             seed: int) -> None:
+    """Bend normals into folds; coordinates go with the body, not with single limbs."""
+    a = height * 190.0 + seed * 31
+    b = np.broadcast_to(side * 260.0 + seed * 17, a.shape)
+    normal[..., 0] += 0.7 * strength * sample(tile(1, 1.5), a, b)
+    normal[..., 1] += 0.7 * strength * sample(tile(2, 1.5), a, b)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-4)
+
+
 def _light_patch(p: _Patch, cover: np.ndarray, mats: list[Material], cam: Camera,
                  lights: list[Light], ambient: Ambient,
                  seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -196,14 +206,6 @@ def _light_patch(p: _Patch, cover: np.ndarray, mats: list[Material], cam: Camera
     px_m = cam.px(mean_depth)
     ids = np.maximum(p.mat, 0)
     wrinkle = np.array([m.wrinkle for m in mats], np.float32)[ids]
-    n_cam = _smooth_normals(p, cover, px_m, wrinkle > 0.1)
-    bump_u = sample(tile(1, 1.9), p.u * 1.6 + seed * 31, p.v * 0.9 + seed * 7)
-    bump_v = sample(tile(2, 1.9), p.u * 1.6 + seed * 17, p.v * 0.9 + seed * 3)
-    n_cam[..., 0] += wrinkle * bump_u
-    n_cam[..., 1] += wrinkle * bump_v
-    n_cam /= np.maximum(np.linalg.norm(n_cam, axis=-1, keepdims=True), 1e-4)
-    basis = np.stack([cam.right, cam.up, cam.fwd])
-    normal = n_cam @ basis
     hh, ww = cover.shape
     u = (np.arange(ww, dtype=np.float32) + 0.5) / p.ss + p.x0 - 0.5 * cam.width
     v = (np.arange(hh, dtype=np.float32) + 0.5) / p.ss + p.y0 - 0.5 * cam.height
@@ -211,6 +213,9 @@ def _light_patch(p: _Patch, cover: np.ndarray, mats: list[Material], cam: Camera
     ray = (cam.fwd + cam.right * (u / cam.focal)[None, :, None]
            - cam.up * (v / cam.focal)[:, None, None])
     pos = cam.pos + ray * depth[..., None]
+    n_cam = _smooth_normals(p, cover, px_m, wrinkle > 0.1)
+    _wrinkle(n_cam, wrinkle, pos[..., 2], (u - u[cover.any(axis=0)].mean()) / px_m, seed)
+    normal = n_cam @ np.stack([cam.right, cam.up, cam.fwd])
     albedo = _albedo(p, mats, pos, seed)
     ao = _occlusion(p, cover, px_m)
     low = 0.65 + 0.35 * np.clip(pos[..., 2] / 0.5, 0.0, 1.0)
