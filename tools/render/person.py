@@ -118,9 +118,9 @@ class _Frame:
         self.l = np.array([-np.cos(heading), np.sin(heading), 0.0], np.float32)
         self.u = np.array([0.0, 0.0, 1.0], np.float32)
 
-    def at(self, f: float, l: float, u: float) -> np.ndarray:
+    def at(self, ahead: float, left: float, up: float) -> np.ndarray:
         """Vector with these body-frame components."""
-        return self.f * f + self.l * l + self.u * u
+        return self.f * ahead + self.l * left + self.u * up
 
 
 def _knee(hip: np.ndarray, ankle: np.ndarray, thigh: float, shin: float,
