@@ -19,8 +19,8 @@ requirements=models/training/requirements-eval.txt
 stamp=.venv/requirements-eval.txt
 if ! cmp --silent "$requirements" "$stamp"; then
     say "getting the evaluation's Python packages into .venv"
-    python3 -m venv .venv >/dev/null ||
-        die "python3 -m venv failed: install the package python3-venv."
+    bash tools/setup/system.sh eval
+    python3 -m venv .venv >/dev/null
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
         --only-binary=:all: --requirement "$requirements"
     cp "$requirements" "$stamp"

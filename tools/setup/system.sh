@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# System packages: bash tools/setup/system.sh build|test
+# System packages: bash tools/setup/system.sh build|test|eval
 #
 # On Debian 12 and 13 what is missing is installed. Elsewhere we only look whether the build could
 # work, and say what is missing by Debian's names.
@@ -20,19 +20,19 @@ test_packages=(
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 )
 
-packages=("${build_packages[@]}")
-[ "$1" = test ] && packages+=("${test_packages[@]}")
+case "$1" in
+build) packages=("${build_packages[@]}") ;;
+test) packages=("${build_packages[@]}" "${test_packages[@]}") ;;
+eval) packages=(python3 python3-pip python3-venv ca-certificates) ;;
+*) die "usage: bash tools/setup/system.sh build|test|eval" ;;
+esac
 
 # --- Is it Debian?
 
-ID='' VERSION_ID='' PRETTY_NAME='an unknown system'
-# shellcheck source=/dev/null
-[ -r /etc/os-release ] && . /etc/os-release
-
-if [ "$ID" != debian ] || { [ "$VERSION_ID" != 12 ] && [ "$VERSION_ID" != 13 ]; }; then
-    missing=()
+# look_for_build: adds to `missing` what the build would not find, by Debian's names.
+look_for_build() {
+    local library
     command -v cc >/dev/null || missing+=(build-essential)
-    command -v python3 >/dev/null || missing+=(python3)
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     if command -v pkg-config >/dev/null; then
         for library in libavcodec libavformat libavutil libswscale; do
@@ -43,6 +43,20 @@ if [ "$ID" != debian ] || { [ "$VERSION_ID" != 12 ] && [ "$VERSION_ID" != 13 ]; 
     fi
     compgen -G '/usr/lib*/llvm*/lib/libclang*.so*' >/dev/null ||
         compgen -G '/usr/lib*/**/libclang*.so*' >/dev/null || missing+=(libclang-dev)
+}
+
+ID='' VERSION_ID='' PRETTY_NAME='an unknown system'
+# shellcheck source=/dev/null
+[ -r /etc/os-release ] && . /etc/os-release
+
+if [ "$ID" != debian ] || { [ "$VERSION_ID" != 12 ] && [ "$VERSION_ID" != 13 ]; }; then
+    missing=()
+    command -v python3 >/dev/null || missing+=(python3)
+    if [ "$1" = eval ]; then
+        python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    else
+        look_for_build
+    fi
     if [ "$1" = test ]; then
         for program in ffmpeg mosquitto; do
             command -v "$program" >/dev/null || [ -x "/usr/sbin/$program" ] ||
