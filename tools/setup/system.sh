@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/setup/common.sh
+mkdir -p .runtime
 
 build_packages=(
     build-essential pkg-config
@@ -121,16 +122,22 @@ if [ "$1" = test ] && [ ! -e "$guard" ]; then
     "${as_root[@]}" chmod 755 "$guard"
 fi
 
-options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300)
-if [ -t 1 ]; then options+=(-o Dpkg::Progress-Fancy=1); else options+=(-qq); fi
-# env: sudo drops the variable otherwise.
-apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get)
+# run_apt ARGUMENT...: with a progress bar on a terminal; otherwise silent unless it fails.
+run_apt() {
+    # env: sudo drops the variable otherwise.
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y
+        --no-install-recommends -o DPkg::Lock::Timeout=300)
+    if [ -t 1 ]; then
+        "${apt[@]}" -o Dpkg::Progress-Fancy=1 "$@"
+    else
+        "${apt[@]}" -qq -o Dpkg::Use-Pty=0 "$@" >.runtime/apt.log 2>&1 ||
+            { tail -n 20 .runtime/apt.log >&2 && false; }
+    fi
+}
 
 say "installing ${missing[*]}"
-"${apt[@]}" "${options[@]}" update ||
-    die "apt-get update failed; without a network, have somebody do this:" "${by_hand[@]}"
-"${apt[@]}" "${options[@]}" install "${missing[@]}" ||
-    die "apt-get install failed; its own message stands above." "${by_hand[@]}"
+run_apt update || die "apt-get update failed, see above; is there a network?" "${by_hand[@]}"
+run_apt install "${missing[@]}" || die "apt-get install failed, see above." "${by_hand[@]}"
 
 # The guard holds for the installation; the next boot would start the service.
 if [ "$guarded" = yes ] && [ "$had_broker" = no ] && [ -d /run/systemd/system ]; then
