@@ -35,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 #[path = "support/gst.rs"]
 mod gst;
+#[path = "support/script.rs"]
+mod script;
 
 use gst::Auth;
 use gst::Server;
@@ -317,4 +319,65 @@ async fn a_probe_reports_and_prints_a_block_without_the_password() {
     assert!(!text.contains("right"), "{text}");
     let block: toml::Table = toml::from_str(block).unwrap();
     assert_eq!(block["camera"][0]["password"]["env"].as_str(), Some("KENG_CAM_127_0_0_1"));
+}
+
+/// Access units of a fresh H.264 clip, without delimiters.
+fn access_units(size: (u32, u32)) -> Vec<Vec<Vec<u8>>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.h264");
+    gst::encode_h264(&path, size);
+    let stream = std::fs::read(path).unwrap();
+    let mut made: Vec<Vec<Vec<u8>>> = Vec::new();
+    for unit in nal::units(&stream) {
+        match unit[0] & 0x1f {
+            9 => made.push(Vec::new()),
+            _ => made.last_mut().unwrap().push(unit.to_vec()),
+        }
+    }
+    made
+}
+
+#[tokio::test]
+async fn a_camera_that_breaks_the_rules_is_borne_with() {
+    let (small, large) = (access_units((160, 96)), access_units((320, 180)));
+    let mut rtp = script::Rtp::default();
+    // Joined between key frames, then a key frame, with rubbish in between.
+    rtp.access_unit(&small[9]);
+    rtp.access_unit(&small[10]);
+    rtp.bad_payload();
+    rtp.bad_header();
+    rtp.stray();
+    rtp.access_unit(&small[11]);
+    // Somebody changes the camera's resolution.
+    rtp.access_unit(&large[0]);
+    rtp.access_unit(&large[1]);
+    let port = script::serve(rtp.data).await;
+    let mut session = open(&config(port, "/", Transport::Tcp)).await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let packet = timeout(PATIENCE, session.next()).await.unwrap().unwrap();
+        seen.push((packet.key, packet.lost, session.size(), packet.media_time_us));
+    }
+    let (small, large) = (Some((160, 96)), Some((320, 180)));
+    assert_eq!(
+        seen,
+        [
+            (false, 0, None, 0),
+            (true, 0, small, 100_000),
+            (false, 2, small, 200_000),
+            (true, 0, large, 300_000),
+            (false, 0, large, 400_000),
+        ]
+    );
+    timeout(Duration::from_secs(3), session.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_rubbish_is_given_up() {
+    let mut rtp = script::Rtp::default();
+    (0..2000).for_each(|_| rtp.bad_payload());
+    let mut session =
+        open(&config(script::serve(rtp.data).await, "/", Transport::Tcp)).await.unwrap();
+    let error = timeout(PATIENCE, session.next()).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Broken { count: 1000, .. }), "{error:?}");
 }

@@ -124,7 +124,7 @@ impl Session for Play {
                 End::Never | End::NoKey => {}
             }
         }
-        let key = self.sent % 10 == 0 && !matches!(self.end, End::NoKey);
+        let key = self.sent.is_multiple_of(10) && !matches!(self.end, End::NoKey);
         self.sent += 1;
         Ok(Packet {
             codec: Codec::H264,

@@ -78,18 +78,18 @@ impl Server {
 /// H.265's groups of pictures are open: all key frames but the first are CRA, which is what
 /// tells a client that knows IDR only.
 fn clip(codec: Codec) -> PathBuf {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    static CLIPS: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
-    let (h264, h265) = CLIPS.get_or_init(|| {
-        let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder for clips"));
+    static CLIPS: OnceLock<(tempfile::TempDir, PathBuf, PathBuf)> = OnceLock::new();
+    let (_folder, h264, h265) = CLIPS.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder for clips");
         let h264 = folder.path().join("clip.h264");
         let h265 = folder.path().join("clip.h265");
-        let x264 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:aud=1");
-        let x265 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:aud=1:open-gop=1:pools=1");
-        let x265 = format!("{x265}:repeat-headers=1:log-level=error");
-        encode(&h264, &["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", &x264]);
-        encode(&h265, &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", &x265]);
-        (h264, h265)
+        encode_h264(&h264, SIZE);
+        let x265 = format!(
+            "keyint={GOP}:min-keyint={GOP}:scenecut=0:aud=1:open-gop=1:pools=1:\
+             repeat-headers=1:log-level=error"
+        );
+        encode(&h265, SIZE, &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", &x265]);
+        (folder, h264, h265)
     });
     match codec {
         Codec::H264 => h264.clone(),
@@ -97,8 +97,13 @@ fn clip(codec: Codec) -> PathBuf {
     }
 }
 
-fn encode(path: &Path, codec: &[&str]) {
-    let (width, height) = SIZE;
+/// The same clip in H.264 and any size.
+pub(crate) fn encode_h264(path: &Path, size: (u32, u32)) {
+    let x264 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:aud=1:slices=1");
+    encode(path, size, &["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", &x264]);
+}
+
+fn encode(path: &Path, (width, height): (u32, u32), codec: &[&str]) {
     let source = format!("testsrc2=size={width}x{height}:rate={FPS}:duration=2");
     let done = std::process::Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", &source, "-pix_fmt", "yuv420p"])
