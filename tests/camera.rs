@@ -40,6 +40,7 @@ mod script;
 
 use gst::Auth;
 use gst::Server;
+use script::Manners;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -221,6 +222,7 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     let back = clock.now();
     timeout(PATIENCE, state.wait_for(streaming)).await.unwrap().unwrap();
     let took = clock.now().mono.since(back.mono);
+    println!("streams again after {took:?}");
     assert!(took <= Duration::from_secs(5), "{took:?}");
     assert_eq!(attempts(&meters), 2);
     let mut marks = 0;
@@ -351,8 +353,8 @@ async fn a_camera_that_breaks_the_rules_is_borne_with() {
     // Somebody changes the camera's resolution.
     rtp.access_unit(&large[0]);
     rtp.access_unit(&large[1]);
-    let port = script::serve(rtp.data).await;
-    let mut session = open(&config(port, "/", Transport::Tcp)).await.unwrap();
+    let mut camera = script::serve(rtp.data, Manners::Answers).await;
+    let mut session = open(&config(camera.port, "/", Transport::Tcp)).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..5 {
         let packet = timeout(PATIENCE, session.next()).await.unwrap().unwrap();
@@ -369,6 +371,18 @@ async fn a_camera_that_breaks_the_rules_is_borne_with() {
             (false, 0, large, 400_000),
         ]
     );
+    session.close().await;
+    let mut asked = Vec::new();
+    while let Ok(method) = camera.methods.try_recv() {
+        asked.push(method);
+    }
+    assert_eq!(asked, ["DESCRIBE", "SETUP", "PLAY", "TEARDOWN"]);
+}
+
+#[tokio::test]
+async fn a_camera_that_does_not_answer_teardown_is_left_after_2_s() {
+    let camera = script::serve(Vec::new(), Manners::Ignores).await;
+    let session = open(&config(camera.port, "/", Transport::Tcp)).await.unwrap();
     timeout(Duration::from_secs(3), session.close()).await.unwrap();
 }
 
@@ -376,8 +390,8 @@ async fn a_camera_that_breaks_the_rules_is_borne_with() {
 async fn a_stream_of_rubbish_is_given_up() {
     let mut rtp = script::Rtp::default();
     (0..2000).for_each(|_| rtp.bad_payload());
-    let mut session =
-        open(&config(script::serve(rtp.data).await, "/", Transport::Tcp)).await.unwrap();
+    let camera = script::serve(rtp.data, Manners::Answers).await;
+    let mut session = open(&config(camera.port, "/", Transport::Tcp)).await.unwrap();
     let error = timeout(PATIENCE, session.next()).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Broken { count: 1000, .. }), "{error:?}");
 }

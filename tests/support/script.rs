@@ -5,6 +5,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 /// Audio stands first, and no parameter sets are told, as some cameras do.
 const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\na=control:*\r\n\
@@ -12,20 +13,40 @@ const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\na=control:
     m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n\
     a=control:track1\r\n";
 
-/// Serves one client: interleaved data, sent after PLAY, then silence.
-pub(crate) async fn serve(data: Vec<u8>) -> u16 {
+/// What the camera does when asked for TEARDOWN.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Manners {
+    Answers,
+    Ignores,
+}
+
+/// A running scripted camera.
+pub(crate) struct Camera {
+    pub(crate) port: u16,
+    /// What it was asked.
+    pub(crate) methods: mpsc::UnboundedReceiver<String>,
+}
+
+/// Serves client after client: interleaved data, sent after PLAY, then silence.
+pub(crate) async fn serve(data: Vec<u8>, manners: Manners) -> Camera {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
+    let (asked, methods) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // A client that goes away ends its own session only.
-            drop(session(stream, &data).await);
+            drop(session(stream, &data, manners, &asked).await);
         }
     });
-    port
+    Camera { port, methods }
 }
 
-async fn session(stream: TcpStream, data: &[u8]) -> std::io::Result<()> {
+async fn session(
+    stream: TcpStream,
+    data: &[u8],
+    manners: Manners,
+    asked: &mpsc::UnboundedSender<String>,
+) -> std::io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     let (mut method, mut cseq) = (String::new(), String::new());
@@ -35,6 +56,12 @@ async fn session(stream: TcpStream, data: &[u8]) -> std::io::Result<()> {
         } else if let Some(value) = line.strip_prefix("CSeq: ") {
             cseq = value.to_owned();
         } else if line.is_empty() {
+            // The test may have heard enough.
+            drop(asked.send(method.clone()));
+            if method == "TEARDOWN" && manners == Manners::Ignores {
+                method.clear();
+                continue;
+            }
             let (headers, body) = match method.as_str() {
                 "DESCRIBE" => ("Content-Type: application/sdp\r\n", SDP),
                 "SETUP" => ("Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n", ""),
