@@ -164,7 +164,7 @@ async fn alerts_arrive_in_order_with_the_same_bytes() {
     }
     daemon.all_acknowledged().await;
     until("all heard", || ears.on(ALERTS).len() >= 50).await;
-    assert_eq!(ears.on(ALERTS), sent);
+    assert_same(&ears.on(ALERTS), &sent);
     assert_eq!(ears.on("keng/p14/kp3/incident/i-3").last(), Some(&sent[48]));
     assert_eq!(ears.on("keng/p14/kp3/incident/i-2/snapshot"), [vec![0xff; 200_000]]);
     daemon.stop().await;
@@ -215,8 +215,16 @@ async fn nothing_is_lost_over(fate: Fate) {
     }
     daemon.all_acknowledged().await;
     until("all heard", || once(ears.on(ALERTS)).len() >= sent.len()).await;
-    assert_eq!(once(ears.on(ALERTS)), sent);
+    assert_same(&once(ears.on(ALERTS)), &sent);
     daemon.stop().await;
+}
+
+/// The same alerts in the same order; says it in words where not.
+fn assert_same(heard: &[Vec<u8>], sent: &[Vec<u8>]) {
+    let text = |all: &[Vec<u8>]| -> Vec<String> {
+        all.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    };
+    assert_eq!(text(heard), text(sent));
 }
 
 #[tokio::test]
@@ -345,6 +353,21 @@ async fn what_comes_in_is_acknowledged_only_when_it_is_done() {
 }
 
 #[tokio::test]
+async fn an_oversized_message_does_not_block_the_line() {
+    let broker = Mosquitto::start().await;
+    let store = tempfile::tempdir().unwrap();
+    let team = Subscriber::new(broker.port, "team", "echo").await;
+    let mut daemon = Daemon::start(store.path(), config(broker.port));
+    drop(daemon.state.wait_for(|state| *state == State::Online).await.unwrap());
+    team.say("keng/p14/kp3/report", &vec![b'x'; 3 << 20]).await;
+    team.say("keng/p14/kp3/report", b"fire").await;
+    let report = tokio::time::timeout(PATIENCE, daemon.inbound.recv()).await.unwrap().unwrap();
+    assert_eq!(report.payload, b"fire");
+    report.done.send(()).unwrap();
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn poison_does_not_block_the_line() {
     let broker = Mosquitto::start().await;
     let ears = Subscriber::new(broker.port, "ears", ALERTS).await;
@@ -466,7 +489,7 @@ async fn the_embedded_broker_carries_alerts_and_commands() {
     }
     daemon.all_acknowledged().await;
     until("all heard", || ears.on(ALERTS).len() >= 30).await;
-    assert_eq!(ears.on(ALERTS), sent);
+    assert_same(&ears.on(ALERTS), &sent);
     let late = Subscriber::new(port, "late", "keng/p14/kp3/incident/+").await;
     until("retained", || late.heard().len() >= 30).await;
     ears.say("keng/p14/kp3/report", b"smoke").await;
@@ -491,14 +514,16 @@ fn child(test: &str, store: &Path, port: u16) -> Command {
     child
 }
 
-fn child_store() -> std::path::PathBuf {
-    std::env::var_os("KENG_TEST_STORE").expect("run by another test").into()
+/// None: nobody has made this process for it.
+fn child_store() -> Option<std::path::PathBuf> {
+    std::env::var_os("KENG_TEST_STORE").map(Into::into)
 }
 
 #[test]
 #[ignore = "the process that another test kills"]
 fn child_appends_for_ever() {
-    let outbox = Outbox::open(&child_store()).unwrap();
+    let Some(store) = child_store() else { return };
+    let outbox = Outbox::open(&store).unwrap();
     loop {
         add(&outbox, "i-1", "open");
         println!("\ndurable {}", outbox.last().0);
@@ -512,9 +537,9 @@ fn what_was_durable_survives_kill_9() {
     for _ in 0..3 {
         let mut child = child("child_appends_for_ever", store.path(), 0).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let durable = lines.map_while(Result::ok).filter_map(|line| {
-            line.strip_prefix("durable ").map(|at| at.parse::<u64>().unwrap())
-        });
+        let durable = lines
+            .map_while(Result::ok)
+            .filter_map(|line| line.strip_prefix("durable ").map(|at| at.parse::<u64>().unwrap()));
         let said = durable.take(50).last().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -534,8 +559,9 @@ fn what_was_durable_survives_kill_9() {
 #[tokio::test]
 #[ignore = "the process that another test kills"]
 async fn child_publishes() {
+    let Some(store) = child_store() else { return };
     let port = std::env::var("KENG_TEST_PORT").unwrap().parse().unwrap();
-    let daemon = Daemon::start(&child_store(), config(port));
+    let daemon = Daemon::start(&store, config(port));
     for number in 0..10 {
         add(&daemon.outbox, &format!("i-{number}"), "open");
     }
@@ -549,8 +575,7 @@ async fn an_alert_arrives_though_the_daemon_was_killed_before_the_puback() {
     let store: TempDir = tempfile::tempdir().unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut child = child("child_publishes", store.path(), port).spawn().unwrap();
-    let (mut stream, _) =
-        tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    let (mut stream, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     stream.write_all(&[0x20, 2, 0, 0]).await.unwrap();
     let mut taken = Vec::new();
     let last = alert(Sequence(10), "i-9", "open");
@@ -567,14 +592,15 @@ async fn an_alert_arrives_though_the_daemon_was_killed_before_the_puback() {
     daemon.all_acknowledged().await;
     until("all heard", || ears.on(ALERTS).len() >= 10).await;
     let expected = (0..10).map(|n| alert(Sequence(n + 1), &format!("i-{n}"), "open"));
-    assert_eq!(ears.on(ALERTS), expected.collect::<Vec<_>>());
+    assert_same(&ears.on(ALERTS), &expected.collect::<Vec<_>>());
     daemon.stop().await;
 }
 
 #[test]
 #[ignore = "the process whose disk another test fills"]
 fn child_meets_a_full_disk() {
-    let outbox = Outbox::open(&child_store()).unwrap();
+    let Some(store) = child_store() else { return };
+    let outbox = Outbox::open(&store).unwrap();
     let mut added = 0;
     let mut full = 0;
     while added < 4000 {
@@ -622,5 +648,7 @@ fn a_full_disk_that_is_cleared_costs_nothing() {
     let outbox = Outbox::open(store.path()).unwrap();
     let all = outbox.read_after(Sequence(0), usize::MAX).unwrap();
     assert_eq!(all.len(), 4000);
-    assert!(all.iter().zip(1..).all(|(entry, at)| *entry.payload == alert(Sequence(at), "i-1", "open")));
+    assert!(
+        all.iter().zip(1..).all(|(entry, at)| *entry.payload == alert(Sequence(at), "i-1", "open"))
+    );
 }

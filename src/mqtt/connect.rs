@@ -159,7 +159,13 @@ pub(super) fn options(
 ) -> Result<MqttOptions, Error> {
     let client = format!("keng-{ward}");
     let mut options = match &config.url {
-        None => MqttOptions::new(client, config.listen.ip().to_string(), config.listen.port()),
+        None => {
+            let host = match config.listen.ip() {
+                any if any.is_unspecified() => "localhost".to_owned(),
+                ip => ip.to_string(),
+            };
+            MqttOptions::new(client, host, config.listen.port())
+        }
         Some(url) => {
             let wrong = || Error::Url { url: broker_name(config) };
             let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(wrong)?;

@@ -214,14 +214,14 @@ impl Line {
                 Ok(letter) => {
                     let parts = letter.parts();
                     self.letters.insert(at, (letter, now));
-                    self.in_flight.load(at, entry.subject, parts)
+                    self.in_flight.load(at, parts)
                 }
                 Err(poison) => {
                     // It would never get better: the rest must not wait for it.
                     self.flow.dropped.inc();
                     let reason = poison.to_string();
                     tracing::error!(sequence = at.0, reason, "an outbox entry can't be published");
-                    self.in_flight.load(at, entry.subject, &[])
+                    self.in_flight.load(at, &[])
                 }
             };
             self.progress(progress);

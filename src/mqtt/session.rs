@@ -100,9 +100,6 @@ pub(super) async fn run(line: &mut Line, shutdown: &CancellationToken) -> Result
         other => return Err(Error::Lost { broker, detail: format!("{other:?} for a CONNACK") }),
     };
     tracing::info!(broker, remembered, "the MQTT session stands");
-    if !remembered {
-        line.in_flight.forgotten();
-    }
     let mut session = Session {
         line,
         broker,
