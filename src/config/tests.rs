@@ -144,7 +144,7 @@ config/x.toml:12:15: camera[0].neighbours[0]: a camera is not its own neighbour:
 config/x.toml:12:25: camera[0].neighbours[1]: no camera has the id hem-43: add it, or correct the id
 config/x.toml:13:9: camera[0].mask[0]: has 2 corners and encloses nothing: \
 give at least 3, such as [[0.2, 0.5], [0.9, 0.5], [0.9, 1.0]]
-config/x.toml:14:38: camera[0].place.latitude: 106.667 is out of range: \
+config/x.toml:14:37: camera[0].place.latitude: 106.667 is out of range: \
 give a number from -90 to 90 (degrees north)";
     assert_eq!(faults(text), expected);
 }
