@@ -270,11 +270,7 @@ impl Outbox {
         Ok(writer)
     }
 
-    fn write(
-        &self,
-        writer: &mut Writer,
-        write: impl FnOnce(&Store) -> Result<()>,
-    ) -> Result<()> {
+    fn write(&self, writer: &mut Writer, write: impl FnOnce(&Store) -> Result<()>) -> Result<()> {
         let result = self.read(|store, _| write(store));
         writer.broken = result.is_err();
         result
