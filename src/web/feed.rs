@@ -105,7 +105,9 @@ pub(super) async fn events(
         waiting: VecDeque::from([hello]),
         _place: place,
     };
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("alive");
+    // An event and not a comment: a page's script sees no comments, and must notice silence.
+    let beat = Event::default().event("beat").data("alive");
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT).event(beat);
     Ok(Sse::new(follower.events()).keep_alive(heartbeat).into_response())
 }
 
