@@ -7,11 +7,13 @@
 //! Does not belong here: opening anything that the file names, but for secrets.
 
 mod cameras;
+mod diff;
 mod faults;
 mod reader;
 mod rules;
 mod sections;
 mod values;
+mod watch;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -29,8 +31,14 @@ use crate::ward::Site;
 use crate::ward::Ward;
 use crate::web;
 
+pub use diff::Changes;
+pub use diff::diff;
 pub use faults::Fault;
 pub use faults::Faults;
+pub use watch::Reload;
+pub use watch::Watch;
+#[cfg(unix)]
+pub use watch::hangups;
 
 /// The commented file with every key, as `config/default.toml` has it.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");

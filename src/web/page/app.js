@@ -97,6 +97,7 @@ function ago(text) {
 const incidents = new Map(); // id: { alert, picture, node, shown, arrived }
 const khuPho = new Map(); // id: name
 let seen = 0;
+let loaded = false; // Until then nobody knows whether the ward is quiet.
 let chosen = '';
 
 function take(alert, live) {
@@ -243,7 +244,7 @@ function draw() {
   fill($('past'), over.slice(0, PAST_MAX));
   $('open-count').textContent = going.length;
   $('past-count').textContent = over.length;
-  $('quiet').hidden = going.length > 0;
+  $('quiet').hidden = going.length > 0 || !loaded || lostAt > 0;
   $('past-heading').hidden = over.length === 0;
   title(going);
 }
@@ -313,6 +314,7 @@ async function start() {
     const list = await answer.json();
     for (const alert of list.alerts) take(alert, false);
     seen = Math.max(seen, list.last);
+    loaded = true;
     follow();
   } catch {
     connection('down');
@@ -332,6 +334,7 @@ async function refresh() {
 
 function show(status) {
   zone = status.ward.timezone || undefined;
+  tick();
   $('ward').textContent = status.ward.name;
   khuPho.clear();
   for (const { id, name } of status.khu_pho) khuPho.set(id, name);
@@ -419,7 +422,8 @@ $('khu-pho').addEventListener('change', (event) => {
   refresh();
 });
 
-setInterval(() => { $('clock').textContent = clockText(new Date()); }, 1_000);
+function tick() { if (zone) $('clock').textContent = clockText(new Date()); }
+setInterval(tick, 1_000);
 setInterval(refresh, STATUS_MS);
 setInterval(() => {
   for (const when of document.querySelectorAll('.when')) {
@@ -435,6 +439,5 @@ setInterval(() => {
 
 for (const node of document.querySelectorAll('[data-say]')) node.textContent = word(node.dataset.say);
 chosen = decodeURIComponent(location.hash.slice(1));
-$('clock').textContent = clockText(new Date());
 connection('wait');
 refresh().then(start);
