@@ -1,6 +1,5 @@
 //! `keng check --config FILE`: all faults at once, else what holds for each camera.
 
-use std::fmt::Write as _;
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
@@ -99,10 +98,11 @@ fn rows(camera: &CameraSettings, settings: &Settings) -> Vec<(&'static str, Stri
     let mut all = settings.khu_pho.iter();
     let khu_pho = all.find(|khu_pho| khu_pho.id == site.khu_pho);
     let khu_pho = khu_pho.map_or_else(String::new, |khu_pho| format!(" ({})", khu_pho.name));
-    let mut place = site.place.address.clone();
-    if let Some(at) = &site.place.coordinates {
-        let _ = write!(place, " ({}, {})", at.latitude, at.longitude);
-    }
+    let address = &site.place.address;
+    let place = match &site.place.coordinates {
+        Some(at) => format!("{address} ({}, {})", at.latitude, at.longitude),
+        None => address.clone(),
+    };
     let neighbours: Vec<&str> = site.neighbours.iter().map(crate::ward::Id::as_str).collect();
     let mut rows = vec![
         ("camera", site.id.to_string()),
@@ -210,11 +210,7 @@ fn listed(names: &[&str]) -> String {
 /// Two columns; the first as wide as its widest word.
 fn table(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
-    for (name, value) in rows {
-        let _ = writeln!(text, "{name:width$}  {value}");
-    }
-    text
+    rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
 }
 
 #[cfg(test)]

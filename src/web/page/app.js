@@ -23,7 +23,7 @@ const WORDS = {
     quiet_text: 'Không có sự việc nào đang diễn ra. Kẻng vẫn canh.', close: 'Đóng',
     began: (t) => `bắt đầu ${t}`, ended: (t) => `kết thúc ${t}`, lasted: (t) => `kéo dài ${t}`,
     dwell: (t) => `đã đứng ${t}`, revision: (n) => `bản ${n}`, by: (who) => `nhận bởi ${who}`,
-    near: 'Gần nhất:', picture: (what) => `Ảnh: ${what}`, no_camera: 'Chưa có camera nào.',
+    near: 'Gần nhất:', picture: (what) => `Ảnh: ${what}`, cameras: 'Camera', no_camera: 'Chưa có camera nào.',
     broker_up: 'MQTT: đã nối', broker_down: 'MQTT: chưa nối', version: (v) => `Kẻng ${v}`,
     sec: 'giây', min: 'phút', hour: 'giờ', day: 'ngày', ago: (t) => `${t} trước`, now: 'vừa xong',
     since: (t) => `từ ${t}`, fps: (n) => `${n} hình/s`,
@@ -42,7 +42,7 @@ const WORDS = {
     quiet_text: 'Nothing is going on. Kẻng keeps watching.', close: 'Close',
     began: (t) => `began ${t}`, ended: (t) => `ended ${t}`, lasted: (t) => `lasted ${t}`,
     dwell: (t) => `stayed ${t}`, revision: (n) => `revision ${n}`, by: (who) => `taken by ${who}`,
-    near: 'Nearest:', picture: (what) => `Picture: ${what}`, no_camera: 'No camera yet.',
+    near: 'Nearest:', picture: (what) => `Picture: ${what}`, cameras: 'Cameras', no_camera: 'No camera yet.',
     broker_up: 'MQTT: connected', broker_down: 'MQTT: not connected', version: (v) => `Kẻng ${v}`,
     sec: 's', min: 'min', hour: 'h', day: 'd', ago: (t) => `${t} ago`, now: 'just now',
     since: (t) => `since ${t}`, fps: (n) => `${n} fps`,
@@ -136,7 +136,7 @@ function card(incident) {
   if (going && alert.severity === 'critical') node.classList.add('hot');
   if (!going) node.classList.add('past');
   if (incident.arrived) node.classList.add('fresh');
-  if (picture) node.append(shot(picture, alert)); else node.classList.add('bare');
+  if (picture) node.append(shot(picture, incident)); else node.classList.add('bare');
 
   const body = element('div', 'body');
   const line = element('div', 'line');
@@ -164,7 +164,8 @@ function card(incident) {
   return node;
 }
 
-function shot(sequence, alert) {
+function shot(sequence, incident) {
+  const { alert } = incident;
   const button = element('button', 'shot');
   button.type = 'button';
   const image = element('img');
@@ -173,6 +174,7 @@ function shot(sequence, alert) {
   image.addEventListener('error', () => {
     button.parentElement?.classList.add('bare');
     button.remove();
+    incident.failed = true;
   });
   image.src = `/snapshots/${sequence}.jpg`;
   button.append(image);
@@ -183,6 +185,13 @@ function shot(sequence, alert) {
     $('large').showModal();
   });
   return button;
+}
+
+// Pictures that could not be had while the daemon was away.
+function retryPictures() {
+  for (const incident of incidents.values()) {
+    if (incident.failed) { incident.failed = false; incident.shown = ''; }
+  }
 }
 
 function seenBy(cameras) {
@@ -296,7 +305,11 @@ function connection(state) {
 function follow() {
   if (source) source.close();
   source = new EventSource(`/events?after=${seen}`);
-  const alive = () => { heard = Date.now(); if (lostAt) refresh(); connection('up'); };
+  const alive = () => {
+    heard = Date.now();
+    if (lostAt) { refresh(); retryPictures(); }
+    connection('up');
+  };
   source.addEventListener('hello', (event) => {
     if (JSON.parse(event.data).last < seen) location.reload(); // The store was emptied.
     alive();
