@@ -1,3 +1,5 @@
-//! The subcommands of `keng`, a file each: arguments in, text to a writer out.
+//! The commands of `keng`, one file each. `src/main.rs` parses and maps errors to exit codes.
 
+pub mod camera;
+pub mod check;
 pub mod probe;
