@@ -6,12 +6,16 @@
 //! **Invariant:** one camera's failure, slowness or lies end in its own supervisor.
 
 pub mod backoff;
+pub mod error;
 pub mod nal;
 pub mod queue;
 pub mod rtsp;
 pub mod supervisor;
 
+use std::future::Future;
 use std::sync::Arc;
+
+pub use error::Error;
 
 use crate::time::Stamp;
 use crate::ward::{Id, Secret};
@@ -65,6 +69,31 @@ pub struct Packet {
     pub received: Stamp,
     /// RTP packets known to be lost just before it.
     pub lost: u32,
+}
+
+/// Opens sessions: RTSP in the daemon, a script in tests.
+pub trait Source: Send + Sync {
+    /// What it opens.
+    type Session: Session;
+
+    /// Begins a session. Ends in bounded time; may be dropped at any await.
+    ///
+    /// # Errors
+    /// [`Error`] says why there is no session, and what to do about it.
+    fn open(&self, config: &Config) -> impl Future<Output = Result<Self::Session, Error>> + Send;
+}
+
+/// A session that plays.
+pub trait Session: Send {
+    /// The next access unit, key frame or not. Waits for as long as none comes: the caller
+    /// bounds that. May be dropped at any await without losing one.
+    ///
+    /// # Errors
+    /// [`Error`] says why the session ended; there is nothing more to be had from it.
+    fn next(&mut self) -> impl Future<Output = Result<Packet, Error>> + Send;
+
+    /// Says goodbye to the camera; ends in bounded time, 2 s.
+    fn close(self) -> impl Future<Output = ()> + Send;
 }
 
 /// What a camera's supervisor is doing.

@@ -1,1 +1,314 @@
-//! In work.
+//! Keeps one camera streaming: connecting → streaming → waiting → connecting → …
+//!
+//! Each phase is a function that says how it ends. Shutdown ends every phase, first of all.
+//!
+//! **Invariant:** a supervisor shares with others nothing but the permits to connect, and gives
+//! its permit back in bounded time, so that no camera waits for another one's answer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use rand::Rng;
+use tokio::sync::Semaphore;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::camera::Codec;
+use crate::camera::Config;
+use crate::camera::Error;
+use crate::camera::Session;
+use crate::camera::Source;
+use crate::camera::State;
+use crate::camera::backoff::Backoff;
+use crate::camera::backoff::Policy;
+use crate::camera::error;
+use crate::camera::queue;
+use crate::camera::queue::Sent;
+use crate::meter::Meters;
+use crate::time::Clock;
+use crate::time::Stamp;
+
+/// Permits of the semaphore that all supervisors share: attempts at the same time. An answering
+/// camera needs some 50 to 300 ms, so that 300 cameras are up in a few seconds after a power cut,
+/// without all of them (often behind one recorder or one radio link) asking at once.
+pub const CONNECTS_MAX: usize = 32;
+
+/// After this long an attempt gives its permit back and goes on without. Otherwise a street of
+/// cameras that are off (each attempt takes its whole time limit) would keep those that answer
+/// waiting for minutes. With 300 of them off, 46 attempts begin a second and hold 23 permits.
+const PERMIT_HELD_MAX: Duration = Duration::from_millis(500);
+
+/// A session without a complete packet for this long is dead: cameras send several a second.
+const STALL_AFTER: Duration = Duration::from_secs(5);
+
+/// Longest wait for the first key frame of a session. Cameras with "smart" codecs send one in
+/// 10 s or 20 s only.
+const KEY_FRAME_MAX: Duration = Duration::from_secs(30);
+
+/// A session that streamed for so long makes the failures before it forgotten.
+const STABLE_AFTER: Duration = Duration::from_secs(30);
+
+/// The share of a wait that remains however long the attempt itself took: it keeps cameras that
+/// were switched off together from being asked in step.
+const WAIT_REMAINS: u32 = 6;
+
+/// Where a supervisor reaches the world. Shared by all of them but for the clones.
+#[derive(Clone)]
+pub struct Doors<S> {
+    /// Opens sessions.
+    pub source: S,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Permits to connect; [`CONNECTS_MAX`] of them.
+    pub connects: Arc<Semaphore>,
+    /// Counts.
+    pub meters: Meters,
+    /// The waits for cameras that are away, and for those that refuse us.
+    pub waits: Waits,
+}
+
+/// The waits between attempts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Waits {
+    /// When it may pass by itself.
+    pub away: Policy,
+    /// When a person has to mend it.
+    pub refused: Policy,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self { away: Policy::AWAY, refused: Policy::REFUSED }
+    }
+}
+
+/// Where a camera's packets and state go.
+#[derive(Debug)]
+pub struct Outlets {
+    /// To the decoder.
+    pub queue: queue::Sender,
+    /// To whoever wants to know how the camera does.
+    pub state: watch::Sender<State>,
+}
+
+/// Keeps the camera streaming until `shutdown`, or until nobody receives its packets any more.
+/// Ends within 2 s of `shutdown`: a playing session is torn down first.
+pub async fn supervise<S: Source>(
+    config: Config,
+    doors: Doors<S>,
+    outlets: Outlets,
+    rng: impl Rng + Send,
+    shutdown: CancellationToken,
+) {
+    let span = tracing::info_span!("camera", id = %config.id);
+    let up = doors.meters.camera_up(config.id.as_str());
+    let sessions = doors.meters.camera_sessions(config.id.as_str());
+    let supervisor = Supervisor {
+        config,
+        doors,
+        outlets,
+        rng,
+        shutdown,
+        up,
+        sessions,
+        backoff: Backoff::default(),
+        quiet: Quiet::default(),
+    };
+    supervisor.run().instrument(span).await;
+}
+
+/// Nothing is left to do: shutdown, or the receiver of the packets is gone.
+struct Over;
+
+struct Supervisor<S, R> {
+    config: Config,
+    doors: Doors<S>,
+    outlets: Outlets,
+    rng: R,
+    shutdown: CancellationToken,
+    up: Gauge,
+    sessions: Counter,
+    backoff: Backoff,
+    quiet: Quiet,
+}
+
+impl<S: Source, R: Rng + Send> Supervisor<S, R> {
+    async fn run(mut self) {
+        while self.once().await.is_ok() {}
+        self.up.set(0);
+        tracing::debug!("camera task ends");
+    }
+
+    /// One way through all phases.
+    async fn once(&mut self) -> Result<(), Over> {
+        let began = self.now();
+        let failure = match self.connecting().await? {
+            Ok(session) => self.streaming(session).await?,
+            Err(failure) => failure,
+        };
+        self.waiting(failure, began).await
+    }
+
+    /// Until a session plays, or there is none to be had.
+    async fn connecting(&self) -> Result<Result<S::Session, Error>, Over> {
+        self.outlets.state.send_replace(State::Connecting { since: self.now() });
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Err(Over),
+            opened = self.open() => Ok(opened),
+        }
+    }
+
+    /// Opens a session, holding a permit for the first part of that.
+    async fn open(&self) -> Result<S::Session, Error> {
+        // Nobody closes the semaphore; if somebody does, there is no cap.
+        let permit = self.doors.connects.acquire().await.ok();
+        let mut opening = std::pin::pin!(self.doors.source.open(&self.config));
+        tokio::select! {
+            biased;
+            opened = &mut opening => return opened,
+            () = sleep(PERMIT_HELD_MAX) => drop(permit),
+        }
+        opening.await
+    }
+
+    /// Until the session ends, stalls, or never gets to a key frame. Closes the session.
+    async fn streaming(&mut self, mut session: S::Session) -> Result<Error, Over> {
+        self.sessions.inc();
+        self.outlets.queue.discontinuity();
+        let mut since = None;
+        let ended = self.receive(&mut session, &mut since).await;
+        self.up.set(0);
+        let stable = |since: Stamp| self.now().mono.since(since.mono) >= STABLE_AFTER;
+        if since.is_some_and(stable) {
+            self.backoff.reset();
+            self.quiet.reset();
+        }
+        match ended {
+            Err(Over) => {
+                session.close().await;
+                Err(Over)
+            }
+            Ok(failure) => tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => Err(Over),
+                () = session.close() => Ok(failure),
+            },
+        }
+    }
+
+    /// Packets to the queue, for as long as they come. `since` is set once the first key frame
+    /// is in the queue.
+    async fn receive(
+        &mut self,
+        session: &mut S::Session,
+        since: &mut Option<Stamp>,
+    ) -> Result<Error, Over> {
+        let place = || error::place(&self.config);
+        let began = self.now();
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Err(Over),
+                next = timeout(STALL_AFTER, session.next()) => next,
+            };
+            let packet = match next {
+                Ok(Ok(packet)) => packet,
+                Ok(Err(failure)) => return Ok(failure),
+                Err(_elapsed) => {
+                    return Ok(Error::Stalled { place: place(), limit: STALL_AFTER });
+                }
+            };
+            let codec = packet.codec;
+            match self.outlets.queue.send(packet) {
+                Sent::Queued if since.is_none() => *since = Some(self.streams(codec)),
+                Sent::Queued => {}
+                Sent::Closed => return Err(Over),
+                Sent::Dropped => {
+                    let waited = self.now().mono.since(began.mono);
+                    if since.is_none() && waited >= KEY_FRAME_MAX {
+                        return Ok(Error::NoKeyFrame { place: place(), limit: KEY_FRAME_MAX });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first key frame of a session is there.
+    fn streams(&self, codec: Codec) -> Stamp {
+        let since = self.now();
+        self.up.set(1);
+        self.outlets.state.send_replace(State::Streaming { since, codec });
+        let failures = self.backoff.failures();
+        if self.quiet.told {
+            tracing::info!(?codec, failures, "camera streams");
+        } else {
+            tracing::debug!(?codec, failures, "camera streams");
+        }
+        since
+    }
+
+    /// Until it is time for the next attempt. Waits are counted from the beginning of the last
+    /// attempt, so that a camera that is not there is asked just as often as one that refuses.
+    async fn waiting(&mut self, failure: Error, began: Stamp) -> Result<(), Over> {
+        let Waits { away, refused } = self.doors.waits;
+        let policy = if failure.needs_person() { refused } else { away };
+        let nominal = self.backoff.fail(&policy, &mut self.rng);
+        let spent = self.now().mono.since(began.mono);
+        let wait = nominal.saturating_sub(spent).max(nominal / WAIT_REMAINS);
+        let (failures, seconds) = (self.backoff.failures(), wait.as_secs_f32());
+        if self.quiet.tells(failures, failure.kind()) {
+            tracing::warn!(%failure, failures, wait_s = seconds, "camera does not stream");
+        } else {
+            tracing::debug!(%failure, failures, wait_s = seconds, "camera does not stream");
+        }
+        let reason = failure.to_string();
+        self.outlets.state.send_replace(State::Waiting { since: self.now(), reason });
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Err(Over),
+            () = sleep(wait) => Ok(()),
+        }
+    }
+
+    fn now(&self) -> Stamp {
+        self.doors.clock.now()
+    }
+}
+
+/// Keeps a camera that fails over and over from filling the log.
+struct Quiet {
+    /// Kinds of failure that were told since the last stable session.
+    kinds: BTreeSet<&'static str>,
+    /// Whether the newest failure was told; then its end is told as well.
+    told: bool,
+}
+
+impl Default for Quiet {
+    fn default() -> Self {
+        Self { kinds: BTreeSet::new(), told: true }
+    }
+}
+
+impl Quiet {
+    /// Whether to tell the `failures`-th failure in a row: each kind the first time, then the
+    /// 1st, 2nd, 4th, 8th, … of all. A camera that is off for a month is told 20 times.
+    fn tells(&mut self, failures: u32, kind: &'static str) -> bool {
+        self.told = self.kinds.insert(kind) || failures.is_power_of_two();
+        self.told
+    }
+
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;
