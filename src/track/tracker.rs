@@ -1,0 +1,323 @@
+//! The life of tracks: associate, correct, begin, lose, forget.
+//!
+//! Association is ByteTrack's in spirit (Zhang et al., ECCV 2022): confident boxes choose first,
+//! weak ones may only continue a track. The distance is not overlap but way, in box heights and
+//! gated by the time that has passed: at one frame a second a walker's boxes never overlap.
+
+use std::time::Duration;
+
+use crate::detection::Class;
+use crate::detection::Detection;
+use crate::geometry::BoundingBox;
+use crate::time::Stamp;
+use crate::track::assignment::FORBIDDEN;
+use crate::track::assignment::assign;
+use crate::track::motion::Motion;
+use crate::track::{State, Track, TrackId};
+
+/// More boxes in one frame are noise; the best are taken. Bounds the cubic assignment.
+const DETECTIONS_MAX: usize = 64;
+/// More tracks at once are noise; new ones wait.
+const TRACKS_MAX: usize = 128;
+/// A box this far (in gates) that overlaps well is still the same thing.
+const OVERLAP_SAME: f32 = 0.3;
+/// Each further dropping of a size by half, or doubling, costs as much as this share of the gate.
+const SIZE_COST: f32 = 0.5;
+/// Sizes that differ more, as a ratio of heights, are two things.
+const SIZE_RATIO_MAX: f32 = 2.5;
+
+/// How things of one class behave.
+#[derive(Clone, Copy, Debug)]
+struct Habit {
+    /// Boxes off their prediction by as many box heights are the same thing at once.
+    reach: f32,
+    /// And by as many more for each second without a box.
+    reach_per_s: f32,
+    /// The reach never grows beyond.
+    reach_max: f32,
+    /// A lost track is forgotten after as long.
+    forget: Duration,
+}
+
+impl Habit {
+    /// People walk at up to about one body height a second and hide behind posts and cars; fire
+    /// and smoke stay where they are but change their shape from frame to frame.
+    const fn of(class: Class) -> Self {
+        match class {
+            Class::Person => Self {
+                reach: 0.5,
+                reach_per_s: 1.0,
+                reach_max: 2.0,
+                forget: Duration::from_secs(12),
+            },
+            Class::Fire => Self {
+                reach: 1.0,
+                reach_per_s: 0.1,
+                reach_max: 1.5,
+                forget: Duration::from_secs(8),
+            },
+            Class::Smoke => Self {
+                reach: 1.2,
+                reach_per_s: 0.2,
+                reach_max: 2.0,
+                forget: Duration::from_secs(10),
+            },
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Followed {
+    track: Track,
+    motion: Motion,
+}
+
+/// Follows the things of one camera's view.
+#[derive(Clone, Debug, Default)]
+pub struct Tracker {
+    followed: Vec<Followed>,
+    ids_given: u64,
+}
+
+impl Tracker {
+    /// Knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in what one frame shows and answers with all tracks as they stand then.
+    ///
+    /// `confident` says whether a detection may begin a track; others may continue one. `at` must
+    /// not be earlier than the frame before; a frame that is counts as of the same moment.
+    pub fn update(
+        &mut self,
+        detections: &[Detection],
+        confident: impl Fn(&Detection) -> bool,
+        at: Stamp,
+    ) -> impl Iterator<Item = &Track> {
+        let mut best: Vec<&Detection> = detections.iter().collect();
+        // A stable sort: equal confidences keep the detector's order.
+        best.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        best.truncate(DETECTIONS_MAX);
+        let (sure, weak): (Vec<_>, Vec<_>) = best.into_iter().partition(|d| confident(d));
+        for class in Class::ALL {
+            let of_class = |from: &[&Detection]| -> Vec<Detection> {
+                from.iter().filter(|d| d.class == class).map(|d| **d).collect()
+            };
+            let mut free = self.indices_of(class);
+            let unmatched = self.associate(&mut free, &of_class(&sure), at);
+            self.associate(&mut free, &of_class(&weak), at);
+            for detection in unmatched {
+                self.begin(&detection, at);
+            }
+        }
+        self.age(at);
+        self.tracks()
+    }
+
+    /// All tracks, oldest first.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.followed.iter().map(|f| &f.track)
+    }
+
+    fn indices_of(&self, class: Class) -> Vec<usize> {
+        (0..self.followed.len()).filter(|&i| self.followed[i].track.class == class).collect()
+    }
+
+    /// Gives boxes to the `free` tracks, takes those that got one off the list, and returns the
+    /// boxes that nobody wanted.
+    fn associate(
+        &mut self,
+        free: &mut Vec<usize>,
+        detections: &[Detection],
+        at: Stamp,
+    ) -> Vec<Detection> {
+        let mut costs = Vec::with_capacity(free.len() * detections.len());
+        for &index in &*free {
+            let followed = &self.followed[index];
+            let dt = seconds(at, followed.track.last_seen);
+            let predicted = followed.motion.predicted(dt);
+            let habit = Habit::of(followed.track.class);
+            let reach = (habit.reach + habit.reach_per_s * dt).min(habit.reach_max);
+            for detection in detections {
+                costs.push(way(&predicted, &followed.track.bbox, &detection.bbox, reach));
+            }
+        }
+        let assigned = assign(&costs, free.len(), detections.len());
+        let mut wanted = vec![false; detections.len()];
+        for (&index, column) in free.iter().zip(&assigned) {
+            if let Some(column) = *column {
+                wanted[column] = true;
+                self.followed[index].see(&detections[column], at);
+            }
+        }
+        let mut keep = assigned.iter().map(Option::is_none);
+        free.retain(|_| keep.next().unwrap_or(true));
+        detections.iter().zip(wanted).filter(|(_, w)| !w).map(|(d, _)| *d).collect()
+    }
+
+    fn begin(&mut self, detection: &Detection, at: Stamp) {
+        if self.followed.len() >= TRACKS_MAX {
+            return;
+        }
+        self.ids_given += 1;
+        self.followed.push(Followed {
+            track: Track {
+                id: TrackId(self.ids_given),
+                class: detection.class,
+                bbox: detection.bbox,
+                confidence: detection.confidence,
+                state: State::Tentative,
+                first_seen: at,
+                last_seen: at,
+            },
+            motion: Motion::new(&detection.bbox),
+        });
+    }
+
+    /// Loses what this frame did not show, and forgets what has been lost for long.
+    fn age(&mut self, at: Stamp) {
+        self.followed.retain_mut(|f| {
+            if f.track.seen_at(at) {
+                return true;
+            }
+            if f.track.state == State::Confirmed {
+                f.track.state = State::Lost;
+            }
+            at.mono.since(f.track.last_seen.mono) <= Habit::of(f.track.class).forget
+        });
+    }
+}
+
+impl Followed {
+    fn see(&mut self, detection: &Detection, at: Stamp) {
+        self.motion.correct(&detection.bbox, seconds(at, self.track.last_seen));
+        self.track.bbox = detection.bbox;
+        self.track.confidence = detection.confidence;
+        self.track.last_seen = at;
+        self.track.state = State::Confirmed;
+    }
+}
+
+/// The cost of taking `seen` for the thing that was at `last` and is expected at `predicted`.
+///
+/// The nearer of the two counts: people stop, and turn back. 0 is right on the spot, 1 at the end
+/// of the reach.
+fn way(predicted: &BoundingBox, last: &BoundingBox, seen: &BoundingBox, reach: f32) -> f32 {
+    let height = last.height().max(last.width()).max(1e-3);
+    let ratio = seen.height().max(seen.width()).max(1e-3) / height;
+    let ratio = if ratio < 1.0 { 1.0 / ratio } else { ratio };
+    let overlap = seen.iou(predicted).max(seen.iou(last));
+    if ratio > SIZE_RATIO_MAX && overlap < OVERLAP_SAME {
+        return FORBIDDEN;
+    }
+    let distance = |from: &BoundingBox| {
+        let (a, b) = (from.center(), seen.center());
+        (a.x - b.x).hypot(a.y - b.y) / height
+    };
+    let gates = distance(predicted).min(distance(last)) / reach;
+    if gates > 1.0 && overlap < OVERLAP_SAME {
+        return FORBIDDEN;
+    }
+    gates + SIZE_COST * ratio.log2()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seconds of a gap need no more digits")]
+fn seconds(later: Stamp, earlier: Stamp) -> f32 {
+    later.mono.seconds_since(earlier.mono) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Mono;
+    use proptest::prelude::*;
+
+    fn at(seconds: f64) -> Stamp {
+        Stamp { mono: Mono((seconds * 1e6) as u64), ..Stamp::default() }
+    }
+
+    fn person(x: f32) -> Detection {
+        let bbox = BoundingBox::new(x - 0.04, 0.4, x + 0.04, 0.7);
+        Detection { class: Class::Person, confidence: 0.8, bbox }
+    }
+
+    fn ids(tracker: &mut Tracker, seen: &[Detection], when: f64) -> Vec<u64> {
+        tracker.update(seen, |d| d.confidence > 0.5, at(when)).map(|t| t.id.0).collect()
+    }
+
+    #[test]
+    fn a_walker_at_any_rate_stays_one_track() {
+        // 0.1 of the picture a second: a third of a body height, an easy walk.
+        for rate in [0.5, 1.0, 3.0, 10.0] {
+            let mut tracker = Tracker::new();
+            let mut t = 0.0;
+            while t < 8.0 {
+                let seen = [person(0.1 + 0.1 * t as f32)];
+                assert_eq!(ids(&mut tracker, &seen, t), [1], "at {rate} frames/s, {t} s");
+                t += 1.0 / rate;
+            }
+        }
+    }
+
+    #[test]
+    fn two_people_far_apart_are_two_tracks_and_stay_two() {
+        let mut tracker = Tracker::new();
+        for step in 0..10 {
+            let seen = [person(0.2), person(0.8)];
+            assert_eq!(ids(&mut tracker, &seen, f64::from(step)), [1, 2]);
+        }
+    }
+
+    #[test]
+    fn a_gap_is_survived_and_a_long_one_is_not() {
+        let mut tracker = Tracker::new();
+        ids(&mut tracker, &[person(0.5)], 0.0);
+        ids(&mut tracker, &[person(0.5)], 1.0);
+        ids(&mut tracker, &[], 2.0);
+        assert_eq!(tracker.tracks().next().unwrap().state, State::Lost);
+        assert_eq!(ids(&mut tracker, &[person(0.5)], 12.9), [1]);
+        ids(&mut tracker, &[], 25.0);
+        assert_eq!(ids(&mut tracker, &[person(0.5)], 25.1), [2]);
+    }
+
+    #[test]
+    fn a_weak_box_continues_a_track_but_begins_none() {
+        let weak = Detection { confidence: 0.3, ..person(0.5) };
+        let mut tracker = Tracker::new();
+        assert!(ids(&mut tracker, &[weak], 0.0).is_empty());
+        ids(&mut tracker, &[person(0.5)], 1.0);
+        ids(&mut tracker, &[weak], 2.0);
+        assert_eq!(tracker.tracks().next().unwrap().last_seen, at(2.0));
+    }
+
+    #[test]
+    fn a_fire_and_a_person_on_one_spot_are_two_things() {
+        let mut tracker = Tracker::new();
+        let fire = Detection { class: Class::Fire, ..person(0.5) };
+        assert_eq!(ids(&mut tracker, &[person(0.5), fire], 0.0).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn tracks_stay_bounded_and_ids_unique(
+            frames in prop::collection::vec(
+                prop::collection::vec((0f32..1.0, 0f32..1.0, 0f32..1.0), 0..200), 1..12)
+        ) {
+            let mut tracker = Tracker::new();
+            for (i, frame) in frames.iter().enumerate() {
+                let seen: Vec<_> = frame.iter().map(|&(x, y, c)| Detection {
+                    class: Class::ALL[(x * 2.99) as usize],
+                    confidence: c,
+                    bbox: BoundingBox::new(x, y, x + 0.1, y + 0.2),
+                }).collect();
+                let mut ids = ids(&mut tracker, &seen, i as f64 * 0.3);
+                prop_assert!(ids.len() <= TRACKS_MAX);
+                let all = ids.len();
+                ids.sort_unstable();
+                ids.dedup();
+                prop_assert_eq!(ids.len(), all);
+            }
+        }
+    }
+}
