@@ -75,9 +75,10 @@ mod tests {
                 }
             }
             for lost in candidates.iter().filter(|c| !kept.contains(c)) {
-                prop_assert!(kept.iter().any(|k| {
+                let hidden = kept.iter().any(|k| {
                     k.confidence >= lost.confidence && k.bbox.iou(&lost.bbox) > 0.4
-                }));
+                });
+                prop_assert!(hidden);
             }
         }
     }

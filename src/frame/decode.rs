@@ -156,10 +156,7 @@ impl Decoder {
 
     /// Forgets everything about the stream so far: what comes next does not continue it.
     pub fn reset(&mut self) {
-        if let Some((_, decoder)) = &mut self.opened {
-            decoder.flush();
-        }
-        self.in_flight.clear();
+        self.close();
         self.backlog.clear();
         self.damaged = false;
         self.true_at = None;
@@ -174,7 +171,6 @@ impl Decoder {
         if self.opened.as_ref().is_some_and(|(codec, _)| *codec != packet.codec) {
             tracing::info!(camera = %self.config.camera, codec = ?packet.codec, "codec changed");
             self.reset();
-            self.opened = None;
         }
         self.note_damage(packet);
         if packet.data.is_empty() || !self.backlog.push(packet) || want == Want::Nothing {
@@ -218,8 +214,18 @@ impl Decoder {
 
     /// Notes what makes the next pictures untrue, and when they are true again.
     fn note_damage(&mut self, packet: &Packet) {
+        if packet.key && self.damaged {
+            // Damage can teach FFmpeg to expect reordering, and then every picture would be late
+            // for ever. Key frames bring their parameter sets: a new decoder can start here.
+            self.close();
+        }
         self.damaged = !packet.key && (self.damaged || packet.lost > 0);
         self.true_at.get_or_insert(packet.received.mono);
+    }
+
+    fn close(&mut self) {
+        self.opened = None;
+        self.in_flight.clear();
     }
 
     fn open(&mut self, codec: Codec) -> Result<(), Error> {
@@ -257,8 +263,7 @@ impl Decoder {
     /// Takes out whatever is ready; gives the newest wanted picture.
     fn receive(&mut self) -> Result<Option<Frame>, Error> {
         let mut newest = None;
-        loop {
-            let Some((_, decoder)) = &mut self.opened else { break };
+        while let Some((_, decoder)) = &mut self.opened {
             let mut video = self.spare.take().unwrap_or_else(Video::empty);
             if decoder.receive_frame(&mut video).is_err() {
                 // Either it wants another packet, or the packet was broken and said so already.

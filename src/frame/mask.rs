@@ -29,6 +29,11 @@ impl Masks {
         self.polygons.is_empty()
     }
 
+    /// The polygons.
+    pub fn polygons(&self) -> &[Polygon] {
+        &self.polygons
+    }
+
     /// Which pixels to paint in a picture that was scaled from `source` to `scaled`.
     #[expect(clippy::cast_precision_loss, reason = "sizes of pictures are far below 2^24")]
     #[expect(clippy::cast_possible_truncation, reason = "a reach of a few pixels")]

@@ -11,6 +11,7 @@ pub mod decode;
 pub mod letterbox;
 pub mod mailbox;
 pub mod mask;
+pub mod pace;
 pub mod pixels;
 pub mod scale;
 pub mod snapshot;

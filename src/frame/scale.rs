@@ -153,3 +153,135 @@ fn copy_rows(from: &Video, plane: usize, to: &mut [u8], stride: usize) {
         target[..run].copy_from_slice(&row[..run]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::letterbox::Placement;
+    use super::super::snapshot::Picture;
+    use super::*;
+    use crate::geometry::BoundingBox;
+    use crate::geometry::Point;
+    use crate::geometry::Polygon;
+    use std::sync::Arc;
+
+    const SOURCE: Size = Size { width: 322, height: 242 };
+
+    fn format() -> InputFormat {
+        let size = Size { width: 160, height: 160 };
+        InputFormat { size, placement: Placement::Center, pad: 114 }
+    }
+
+    /// A hexagon, and a triangle that reaches out of the picture's corner.
+    fn masks() -> Arc<Masks> {
+        let polygon = |corners: &[(f32, f32)]| {
+            Polygon::new(corners.iter().map(|&(x, y)| Point { x, y }).collect()).unwrap()
+        };
+        Arc::new(Masks::new(vec![
+            polygon(&[(0.3, 0.2), (0.5, 0.1), (0.7, 0.2), (0.7, 0.6), (0.5, 0.7), (0.3, 0.6)]),
+            polygon(&[(0.0, 1.0), (0.0, 0.8), (0.3, 1.0)]),
+        ]))
+    }
+
+    /// A picture of noise; `inside` of the masks it is another noise.
+    fn noise(masks: Option<(&Masks, u32)>) -> Video {
+        let mut video = Video::new(Format::YUV420P, SOURCE.width, SOURCE.height);
+        // Exactly what the polygons cover, pixel by pixel of each plane.
+        for plane in 0..3 {
+            let stride = video.stride(plane);
+            let (width, height) = (video.plane_width(plane), video.plane_height(plane));
+            let size = Size { width, height };
+            let data = video.data_mut(plane);
+            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                let masked = masks.filter(|(masks, _)| covers_any_corner(masks, x, y, size));
+                let seed = masked.map_or(1, |(_, seed)| seed);
+                data[y as usize * stride + x as usize] = random(x, y, plane as u32, seed);
+            }
+        }
+        video
+    }
+
+    fn covers_any_corner(masks: &Masks, x: u32, y: u32, size: Size) -> bool {
+        let at = |dx: f32, dy: f32| Point {
+            x: (x as f32 + dx) / size.width as f32,
+            y: (y as f32 + dy) / size.height as f32,
+        };
+        let corners = [at(0.0, 0.0), at(1.0, 0.0), at(0.0, 1.0), at(1.0, 1.0), at(0.5, 0.5)];
+        masks.polygons().iter().any(|polygon| corners.iter().any(|c| polygon.contains(*c)))
+    }
+
+    fn random(x: u32, y: u32, plane: u32, seed: u32) -> u8 {
+        let mut n = (x * 7919) ^ (y * 104_729) ^ (plane * 1_299_709) ^ (seed * 15_485_863);
+        n = (n ^ (n >> 13)).wrapping_mul(0x5bd1_e995);
+        (n >> 16) as u8
+    }
+
+    /// Nothing behind a mask can be told from what comes out: two pictures that differ only there
+    /// come out the same, at every size.
+    #[test]
+    fn what_is_masked_never_comes_out() {
+        let masks = masks();
+        let (one, other) = (noise(Some((&masks, 2))), noise(Some((&masks, 3))));
+        for side in [64, 160, 300, 900] {
+            let format = InputFormat { size: Size { width: side, height: side }, ..format() };
+            let mut scaler = Scaler::new(format, Arc::clone(&masks));
+            let (a, letterbox) = scaler.scale(&one).unwrap();
+            let (b, _) = scaler.scale(&other).unwrap();
+            assert!(a[..] == b[..], "the tensor of {side} shows it");
+            let middle = letterbox.y + letterbox.content.height * 4 / 10;
+            let black = (middle * side + letterbox.x + letterbox.content.width / 2) as usize;
+            assert_eq!(a[black], 0);
+        }
+        let (a, b) = (Picture::new(one, masks.clone()), Picture::new(other, masks));
+        for width in [50, 160, 322, 1000] {
+            assert!(a.rgb(width).unwrap() == b.rgb(width).unwrap(), "{width} shows it");
+            assert!(a.jpeg(width, &[]).unwrap() == b.jpeg(width, &[]).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_not_masked_does_come_out() {
+        let masks = masks();
+        let mut scaler = Scaler::new(format(), Arc::clone(&masks));
+        let mut bare = Scaler::new(format(), Arc::default());
+        let (masked, letterbox) = scaler.scale(&noise(None)).unwrap();
+        let (whole, _) = bare.scale(&noise(None)).unwrap();
+        let raster = masks.raster(SOURCE, letterbox.content);
+        let mut same = 0;
+        for (index, (a, b)) in masked.iter().zip(whole.iter()).enumerate() {
+            let (x, y) = (index % 160, index / 160 % 160);
+            let inside = y >= letterbox.y as usize
+                && raster.covers(x - letterbox.x as usize, y - letterbox.y as usize);
+            assert_eq!(*a, if inside { 0 } else { *b });
+            same += usize::from(a == b);
+        }
+        assert!(same > masked.len() / 2, "most of the picture is not masked");
+    }
+
+    #[test]
+    fn the_planes_are_red_green_blue_and_padded() {
+        let mut video = Video::new(Format::RGB24, 320, 160);
+        let stride = video.stride(0);
+        for row in video.data_mut(0).chunks_mut(stride) {
+            row[..960].as_chunks_mut::<3>().0.fill([200, 100, 50]);
+        }
+        let (pixels, letterbox) = Scaler::new(format(), Arc::default()).scale(&video).unwrap();
+        assert_eq!((letterbox.y, letterbox.content), (40, Size { width: 160, height: 80 }));
+        for (channel, value) in [200u8, 100, 50].into_iter().enumerate() {
+            let plane = &pixels[channel * 160 * 160..(channel + 1) * 160 * 160];
+            assert_eq!((plane[0], plane[160 * 160 - 1]), (114, 114));
+            assert!(plane[40 * 160..120 * 160].iter().all(|byte| byte.abs_diff(value) <= 1));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_shrunk_never_enlarged_and_shows_its_boxes() {
+        let picture = Picture::new(noise(None), Arc::default());
+        assert_eq!(picture.rgb(10_000).unwrap().1, SOURCE);
+        assert_eq!(picture.rgb(161).unwrap().1, Size { width: 161, height: 121 });
+        let plain = picture.jpeg(200, &[]).unwrap();
+        assert_eq!(plain[..3], [0xff, 0xd8, 0xff]);
+        let whole = BoundingBox::new(0.0, 0.0, 1.0, 1.0);
+        assert_ne!(picture.jpeg(200, &[whole, BoundingBox::default()]).unwrap(), plain);
+        assert!(Picture::empty().jpeg(200, &[]).is_err());
+    }
+}
