@@ -4,13 +4,21 @@
 //! Does not belong here: memory from one frame to the next (that is `track`'s).
 
 pub mod classes;
-pub mod family;
 pub mod nms;
-pub mod onnx;
 pub mod preprocess;
+pub mod family;
+pub mod layout;
+pub mod library;
+pub mod onnx;
+pub mod scripted;
+pub mod worker;
 
-use crate::frame::{Frame, Size};
+use crate::frame::Frame;
+use crate::frame::InputFormat;
+use crate::frame::Picture;
 use crate::geometry::BoundingBox;
+use crate::time::Stamp;
+use crate::ward::Id;
 
 /// What the daemon looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,12 +67,40 @@ pub struct ModelIdentity {
 
 /// Finds things in pictures. Owned by one thread.
 pub trait Detector: Send {
-    /// The size that frames must be scaled and letterboxed to.
-    fn input_size(&self) -> Size;
+    /// What frames must be scaled and letterboxed to.
+    fn input(&self) -> InputFormat;
 
     /// What it finds: one list a frame, in the order of `frames`, best first.
     ///
     /// # Errors
     /// [`onnx::Error`] where the runtime refuses; the frames are lost, the detector goes on.
     fn detect(&mut self, frames: &[&Frame]) -> Result<Vec<Vec<Detection>>, onnx::Error>;
+}
+
+/// What one frame showed, on its way to the core.
+#[derive(Debug)]
+pub struct Analysed {
+    /// Whose frame.
+    pub camera: Id,
+    /// The frame's stamp: when its last packet arrived.
+    pub at: Stamp,
+    /// The frame's number, per camera.
+    pub sequence: u64,
+    /// Best first.
+    pub detections: Vec<Detection>,
+    /// For a snapshot, should it come to an alert.
+    pub picture: Picture,
+    /// Where the time went so far.
+    pub timing: Timing,
+}
+
+/// How long a frame spent in each stage, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// From the last packet's arrival to the end of scaling.
+    pub decode_us: u64,
+    /// In the mailbox.
+    pub queue_us: u64,
+    /// Preprocessing, the network, postprocessing.
+    pub inference_us: u64,
 }

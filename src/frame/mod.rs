@@ -11,12 +11,20 @@ pub mod decode;
 pub mod letterbox;
 pub mod mailbox;
 pub mod mask;
+pub mod pace;
+pub mod pixels;
+pub mod scale;
 pub mod snapshot;
+pub mod worker;
 
 use crate::time::Stamp;
 use crate::ward::Id;
 
+pub use letterbox::InputFormat;
 pub use letterbox::Letterbox;
+pub use letterbox::Placement;
+pub use mask::Masks;
+pub use pixels::Pixels;
 pub use snapshot::Picture;
 
 /// Width and height in pixels.
@@ -35,10 +43,10 @@ pub struct Frame {
     pub camera: Id,
     /// Counts up per camera over everything that was scaled for analysis.
     pub sequence: u64,
-    /// When its last packet arrived.
+    /// When its last packet arrived; never before that of the camera's frame before.
     pub at: Stamp,
     /// Planar 8-bit R, G, B at the detector's input size, letterboxed: `3 * height * width` bytes.
-    pub pixels: Vec<u8>,
+    pub pixels: Pixels,
     /// How `pixels` lies in the camera's picture.
     pub letterbox: Letterbox,
     /// The camera's whole picture, for a snapshot; masked whenever it is looked at.

@@ -1,4 +1,117 @@
-//! In work.
-/// A camera's whole picture.
-#[derive(Debug)]
-pub struct Picture;
+//! A camera's whole picture, kept for the case that it is wanted, and its JPEG.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ffmpeg_next::frame::Video;
+
+use super::Size;
+use super::mask::Masks;
+use super::scale;
+use crate::geometry::BoundingBox;
+
+/// Of snapshots: faces must be recognisable, and a phone on a bad network must get them.
+const JPEG_QUALITY: u8 = 80;
+
+/// Boxes are drawn in this colour: it stands out of night, flames and concrete.
+const BOX_COLOR: [u8; 3] = [255, 64, 255];
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The picture is a test's stand-in without content.
+    #[error("the picture is empty")]
+    Empty,
+    /// Scaling failed.
+    #[error(transparent)]
+    Scale(#[from] scale::ScaleError),
+    /// Encoding failed.
+    #[error("snapshot can't be encoded as JPEG")]
+    Encode(#[source] jpeg_encoder::EncodingError),
+}
+
+/// A camera's whole picture as it was decoded. Holding it costs the decoder's buffer and nothing
+/// else; nothing is converted before [`Picture::jpeg`]. Privacy masks can't be taken off.
+#[derive(Clone, Default)]
+pub struct Picture {
+    decoded: Option<Arc<Decoded>>,
+}
+
+struct Decoded {
+    video: Video,
+    masks: Arc<Masks>,
+}
+
+impl Picture {
+    pub(super) fn new(video: Video, masks: Arc<Masks>) -> Self {
+        Self { decoded: Some(Arc::new(Decoded { video, masks })) }
+    }
+
+    /// A picture that shows nothing, for tests of what comes after.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// As the stream means it to be seen; `None` for the empty picture.
+    pub fn size(&self) -> Option<Size> {
+        self.decoded.as_ref().map(|decoded| scale::display_size(&decoded.video))
+    }
+
+    /// The masked picture as a JPEG at most `width_max` pixels wide (and never enlarged), with a
+    /// thin rectangle around each of `boxes`.
+    ///
+    /// # Errors
+    /// [`Error`] for the empty picture, or where FFmpeg or the JPEG encoder refuses.
+    pub fn jpeg(&self, width_max: u32, boxes: &[BoundingBox]) -> Result<Vec<u8>, Error> {
+        let (mut rgb, size) = self.rgb(width_max)?;
+        for bounding_box in boxes {
+            draw(&mut rgb, size, bounding_box);
+        }
+        let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
+        let mut jpeg = Vec::new();
+        jpeg_encoder::Encoder::new(&mut jpeg, JPEG_QUALITY)
+            .encode(&rgb, side(size.width), side(size.height), jpeg_encoder::ColorType::Rgb)
+            .map_err(Error::Encode)?;
+        Ok(jpeg)
+    }
+
+    /// The masked picture as interleaved R, G, B, at most `width_max` pixels wide.
+    ///
+    /// # Errors
+    /// [`Error`] for the empty picture, or where FFmpeg refuses.
+    pub fn rgb(&self, width_max: u32) -> Result<(Vec<u8>, Size), Error> {
+        let decoded = self.decoded.as_ref().ok_or(Error::Empty)?;
+        Ok(scale::to_rgb(&decoded.video, &decoded.masks, width_max)?)
+    }
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Picture").field("size", &self.size()).finish()
+    }
+}
+
+/// Draws a rectangle of 2 pixels' width just inside the box.
+#[expect(clippy::cast_precision_loss, reason = "sizes of pictures are far below 2^24")]
+#[expect(clippy::cast_possible_truncation, reason = "a box lies within 0..1")]
+#[expect(clippy::cast_sign_loss, reason = "a box lies within 0..1")]
+fn draw(rgb: &mut [u8], size: Size, bounding_box: &BoundingBox) {
+    let (width, height) = (size.width as usize, size.height as usize);
+    let at = |share: f32, side: usize| ((share * side as f32) as usize).min(side - 1);
+    let (x0, x1) = (at(bounding_box.x0, width), at(bounding_box.x1, width));
+    let (y0, y1) = (at(bounding_box.y0, height), at(bounding_box.y1, height));
+    let mut dot = |x: usize, y: usize| {
+        let start = (y * width + x) * 3;
+        rgb[start..start + 3].copy_from_slice(&BOX_COLOR);
+    };
+    for inset in 0..2 {
+        for x in x0..=x1 {
+            dot(x, (y0 + inset).min(y1));
+            dot(x, y1.saturating_sub(inset).max(y0));
+        }
+        for y in y0..=y1 {
+            dot((x0 + inset).min(x1), y);
+            dot(x1.saturating_sub(inset).max(x0), y);
+        }
+    }
+}

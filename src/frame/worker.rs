@@ -1,0 +1,138 @@
+//! The thread that decodes one camera: packets from its queue, frames into its mailbox.
+//!
+//! A thread a camera, not a pool: the scheduler of the kernel is fair, a camera whose stream
+//! stalls FFmpeg (or makes it panic) harms itself alone, and idle threads cost nothing.
+
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::Frame;
+use super::decode::Config;
+use super::decode::Decoder;
+use super::decode::Error;
+use super::decode::Want;
+use super::mailbox::AGE_MAX;
+use super::mailbox::Exchange;
+use super::pace::Choice;
+use super::pace::Pace;
+use super::pace::Schedule;
+use crate::camera::Packet;
+use crate::camera::queue::Item;
+use crate::camera::queue::Receiver;
+use crate::meter::Flow;
+use crate::meter::Meters;
+use crate::meter::Stage;
+use crate::meter::Timer;
+use crate::time::Clock;
+
+/// What a decode thread works with besides its packets.
+#[derive(Clone)]
+pub struct Setup {
+    /// Whose packets, and what their pictures become.
+    pub config: Config,
+    /// How often pictures are wanted; the attention turns it at any time.
+    pub pace: Pace,
+    /// Where frames go.
+    pub exchange: Arc<Exchange>,
+    /// What packets were stamped with.
+    pub clock: Arc<dyn Clock>,
+    /// Counts packets (taken), frames (passed), and both where they are lost (dropped), at the
+    /// stage `Decode`.
+    pub meters: Meters,
+}
+
+/// Starts the thread `decode-{camera}`. It ends when the queue does.
+///
+/// # Errors
+/// Where the system has no thread left.
+pub fn spawn(setup: Setup, packets: Receiver) -> std::io::Result<JoinHandle<()>> {
+    let name = format!("decode-{}", setup.config.camera);
+    std::thread::Builder::new().name(name).spawn(move || {
+        let mut worker = Worker::new(setup);
+        while let Some(item) = packets.recv() {
+            worker.take(item);
+        }
+    })
+}
+
+struct Worker {
+    setup: Setup,
+    flow: Flow,
+    timer: Timer,
+    decoder: Decoder,
+    schedule: Schedule,
+    /// Something failed since the last frame; said once.
+    complained: bool,
+}
+
+impl Worker {
+    fn new(setup: Setup) -> Self {
+        let flow = setup.meters.flow(setup.config.camera.as_str(), Stage::Decode);
+        let timer = setup.meters.timer(Stage::Decode);
+        let decoder = Decoder::new(setup.config.clone(), Arc::clone(&setup.clock));
+        let schedule = Schedule::default();
+        Self { setup, flow, timer, decoder, schedule, complained: false }
+    }
+
+    fn take(&mut self, item: Item) {
+        let Item::Packet(packet) = item else {
+            self.decoder.reset();
+            self.schedule.interrupt();
+            return;
+        };
+        self.flow.taken.inc();
+        let at = packet.received.mono;
+        let period = self.setup.pace.period();
+        let mut choice = self.schedule.choose(at, packet.key, period);
+        let late = self.setup.clock.now().mono.since(at) > AGE_MAX;
+        if late && choice.want == Want::Picture {
+            // Nobody would take its frame: catch up instead of scaling it.
+            self.flow.dropped.inc();
+            choice.want = Want::Reference;
+        }
+        // A panic in FFmpeg's bindings is this camera's own misfortune: it begins anew.
+        let decoded = catch_unwind(AssertUnwindSafe(|| decode(&mut self.decoder, &packet, choice)));
+        match decoded {
+            Ok(Ok(frame)) => {
+                if let Some(frame) = frame {
+                    self.pass(frame);
+                }
+            }
+            Ok(Err(error)) => self.fail(&error),
+            Err(_) => {
+                self.flow.dropped.inc();
+                tracing::error!(camera = %self.setup.config.camera, "decoder panicked; made anew");
+                let config = self.setup.config.clone();
+                self.decoder = Decoder::new(config, Arc::clone(&self.setup.clock));
+            }
+        }
+    }
+
+    fn pass(&mut self, frame: Frame) {
+        self.complained = false;
+        self.flow.passed.inc();
+        self.timer.observe(std::time::Duration::from_micros(frame.decode_us));
+        self.setup.exchange.post(frame);
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.flow.dropped.inc();
+        let source = std::error::Error::source(error).map(ToString::to_string);
+        if self.complained {
+            tracing::debug!(%error, source);
+        } else {
+            tracing::warn!(%error, source, "further errors until the next frame are not logged");
+        }
+        self.complained = true;
+    }
+}
+
+fn decode(decoder: &mut Decoder, packet: &Packet, choice: Choice) -> Result<Option<Frame>, Error> {
+    let frame = decoder.push(packet, choice.want)?;
+    if frame.is_none() && choice.alone && choice.want == Want::Picture {
+        return decoder.drain();
+    }
+    Ok(frame)
+}
