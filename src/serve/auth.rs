@@ -110,14 +110,11 @@ impl Guard {
         };
         let password = &self.credentials.password;
         let expected = Proof { username, realm, nonce, uri, quality }.response(method, password);
-        if username != self.credentials.username || realm != REALM {
-            Verdict::Denied
-        } else if !same(&expected, response) {
-            Verdict::Denied
-        } else if self.is_fresh(nonce, now) {
-            Verdict::Granted
-        } else {
-            Verdict::Stale
+        let known = username == self.credentials.username && realm == REALM;
+        match known && same(&expected, response) {
+            false => Verdict::Denied,
+            true if self.is_fresh(nonce, now) => Verdict::Granted,
+            true => Verdict::Stale,
         }
     }
 

@@ -193,3 +193,119 @@ impl Player {
         &self.reels[self.reel].units[self.unit]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Size;
+    use crate::frame::clip::ClipPacket;
+    use rand::SeedableRng;
+
+    /// Four access units at 10/s, the second half a group of pictures of its own; shown 100 ms
+    /// after they are decoded, as with B frames.
+    fn reel() -> Arc<Reel> {
+        let packets = (0..4)
+            .map(|at| ClipPacket {
+                data: [&[0, 0, 1, if at % 2 == 0 { 0x65 } else { 0x41 }], &[7; 3000][..]]
+                    .concat()
+                    .into(),
+                key: at % 2 == 0,
+                pts_us: at * 100_000,
+                dts_us: at * 100_000 - 100_000,
+                duration_us: 100_000,
+            })
+            .collect();
+        Arc::new(Reel::new(&Clip {
+            path: "synthetic".into(),
+            codec: Codec::H264,
+            size: Size { width: 16, height: 16 },
+            frame_rate: 10.0,
+            parameter_sets: ParameterSets::default(),
+            packets,
+            damaged: 0,
+        }))
+    }
+
+    fn player(offset_ms: u64, fault: &str) -> Player {
+        let rng = StdRng::seed_from_u64(1);
+        let fault = fault.parse().unwrap();
+        Player::new(vec![reel()], Duration::from_millis(offset_ms), &fault, rng)
+    }
+
+    /// Due time in ms, ticks since the start, and the packets' headers and payloads.
+    type Step = (u128, u32, Vec<([u8; rtp::HEADER], Vec<u8>)>);
+
+    fn steps(player: &mut Player, count: usize) -> Vec<Step> {
+        let start = player.timestamp();
+        let mut step = || {
+            let (due, timestamp) = (player.due().as_millis(), player.timestamp());
+            let mut packets = Vec::new();
+            player.advance(|header, payload| packets.push((header, payload.to_vec())));
+            (due, timestamp.wrapping_sub(start), packets)
+        };
+        (0..count).map(|_| step()).collect()
+    }
+
+    #[test]
+    fn time_and_sequence_go_on_over_the_loop() {
+        let mut player = player(0, "");
+        let first = player.sequence();
+        let steps = steps(&mut player, 9);
+        for (at, (due, ticks, packets)) in (0_u32..).zip(&steps) {
+            assert_eq!((*due, *ticks), (u128::from(at) * 100, at * 9_000));
+            let markers: Vec<bool> = packets.iter().map(|(h, _)| h[1] & 0x80 != 0).collect();
+            assert_eq!(markers, [false, false, true]);
+        }
+        let sequences = steps.iter().flat_map(|(_, _, packets)| packets);
+        for (expected, (header, _)) in (0_u16..).zip(sequences) {
+            let sequence = u16::from_be_bytes([header[2], header[3]]);
+            assert_eq!(sequence, first.wrapping_add(expected));
+        }
+        assert_eq!(player.sent().0, 27);
+    }
+
+    #[test]
+    fn an_offset_joins_in_the_middle_at_once() {
+        let mut player = player(150, "");
+        let steps = steps(&mut player, 3);
+        assert_eq!(steps[0].0, 0);
+        assert_eq!(steps[2].0, 200);
+        let fragment_of_key = steps[0].2[0].1[1] & 0x1f;
+        assert_eq!(fragment_of_key, 5);
+    }
+
+    #[test]
+    fn what_is_dropped_still_counts() {
+        let mut player = player(0, "drop=1");
+        let first = player.sequence();
+        assert!(steps(&mut player, 2).iter().all(|(_, _, packets)| packets.is_empty()));
+        assert_eq!(player.sequence(), first.wrapping_add(6));
+    }
+
+    #[test]
+    fn one_byte_of_a_corrupt_packet_is_wrong() {
+        let right = steps(&mut player(0, ""), 1);
+        let wrong = steps(&mut player(0, "corrupt=1"), 1);
+        for ((_, right), (_, wrong)) in right[0].2.iter().zip(&wrong[0].2) {
+            let differ = right.iter().zip(wrong).filter(|(a, b)| a != b).count();
+            assert_eq!(differ, 1);
+        }
+    }
+
+    #[test]
+    fn a_camera_that_lies_about_its_rate_sends_at_the_true_one() {
+        let steps = steps(&mut player(0, "fps-lie=2"), 2);
+        assert_eq!((steps[1].0, steps[1].1), (100, 4_500));
+    }
+
+    #[test]
+    fn clips_alternate_only_when_told() {
+        for (fault, expected) in [("", 0), ("resolution-switch", 1)] {
+            let rng = StdRng::seed_from_u64(1);
+            let fault = fault.parse().unwrap();
+            let mut player = Player::new(vec![reel(), reel()], Duration::ZERO, &fault, rng);
+            steps(&mut player, 4);
+            assert_eq!(player.reel, expected);
+        }
+    }
+}

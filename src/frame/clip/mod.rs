@@ -7,18 +7,25 @@
 //!
 //! Blocking: call it from a thread that may wait.
 
+mod annex_b;
+mod timeline;
+
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ffmpeg_next as ffmpeg;
-use ffmpeg_next::format::context::{Input, Output, StreamIo};
+use ffmpeg_next::format::context::{Input, StreamIo};
 
 use crate::camera::Codec;
 use crate::camera::nal;
 use crate::frame::Size;
+
+pub use annex_b::ParameterSets;
+
+use annex_b::AnnexB;
+use timeline::Timeline;
 
 /// Containers that may be opened. Playlists are not among them: they name further files.
 const CONTAINERS: &str = "mov,matroska,avi,h264,hevc,mpegts,flv";
@@ -100,17 +107,6 @@ pub struct ClipPacket {
     pub duration_us: i64,
 }
 
-/// Parameter sets as NAL units without start codes: VPS (H.265 only), SPS, PPS.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ParameterSets {
-    /// H.265's video parameter sets.
-    pub vps: Vec<Vec<u8>>,
-    /// Sequence parameter sets.
-    pub sps: Vec<Vec<u8>>,
-    /// Picture parameter sets.
-    pub pps: Vec<Vec<u8>>,
-}
-
 /// Reads a clip's access units one after another, from its first key frame on.
 pub struct ClipReader {
     path: PathBuf,
@@ -136,7 +132,7 @@ pub struct Clip {
     pub codec: Codec,
     /// As the container tells it; pictures of another size may follow.
     pub size: Size,
-    /// Mean access units a second.
+    /// Mean access units a second, counted.
     pub frame_rate: f64,
     /// Of the first key frame.
     pub parameter_sets: ParameterSets,
@@ -227,13 +223,12 @@ impl ClipReader {
             match packet {
                 Ok(packet) if packet.key && self.sets.is_complete(self.codec) => {
                     let origin = packet.pts_us;
-                    self.timeline.origin_us = origin;
+                    self.timeline.rebase(origin);
                     self.ahead = Some(ClipPacket {
                         pts_us: 0,
                         dts_us: packet.dts_us.saturating_sub(origin),
                         ..packet
                     });
-                    self.timeline.last_dts_us = self.timeline.last_dts_us.saturating_sub(origin);
                     return Ok(());
                 }
                 Ok(_) | Err(Error::Damaged { .. }) => {}
@@ -314,7 +309,7 @@ impl Clip {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self {
+        let mut clip = Self {
             path: path.to_owned(),
             codec: reader.codec,
             size: reader.size,
@@ -322,160 +317,27 @@ impl Clip {
             parameter_sets,
             packets,
             damaged,
-        })
+        };
+        // Containers err about their frame rate more often than about their times.
+        let seconds = clip.duration().as_secs_f64();
+        if seconds > 0.0 {
+            #[expect(clippy::cast_precision_loss, reason = "a clip has fewer than 2^52 frames")]
+            let count = clip.packets.len() as f64;
+            clip.frame_rate = count / seconds;
+        }
+        Ok(clip)
     }
 
-    /// From the first packet's decoding time to the end of the last packet's.
+    /// How long it plays: after so long it can begin anew without going back in time.
     pub fn duration(&self) -> Duration {
-        let span = self.packets.first().zip(self.packets.last()).map_or(0, |(first, last)| {
-            last.dts_us.saturating_add(last.duration_us).saturating_sub(first.dts_us)
-        });
+        let span = |time: fn(&ClipPacket) -> i64| {
+            let begin = self.packets.iter().map(time).min().unwrap_or(0);
+            let end = |packet: &ClipPacket| time(packet).saturating_add(packet.duration_us);
+            self.packets.iter().map(end).max().unwrap_or(0).saturating_sub(begin)
+        };
+        // Matroska does not tell the first decoding times, so that they may span too little.
+        let span = span(|packet| packet.dts_us).max(span(|packet| packet.pts_us));
         Duration::from_micros(u64::try_from(span).unwrap_or(0))
-    }
-}
-
-impl ParameterSets {
-    /// Whether a decoder can start with them.
-    pub fn is_complete(&self, codec: Codec) -> bool {
-        let vps = codec == Codec::H264 || !self.vps.is_empty();
-        vps && !self.sps.is_empty() && !self.pps.is_empty()
-    }
-
-    /// Notes the sets in `unit`; where it is a key frame without any, puts the last ones before it.
-    fn complete(&mut self, codec: Codec, key: bool, unit: Vec<u8>) -> Vec<u8> {
-        let mut found = Self::default();
-        for nal in nal::units(&unit) {
-            let kind = match (codec, nal[0]) {
-                (Codec::H264, header) => header & 0x1f,
-                (Codec::H265, header) => (header >> 1) & 0x3f,
-            };
-            match (codec, kind) {
-                (Codec::H265, 32) => found.vps.push(nal.to_vec()),
-                (Codec::H264, 7) | (Codec::H265, 33) => found.sps.push(nal.to_vec()),
-                (Codec::H264, 8) | (Codec::H265, 34) => found.pps.push(nal.to_vec()),
-                _ => {}
-            }
-        }
-        let inline = !found.sps.is_empty();
-        for (known, new) in
-            [(&mut self.vps, found.vps), (&mut self.sps, found.sps), (&mut self.pps, found.pps)]
-        {
-            if !new.is_empty() {
-                *known = new;
-            }
-        }
-        if !key || inline {
-            return unit;
-        }
-        let mut whole = Vec::with_capacity(unit.len() + 256);
-        for set in self.vps.iter().chain(&self.sps).chain(&self.pps) {
-            whole.extend_from_slice(&[0, 0, 0, 1]);
-            whole.extend_from_slice(set);
-        }
-        whole.extend_from_slice(&unit);
-        whole
-    }
-}
-
-/// FFmpeg's muxer of raw streams, writing into memory. It turns length prefixes into start codes
-/// and puts the container's parameter sets before key frames.
-struct AnnexB {
-    output: Output,
-    sink: Sink,
-}
-
-impl AnnexB {
-    fn new(codec: Codec, parameters: ffmpeg::codec::Parameters) -> Result<Self, ffmpeg::Error> {
-        let format = match codec {
-            Codec::H264 => "h264",
-            Codec::H265 => "hevc",
-        };
-        let sink = Sink::default();
-        let io = StreamIo::from_write(sink.clone())?;
-        let mut output = ffmpeg::format::output_to_stream(io, None, Some(format))?;
-        output.add_stream(ffmpeg::codec::Id::None)?.set_parameters(parameters);
-        let mut options = ffmpeg::Dictionary::new();
-        // So that one packet in is one access unit out.
-        options.set("flush_packets", "1");
-        drop(output.write_header_with(options)?);
-        Ok(Self { output, sink })
-    }
-
-    fn convert(&mut self, packet: &mut ffmpeg::Packet) -> Result<Vec<u8>, ffmpeg::Error> {
-        packet.set_stream(0);
-        let written = packet.write(&mut self.output);
-        let unit = self.sink.take();
-        written.map(|_| unit)
-    }
-}
-
-/// The muxer's end of the pipe; what it wrote is taken at the other end. One thread uses both.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Sink {
-    fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// From a container's timestamps to microseconds that never run backwards.
-struct Timeline {
-    numerator: i64,
-    denominator: i64,
-    frame_us: i64,
-    origin_us: i64,
-    last_dts_us: i64,
-    last_duration_us: i64,
-}
-
-impl Timeline {
-    fn new(time_base: ffmpeg::Rational, frame_rate: f64) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "the rate lies in 0.01..=1000")]
-        let frame_us = (1_000_000.0 / frame_rate) as i64;
-        Self {
-            numerator: i64::from(time_base.numerator()),
-            denominator: i64::from(time_base.denominator()).max(1),
-            frame_us,
-            origin_us: 0,
-            last_dts_us: i64::MIN,
-            last_duration_us: 0,
-        }
-    }
-
-    /// Presentation, decoding and duration in microseconds.
-    fn place(&mut self, pts: Option<i64>, dts: Option<i64>, duration: i64) -> (i64, i64, i64) {
-        let duration_us = match self.micros(duration) {
-            known @ 1.. => known,
-            _ => self.frame_us,
-        };
-        let follows = if self.last_dts_us == i64::MIN {
-            0
-        } else {
-            self.last_dts_us.saturating_add(self.last_duration_us)
-        };
-        let told = dts.map(|ticks| self.micros(ticks).saturating_sub(self.origin_us));
-        let dts_us = told.unwrap_or(follows).max(self.last_dts_us);
-        let pts_us = pts.map_or(dts_us, |ticks| self.micros(ticks).saturating_sub(self.origin_us));
-        (self.last_dts_us, self.last_duration_us) = (dts_us, duration_us);
-        (pts_us, dts_us, duration_us)
-    }
-
-    fn micros(&self, ticks: i64) -> i64 {
-        let scaled = i128::from(ticks) * i128::from(self.numerator) * 1_000_000;
-        let micros = scaled / i128::from(self.denominator);
-        i64::try_from(micros).unwrap_or(if micros < 0 { i64::MIN } else { i64::MAX })
     }
 }
 
@@ -488,3 +350,6 @@ fn open_input(path: &Path) -> Result<Input, Error> {
         .and_then(|io| ffmpeg::format::input_from_stream(io, name.as_deref(), Some(options)))
         .map_err(|source| Error::Container { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests;
