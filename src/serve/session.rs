@@ -25,8 +25,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const LAG_MAX: Duration = Duration::from_secs(2);
 /// Between sender reports.
 const REPORT_INTERVAL: Duration = Duration::from_secs(4);
-/// Beyond the timeout that clients are told, for those that are just in time.
-const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 /// Wake at least so often.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
@@ -177,7 +175,8 @@ impl Connection {
     fn silence_max(&self) -> Duration {
         match (&self.transport, &self.playing) {
             (Some(Transport::Interleaved { .. }), Some(_)) => WAIT_MAX * 24 * 365,
-            _ => self.shared.session_timeout + TIMEOUT_GRACE,
+            // Some are only just in time.
+            _ => self.shared.session_timeout * 5 / 4,
         }
     }
 
