@@ -23,7 +23,9 @@ pub use answer::{Answer, AnswerError, Patrol, Report};
 pub use join::Sites;
 pub use register::Register;
 
-/// Identifies an incident for ever; a level of topics.
+/// Identifies an incident for ever; a level of topics, and so no longer than a [`ward::Id`].
+///
+/// [`ward::Id`]: crate::ward::Id
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IncidentId(String);
 
@@ -31,13 +33,14 @@ impl IncidentId {
     /// Of an incident that `origin` (a camera or khu phố) opened at `at`.
     fn new(at: Wall, origin: &Id) -> Self {
         let time = at.to_jiff().strftime("%Y%m%dt%H%M%S%3fz");
-        Self(format!("{time}-{origin}"))
+        // 19 and 1 and 40 characters, and a suffix where two share them: an `Id` has 64.
+        Self(format!("{time}-{:.40}", origin.as_str()))
     }
 
     /// An id that came from outside; `None` where it can't be one.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        ((1..=128).contains(&text.len()) && text.chars().all(fits)).then(|| Self(text.to_owned()))
+        ((1..=64).contains(&text.len()) && text.chars().all(fits)).then(|| Self(text.to_owned()))
     }
 
     /// As text.
