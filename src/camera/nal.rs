@@ -8,9 +8,11 @@ use crate::camera::Codec;
 /// H.264 slices without (1) and with data partitioning (2..=4), and IDR slices (5).
 const H264_SLICES: std::ops::RangeInclusive<u8> = 1..=5;
 const H264_IDR: u8 = 5;
+const H264_SPS: u8 = 7;
 /// H.265 slices; those from 16 on are IRAP: BLA, IDR, CRA and two reserved types.
 const H265_SLICES: std::ops::RangeInclusive<u8> = 0..=31;
 const H265_IRAP: std::ops::RangeInclusive<u8> = 16..=23;
+const H265_SPS: u8 = 33;
 
 /// The NAL units of an Annex B byte stream, without start codes and without the zero bytes that
 /// may trail a unit. What stands before the first start code is left out, as are empty units.
@@ -46,6 +48,23 @@ pub fn is_key(codec: Codec, annex_b: &[u8]) -> bool {
                     Codec::H265 => H265_IRAP.contains(&kind),
                 };
             }
+            _ => rest = after_start_code(unit),
+        }
+    }
+    false
+}
+
+/// Whether a sequence parameter set stands before the first slice.
+pub fn has_parameter_sets(codec: Codec, annex_b: &[u8]) -> bool {
+    let sequence_set = match codec {
+        Codec::H264 => H264_SPS,
+        Codec::H265 => H265_SPS,
+    };
+    let mut rest = after_start_code(annex_b);
+    while let Some(unit) = rest {
+        match unit.first().map(|header| unit_type(codec, *header)) {
+            Some(kind) if kind == sequence_set => return true,
+            Some(kind) if slices(codec).contains(&kind) => return false,
             _ => rest = after_start_code(unit),
         }
     }
@@ -129,6 +148,16 @@ mod tests {
             assert_eq!(is_key(Codec::H265, &unit(kind)), (16..=23).contains(&kind), "{kind}");
         }
         assert!(!is_key(Codec::H265, &unit(39)), "SEI is no picture");
+    }
+
+    #[test]
+    fn parameter_sets_count_only_before_the_first_slice() {
+        let with = [0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 1];
+        let without = [0, 0, 1, 0x65, 1, 0, 0, 1, 0x67, 1];
+        assert!(has_parameter_sets(Codec::H264, &with));
+        assert!(!has_parameter_sets(Codec::H264, &without));
+        assert!(has_parameter_sets(Codec::H265, &[0, 0, 1, 33 << 1, 1, 0, 0, 1, 21 << 1, 1]));
+        assert!(!has_parameter_sets(Codec::H265, &[0, 0, 1, 21 << 1, 1]));
     }
 
     proptest! {
