@@ -1,5 +1,6 @@
 //! `keng camera`: serves clips as endless RTSP cameras.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -35,8 +36,8 @@ pub struct Args {
     #[arg(long, requires = "password")]
     pub user: Option<String>,
     /// The user's password.
-    #[arg(long, requires = "user")]
-    pub password: Option<String>,
+    #[arg(long, requires = "user", value_parser = secret)]
+    pub password: Option<Secret>,
     /// How the password is asked for.
     #[arg(long, value_enum, default_value_t = Auth::Digest, requires = "user")]
     pub auth: Auth,
@@ -84,6 +85,10 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
     Ok(())
 }
 
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text.to_owned()))
+}
+
 fn options(args: Args) -> Options {
     let scheme = match args.auth {
         Auth::Digest => Scheme::Digest,
@@ -92,7 +97,7 @@ fn options(args: Args) -> Options {
     };
     let credentials = args.user.zip(args.password).map(|(username, password)| Credentials {
         username,
-        password: Secret::new(password),
+        password,
         scheme,
     });
     let mut mounts: Vec<Mount> = args.clips.iter().map(|clip| Mount::new(clip)).collect();
@@ -118,4 +123,54 @@ fn announce(running: &serve::Running, out: &mut dyn Write) -> std::io::Result<()
         writeln!(out, "{url}  {codec} {}x{} {frame_rate:.2}/s", size.width, size.height)?;
     }
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(std::iter::once("camera").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn each_clip_is_a_camera_with_the_faults_that_were_told() {
+        let args = parse("a.mp4 b.mkv --port 0 --fault drop=0.1,close-after=2s").unwrap();
+        let options = options(args);
+        let names: Vec<_> = options.mounts.iter().map(|mount| mount.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        for mount in &options.mounts {
+            assert_eq!(mount.fault.close_after, Some(Duration::from_secs(2)));
+        }
+        assert!(options.credentials.is_none() && options.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn clips_that_alternate_are_one_camera() {
+        let options = options(parse("a.mp4 b.mkv --fault resolution-switch").unwrap());
+        assert_eq!(options.mounts.len(), 1);
+        assert_eq!(options.mounts[0].clips.len(), 2);
+    }
+
+    #[test]
+    fn a_user_has_a_password_and_a_scheme() {
+        let args = parse("a.mp4 --user viewer --password s3cret --auth digest-qop").unwrap();
+        let credentials = options(args).credentials.unwrap();
+        assert_eq!(credentials.scheme, Scheme::DigestQop);
+        assert!(!format!("{credentials:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn wrong_usage_is_told() {
+        for (line, told) in [
+            ("", "<CLIP>"),
+            ("a.mp4 --user viewer", "--password"),
+            ("a.mp4 --fault flood", "no fault is called \"flood\""),
+            ("a.mp4 --port 70000", "70000"),
+        ] {
+            let message = parse(line).unwrap_err().to_string();
+            assert!(message.contains(told), "{line}: {message}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! It is the demo's camera, the tests' and the load rig's, and a way to try things out. It speaks
 //! RTSP 1.0 over TCP and UDP, asks for passwords as cameras do, and does on purpose what bad
-//! cameras do ([`Fault`]). Everything but [`session`] and `respond` is pure.
+//! cameras do ([`Fault`]). Everything but `session` and `respond` is pure.
 //!
 //! Does not belong here: anything that receives a stream; the daemon never needs this module.
 //!

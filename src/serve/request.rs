@@ -269,7 +269,9 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[A-Z$]{0,9} ?[ -~]{0,20}( RTSP/1.0)?(\r\n[ -~]{0,30}){0,9}") {
+        fn no_text_makes_it_panic(
+            text in "[A-Z$]{0,9} ?[ -~]{0,20}( RTSP/1.0)?(\r\n[ -~]{0,30}){0,9}",
+        ) {
             if let Ok(Some((_, used))) = parse(text.as_bytes()) {
                 prop_assert!(used <= text.len() && used > 0);
             }
