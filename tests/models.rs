@@ -3,6 +3,9 @@
 //!
 //! ONNX Runtime must be found (see `detection::library`): `make setup` sees to it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "skipping must be said")]
+
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;

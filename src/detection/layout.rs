@@ -254,3 +254,106 @@ fn numbers(text: &str) -> Option<Vec<usize>> {
     let inner = text.trim().trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
     inner.split(',').map(|number| number.trim().parse().ok()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn yolov8(metadata: Metadata) -> Description {
+        let dimensions = vec![None, Some(7), None];
+        let outputs = vec![OutputShape { name: "out".into(), dimensions }];
+        Description { input: vec![None, Some(3), Some(288), Some(512)], outputs, metadata }
+    }
+
+    fn said(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn sidecar(text: &str) -> Sidecar {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn metadata_says_it_all() {
+        let description = yolov8(Metadata {
+            family: said("yolov8"),
+            names: said("{0: 'fire', 1: 'smoke', 2: 'person'}"),
+            color: said("bgr"),
+            scale: said("1"),
+            letterbox: said("topleft"),
+            pad: said("0"),
+            ..Metadata::default()
+        });
+        let layout = Layout::new(&description, None).unwrap();
+        let size = Size { width: 512, height: 288 };
+        let input = InputFormat { size, placement: Placement::TopLeft, pad: 0 };
+        assert_eq!(layout.input, input);
+        assert_eq!((layout.color, layout.scale), (ColorOrder::Bgr, Scale::Byte));
+        assert_eq!((layout.batch, layout.classes.total()), (None, 3));
+        assert_eq!(layout.family, Family::Yolov8 { channels_first: true });
+    }
+
+    #[test]
+    fn a_sidecar_has_the_last_word() {
+        let description =
+            yolov8(Metadata { family: said("yolox"), color: said("bgr"), ..Metadata::default() });
+        let text = r#"
+            family = "yolov8"
+            names = ["a", "person", "b"]
+            color = "rgb"
+            scale = "1"
+            letterbox = "topleft"
+            pad = 7
+        "#;
+        let layout = Layout::new(&description, Some(&sidecar(text))).unwrap();
+        assert_eq!(layout.color, ColorOrder::Rgb);
+        assert_eq!((layout.input.pad, layout.scale), (7, Scale::Byte));
+        assert_eq!(layout.classes.outputs(), [(1, super::super::Class::Person)]);
+    }
+
+    #[test]
+    fn unknown_keys_of_a_sidecar_are_refused() {
+        assert!(toml::from_str::<Sidecar>("colour = \"rgb\"").is_err());
+    }
+
+    #[test]
+    fn an_open_input_takes_its_size_from_the_metadata() {
+        let names = said("['fire', 'smoke', 'person']");
+        let metadata = Metadata { names, size: said("[288, 512]"), ..Metadata::default() };
+        let mut description = yolov8(metadata);
+        description.input = vec![Some(1), Some(3), None, None];
+        description.outputs[0].dimensions = vec![Some(1), Some(7), Some(3024)];
+        let layout = Layout::new(&description, None).unwrap();
+        assert_eq!(layout.input.size, Size { width: 512, height: 288 });
+        assert_eq!(layout.batch, Some(1));
+        description.metadata.size = None;
+        let error = Layout::new(&description, None).unwrap_err().to_string();
+        let expected = "input: expected [N, 3, height, width] with N open or 1, found [1, 3, ?, ?]";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (metadata, expected) in [
+            (Metadata { names: said("fire"), ..Metadata::default() }, "names: "),
+            (Metadata { strides: said("8,x"), ..Metadata::default() }, "strides: "),
+            (Metadata { strides: said("0"), ..Metadata::default() }, "strides: "),
+            (Metadata { size: said("big"), ..Metadata::default() }, "size: "),
+            (named(|m| m.pad = said("256")), "pad: expected 0 to 255, found \"256\""),
+            (named(|m| m.color = said("gray")), "color: expected rgb or bgr, found \"gray\""),
+            (named(|m| m.scale = said("2")), "scale: "),
+            (named(|m| m.letterbox = said("left")), "letterbox: "),
+            (named(|m| m.family = said("ssd")), "outputs: expected family yolox"),
+        ] {
+            let error = Layout::new(&yolov8(metadata), None).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    fn named(change: impl Fn(&mut Metadata)) -> Metadata {
+        let names = said("['fire', 'smoke', 'person']");
+        let mut metadata = Metadata { family: said("yolov8"), names, ..Metadata::default() };
+        change(&mut metadata);
+        metadata
+    }
+}

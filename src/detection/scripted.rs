@@ -142,3 +142,60 @@ fn classify([r, g, b]: [f32; 3]) -> Option<(Class, f32)> {
     let (class, by) = stands_out.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     (score(by) >= SCORE_MIN).then(|| (class, score(by)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Letterbox;
+    use crate::frame::Picture;
+    use crate::geometry::BoundingBox;
+    use crate::time::Stamp;
+    use crate::ward::Id;
+
+    const SIZE: Size = Size { width: 64, height: 32 };
+
+    /// A frame painted cell by cell: r, g, b pure colours, w white, else black.
+    fn frame(rows: [&str; 4]) -> Frame {
+        let mut pixels = vec![0; 3 * 64 * 32];
+        for (index, pixel) in pixels.iter_mut().enumerate() {
+            let (channel, place) = (index / (64 * 32), index % (64 * 32));
+            let cell = rows[place / 64 / CELL].as_bytes()[place % 64 / CELL];
+            *pixel = if cell == b"rgb"[channel] || cell == b'w' { 255 } else { 0 };
+        }
+        Frame {
+            camera: Id::new("test").unwrap(),
+            sequence: 1,
+            at: Stamp::default(),
+            pixels: pixels.into(),
+            letterbox: Letterbox::none(SIZE),
+            picture: Picture::empty(),
+            decode_us: 0,
+        }
+    }
+
+    #[test]
+    fn patches_of_pure_colour_are_found_and_nothing_else() {
+        let frame = frame(["rr....w.", "r..ww...", "...ggr..", "b......."]);
+        let found = ScriptedDetector::new(SIZE).detect(&[&frame]).unwrap().remove(0);
+        let seen: Vec<(Class, BoundingBox)> = found.iter().map(|d| (d.class, d.bbox)).collect();
+        let cells = |x0: f32, y0: f32, x1: f32, y1: f32| {
+            BoundingBox::new(x0 / 8.0, y0 / 4.0, x1 / 8.0, y1 / 4.0)
+        };
+        assert_eq!(
+            seen,
+            [
+                (Class::Fire, cells(0.0, 0.0, 2.0, 2.0)),
+                (Class::Smoke, cells(3.0, 2.0, 5.0, 3.0)),
+                (Class::Fire, cells(5.0, 2.0, 6.0, 3.0)),
+                (Class::Person, cells(0.0, 3.0, 1.0, 4.0)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_frame_of_another_size_is_refused() {
+        let mut frame = frame(["........"; 4]);
+        frame.pixels = vec![0; 6].into();
+        assert!(ScriptedDetector::new(SIZE).detect(&[&frame]).is_err());
+    }
+}

@@ -24,6 +24,7 @@ use ffmpeg_next::codec;
 use ffmpeg_next::frame::Video;
 
 use super::Frame;
+use super::backlog::Backlog;
 use super::letterbox::InputFormat;
 use super::mask::Masks;
 use super::scale::ScaleError;
@@ -38,12 +39,6 @@ use crate::ward::Id;
 
 /// Damaged pictures are held back, but for no longer than this after the last true one.
 pub const HOLD_BACK_MAX: Duration = Duration::from_secs(3);
-
-/// Packets kept since the last key frame, for going on from there: 12 s at 25 frames a second.
-pub const BACKLOG_PACKETS_MAX: usize = 300;
-
-/// Bytes of those packets.
-pub const BACKLOG_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Packets whose pictures may still be inside the decoder: H.264 and H.265 reorder over 16.
 const IN_FLIGHT_MAX: usize = 64;
@@ -318,71 +313,6 @@ impl Decoder {
             picture: Picture::new(video, Arc::clone(&self.config.masks)),
             decode_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })
-    }
-}
-
-/// The packets since the last key frame, and how many of them the decoder has had.
-#[derive(Default)]
-struct Backlog {
-    packets: VecDeque<Packet>,
-    bytes: usize,
-    fed: usize,
-    /// Nothing can be decoded until a key frame comes.
-    broken: bool,
-}
-
-impl Backlog {
-    fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Keeps the packet; `false` where it can't be decoded for want of a key frame.
-    fn push(&mut self, packet: &Packet) -> bool {
-        if packet.key {
-            self.clear();
-        } else if self.broken || self.packets.is_empty() && self.fed == 0 {
-            return false;
-        }
-        let bytes = self.bytes + packet.data.len();
-        if self.packets.len() >= BACKLOG_PACKETS_MAX || bytes > BACKLOG_BYTES_MAX {
-            return self.push_over_bound(packet);
-        }
-        self.packets.push_back(packet.clone());
-        self.bytes = bytes;
-        true
-    }
-
-    /// A very long group of pictures: a decoder that has had everything goes on without a backlog;
-    /// one that was to catch up can't any more.
-    fn push_over_bound(&mut self, packet: &Packet) -> bool {
-        if self.fed < self.packets.len() {
-            self.packets.clear();
-            self.bytes = 0;
-            self.broken = true;
-            return false;
-        }
-        self.packets.clear();
-        self.packets.push_back(packet.clone());
-        self.bytes = packet.data.len();
-        self.fed = 0;
-        true
-    }
-
-    /// The next packet that the decoder has not had, and whether it is the last one.
-    fn next(&mut self) -> Option<(Packet, bool)> {
-        let packet = self.packets.get(self.fed)?.clone();
-        self.fed += 1;
-        Some((packet, self.fed == self.packets.len()))
-    }
-
-    /// The decoder has forgotten everything: it must be fed from the key frame on.
-    fn rewind(&mut self) {
-        if self.packets.front().is_some_and(|packet| packet.key) {
-            self.fed = 0;
-        } else {
-            self.packets.clear();
-            self.broken = true;
-        }
     }
 }
 

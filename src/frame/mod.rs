@@ -6,6 +6,7 @@
 //! **Invariant:** privacy masks are painted before a picture can be had from here, as tensor or
 //! as snapshot.
 
+pub mod backlog;
 pub mod clip;
 pub mod decode;
 pub mod letterbox;

@@ -126,7 +126,7 @@ mod tests {
             let jitter = [0, 9, 3, 13][(index % 4) as usize];
             let at = Mono((from_ms + index * 1000 / packets.fps + jitter) * 1000);
             let period = Duration::from_millis(period_ms);
-            schedule.choose(at, index % packets.group == 0, period).want
+            schedule.choose(at, index.is_multiple_of(packets.group), period).want
         };
         let text = (0..packets.count).map(choose).map(|want| match want {
             Want::Picture => 'P',

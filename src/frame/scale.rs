@@ -155,6 +155,7 @@ fn copy_rows(from: &Video, plane: usize, to: &mut [u8], stride: usize) {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "noise has no wrong values")]
 mod tests {
     use super::super::letterbox::Placement;
     use super::super::snapshot::Picture;

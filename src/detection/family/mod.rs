@@ -102,7 +102,9 @@ impl Family {
         let family = match name {
             "yolox" => Self::Yolox { strides },
             "yolov5" => Self::Yolov5,
-            "yolov8" => Self::Yolov8 { channels_first: !is(outputs, &[None, Some(total + 4)]) },
+            "yolov8" => {
+                Self::Yolov8 { channels_first: !is_surely(outputs, &[None, Some(total + 4)]) }
+            }
             "end2end" => Self::EndToEnd,
             "detr" => detr::family(outputs).ok_or_else(|| mismatch("detr", total, outputs))?,
             _ => {
@@ -129,15 +131,15 @@ impl Family {
             .iter()
             .map(|s| (input.width / s) as usize * (input.height / s) as usize)
             .sum();
-        let family = if is(outputs, &[Some(cells), Some(total + 5)]) {
+        let family = if is_surely(outputs, &[Some(cells), Some(total + 5)]) {
             Some(Self::Yolox { strides: USUAL_STRIDES.to_vec() })
-        } else if is(outputs, &[Some(cells * 3), Some(total + 5)]) {
+        } else if is_surely(outputs, &[Some(cells * 3), Some(total + 5)]) {
             Some(Self::Yolov5)
-        } else if is(outputs, &[Some(total + 4), Some(cells)]) {
+        } else if is_surely(outputs, &[Some(total + 4), None]) {
             Some(Self::Yolov8 { channels_first: true })
-        } else if is(outputs, &[Some(cells), Some(total + 4)]) {
+        } else if is_surely(outputs, &[Some(cells), Some(total + 4)]) {
             Some(Self::Yolov8 { channels_first: false })
-        } else if is(outputs, &[None, Some(6)]) && classes.is_some() {
+        } else if is_surely(outputs, &[None, Some(6)]) && classes.is_some() {
             Some(Self::EndToEnd)
         } else {
             detr::family(outputs).filter(|family| family.fits(outputs, total))
@@ -259,15 +261,26 @@ fn item<'a>(
     Ok((part, rows, columns))
 }
 
-/// Whether there is one output of three dimensions whose last two may be these.
+/// Whether there is one output of three dimensions whose last two may be these: what the file
+/// leaves open may be anything.
 fn is(outputs: &[OutputShape], expected: &[Option<usize>; 2]) -> bool {
+    compare(outputs, expected, |found, expected| found.is_none_or(|found| found == expected))
+}
+
+/// As [`is`], but what the file leaves open is nothing.
+fn is_surely(outputs: &[OutputShape], expected: &[Option<usize>; 2]) -> bool {
+    compare(outputs, expected, |found, expected| found == Some(expected))
+}
+
+fn compare(
+    outputs: &[OutputShape],
+    expected: &[Option<usize>; 2],
+    same: impl Fn(Option<usize>, usize) -> bool,
+) -> bool {
     let [output] = outputs else { return false };
     let [_, rows, columns] = output.dimensions[..] else { return false };
-    let may_be = |found: Option<usize>, expected: Option<usize>| match (found, expected) {
-        (Some(found), Some(expected)) => found == expected,
-        _ => true,
-    };
-    may_be(rows, expected[0]) && may_be(columns, expected[1])
+    let same = |found, expected: Option<usize>| expected.is_none_or(|side| same(found, side));
+    same(rows, expected[0]) && same(columns, expected[1])
 }
 
 fn mismatch(family: &str, classes: usize, outputs: &[OutputShape]) -> Mismatch {
@@ -294,3 +307,6 @@ fn describe(output: &OutputShape) -> String {
     let sides: Vec<String> = output.dimensions.iter().map(side).collect();
     format!("{} [{}]", output.name, sides.join(", "))
 }
+
+#[cfg(test)]
+mod tests;
