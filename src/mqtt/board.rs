@@ -7,13 +7,22 @@ use std::sync::PoisonError;
 
 use tokio::sync::watch;
 
+use super::letter::Message;
+
 /// The retained statuses, newest value a topic. Clones share it. Its bound is the number of
 /// topics: an older value is overwritten, since only the newest one matters.
 #[derive(Clone, Debug)]
 pub struct Board {
-    /// By topic: the version at which it was set, and its bytes. Held for a look-up only.
-    values: Arc<Mutex<BTreeMap<String, (u64, Arc<[u8]>)>>>,
+    /// By topic. Held for a look-up only.
+    values: Arc<Mutex<BTreeMap<String, Value>>>,
     version: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Value {
+    /// The board's version when it was set.
+    version: u64,
+    payload: Arc<[u8]>,
 }
 
 impl Board {
@@ -26,12 +35,12 @@ impl Board {
     /// sends nothing.
     pub fn set(&self, topic: &str, bytes: &[u8]) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        if values.get(topic).is_some_and(|(_, known)| **known == *bytes) {
+        if values.get(topic).is_some_and(|value| *value.payload == *bytes) {
             return;
         }
         self.version.send_modify(|version| {
             *version += 1;
-            values.insert(topic.to_owned(), (*version, bytes.into()));
+            values.insert(topic.to_owned(), Value { version: *version, payload: bytes.into() });
         });
     }
 
@@ -41,17 +50,21 @@ impl Board {
     }
 
     /// What was set behind `version`, and the version now.
-    pub(super) fn since(&self, version: u64) -> (Vec<(String, Arc<[u8]>)>, u64) {
+    pub(super) fn since(&self, version: u64) -> (Vec<Message>, u64) {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        let newer = values.iter().filter(|(_, (set, _))| *set > version);
-        let newer = newer.map(|(topic, (_, bytes))| (topic.clone(), bytes.clone())).collect();
-        (newer, *self.version.borrow())
+        let newer = values.iter().filter(|(_, value)| value.version > version);
+        let message = |(topic, value): (&String, &Value)| Message {
+            topic: topic.clone(),
+            retain: true,
+            payload: value.payload.clone(),
+        };
+        (newer.map(message).collect(), *self.version.borrow())
     }
 
     /// What `topic` says.
     pub(super) fn get(&self, topic: &str) -> Option<Arc<[u8]>> {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        values.get(topic).map(|(_, bytes)| bytes.clone())
+        values.get(topic).map(|value| value.payload.clone())
     }
 }
 
@@ -75,6 +88,7 @@ mod tests {
         board.set("a", b"1");
         assert!(board.since(version).0.is_empty());
         board.set("a", b"2");
-        assert_eq!(board.since(version).0, [("a".to_owned(), Arc::from(*b"2"))]);
+        let newer = board.since(version).0;
+        assert!(newer.len() == 1 && newer[0].topic == "a" && *newer[0].payload == *b"2");
     }
 }

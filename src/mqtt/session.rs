@@ -139,7 +139,7 @@ impl Session<'_> {
         let filters = self.line.topics.filters();
         let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
         self.client.try_subscribe_many(filters).map_err(|error| self.lost(error))?;
-        self.take_board();
+        self.take_board(true);
 
         let cursor = self.line.in_flight.cursor();
         let entries = blocking(&self.line.links.outbox, move |outbox| {
@@ -210,7 +210,7 @@ impl Session<'_> {
                     }
                 }
                 _ = appended.changed() => {}
-                _ = set.changed() => self.take_board(),
+                _ = set.changed() => self.take_board(false),
             }
         }
     }
@@ -277,18 +277,17 @@ impl Session<'_> {
             .map_err(|error| self.lost(error))
     }
 
-    fn take_board(&mut self) {
+    fn take_board(&mut self, greeting: bool) {
         let status = self.line.topics.status();
         let (changed, version) = self.line.links.board.since(self.board_version);
-        let greeting = self.board_version == 0;
         self.board_version = version;
-        for (topic, payload) in changed {
+        for message in changed {
             // The greeting has said it, and after the last words it would be a lie.
-            if topic == status && (greeting || self.stage != Stage::Talking) {
+            if message.topic == status && (greeting || self.stage != Stage::Talking) {
                 continue;
             }
-            self.board.retain(|message| message.topic != topic);
-            self.board.push_back(Message { topic, retain: true, payload });
+            self.board.retain(|older| older.topic != message.topic);
+            self.board.push_back(message);
         }
     }
 
@@ -302,9 +301,8 @@ impl Session<'_> {
         };
         match event {
             Event::Outgoing(Outgoing::Publish(packet)) => {
-                if !self.line.in_flight.sent(packet) {
-                    return Err(self.lost("a publish that nobody asked for"));
-                }
+                let asked = self.line.in_flight.sent(packet);
+                return if asked { Ok(false) } else { Err(self.lost("an unasked publish")) };
             }
             Event::Outgoing(Outgoing::AwaitAck(packet)) => {
                 return Err(self.lost(format_args!("packet {packet} was never acknowledged")));
@@ -314,19 +312,21 @@ impl Session<'_> {
                 Some(progress) => self.line.progress(progress),
                 None => return Err(self.lost("an acknowledgement of nothing")),
             },
-            Event::Incoming(Packet::SubAck(ack)) => {
-                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    tracing::error!(
-                        broker = self.broker,
-                        "the broker refuses our subscriptions, so no command or report comes in; \
-                         check its access list"
-                    );
-                }
-            }
+            Event::Incoming(Packet::SubAck(ack)) => self.on_subscribed(&ack.return_codes),
             Event::Incoming(Packet::Publish(publish)) => self.on_publish(publish)?,
             _ => {}
         }
         Ok(false)
+    }
+
+    fn on_subscribed(&self, codes: &[SubscribeReasonCode]) {
+        if codes.contains(&SubscribeReasonCode::Failure) {
+            tracing::error!(
+                broker = self.broker,
+                "the broker refuses our subscriptions, so no command or report comes in; \
+                 check its access list"
+            );
+        }
     }
 
     fn on_publish(&mut self, publish: Publish) -> Result<(), Error> {

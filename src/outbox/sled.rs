@@ -343,7 +343,8 @@ mod tests {
             for _ in 0..2 {
                 add(&outbox, incident("kp3/a", true, 1));
             }
-            let two = vec![(incident("kp3/b", true, 1), |at: Sequence| vec![at.0 as u8]); 2];
+            let two =
+                vec![(incident("kp3/b", true, 1), |at: Sequence| at.0.to_string().into_bytes()); 2];
             assert_eq!(outbox.append_many(two).unwrap(), Sequence(round * 4 + 4));
         }
         let outbox = Outbox::open(folder.path()).unwrap();

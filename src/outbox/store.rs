@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use ::sled::Batch;
 use ::sled::Db;
@@ -32,6 +33,9 @@ use crate::time::Wall;
 
 /// Bytes of pages that sled keeps in memory.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// How long the folder's lock is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// An open database.
 pub(super) struct Store {
@@ -48,12 +52,20 @@ pub(super) type Result<T> = std::result::Result<T, Error>;
 
 impl Store {
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let db = ::sled::Config::default()
-            .path(folder)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|error| storage(folder, error))?;
+        let config =
+            ::sled::Config::default().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let mut waited = Duration::ZERO;
+        let db = loop {
+            match config.open().map_err(|error| storage(folder, error)) {
+                // sled's own threads give a closed store's lock back a little later, and so does
+                // a daemon that is just ending.
+                Err(Error::Locked { .. }) if waited < LOCK_WAIT => {
+                    std::thread::park_timeout(LOCK_POLL);
+                    waited += LOCK_POLL;
+                }
+                result => break result?,
+            }
+        };
         let log = File::open(folder.join("db")).map_err(|error| system(folder, error))?;
         let blobs_synced = Mutex::default();
         Ok(Self { db, folder: folder.to_owned(), log, blobs_synced })
