@@ -4,7 +4,7 @@ use super::{Context, Id, Incident, Kind, Language, State};
 
 impl Context {
     /// What happens, where, who sees it, and how it stands.
-    pub(super) fn message(&self, incident: &Incident) -> String {
+    pub fn message(&self, incident: &Incident) -> String {
         let vi = self.ward.language == Language::Vi;
         let text = if vi { self.vietnamese(incident) } else { self.english(incident) };
         let exercise = match (incident.exercise, vi) {

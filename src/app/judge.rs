@@ -177,8 +177,12 @@ impl Judge {
                 announce(&incident);
                 self.hand_over(vec![incident], None, now, Some(done)).await;
             }
-            // Nothing to write: it is as durable as it will ever be. The sender may be gone.
-            None => drop(done.send(())),
+            // Nothing to write: it is as durable as it will ever be.
+            None => {
+                if done.send(()).is_err() {
+                    tracing::debug!("the session has ended; the message will come again");
+                }
+            }
         }
     }
 

@@ -41,7 +41,7 @@ use crate::{config, outbox, web};
 pub use status::Statuses;
 
 /// What scores less is no detection to any rule; admins tune upwards from here.
-const CONFIDENCE_FLOOR: f32 = 0.1;
+pub(crate) const CONFIDENCE_FLOOR: f32 = 0.1;
 /// Jobs that may wait for the outbox; then the core waits, and with it the detectors.
 const JOBS_MAX: usize = 256;
 /// Commands and reports that may wait for the core; then they wait at the broker.
@@ -297,7 +297,7 @@ fn permitted(settings: &Settings, now: crate::time::Wall) -> Vec<config::CameraS
 }
 
 /// What an alert tells of the ward, its cameras and its model.
-fn context(settings: &Settings, model: &ModelIdentity) -> crate::alert::Context {
+pub(crate) fn context(settings: &Settings, model: &ModelIdentity) -> crate::alert::Context {
     crate::alert::Context {
         ward: settings.ward.clone(),
         khu_pho: settings.khu_pho.clone(),

@@ -124,8 +124,9 @@ impl Scribe {
             }
         }
         for done in waiting {
-            // Whoever asked may be gone; what it asked for is done all the same.
-            drop(done.send(()));
+            if done.send(()).is_err() {
+                tracing::debug!("whoever asked is gone; it is done all the same");
+            }
         }
     }
 

@@ -27,9 +27,17 @@ struct Inner {
     ward: Ward,
     khu_pho: Vec<KhuPho>,
     /// In the configuration's order.
-    cameras: Vec<(Id, Id)>,
+    cameras: Vec<Seat>,
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
+}
+
+/// Where a camera is told of.
+#[derive(Clone, Debug, PartialEq)]
+struct Seat {
+    khu_pho: Id,
+    id: Id,
+    address: String,
 }
 
 /// What is told of one camera.
@@ -57,13 +65,15 @@ impl Camera {
         }
     }
 
-    fn to_json(&self, ward: &Ward) -> Value {
+    fn to_json(&self, ward: &Ward, seat: &Seat) -> Value {
         json!({
             "state": self.word,
             "since": self.since.to_rfc3339(&ward.timezone),
-            "fps": self.fps,
+            "analysed_fps": self.fps,
             "attention": self.level.as_str(),
             "reason": self.reason,
+            "khu_pho": seat.khu_pho.as_str(),
+            "address": seat.address,
         })
     }
 }
@@ -86,16 +96,22 @@ impl Statuses {
     /// Tells of the cameras of `settings` from now on; the topics of others are cleared.
     pub(super) fn configure(&self, settings: &Settings) {
         let mut inner = self.lock();
-        let wanted: Vec<(Id, Id)> = settings
+        let wanted: Vec<Seat> = settings
             .cameras
             .iter()
-            .map(|camera| (camera.site.khu_pho.clone(), camera.site.id.clone()))
+            .map(|camera| Seat {
+                khu_pho: camera.site.khu_pho.clone(),
+                id: camera.site.id.clone(),
+                address: camera.site.place.address.clone(),
+            })
             .collect();
         let topics = Topics::new(inner.ward.id.clone());
-        for (khu_pho, id) in inner.cameras.iter().filter(|known| !wanted.contains(known)) {
-            self.board.set(&topics.camera_status(khu_pho, id), b"");
+        let topic = |seat: &Seat| topics.camera_status(&seat.khu_pho, &seat.id);
+        let kept: Vec<String> = wanted.iter().map(topic).collect();
+        for gone in inner.cameras.iter().map(topic).filter(|old| !kept.contains(old)) {
+            self.board.set(&gone, b"");
         }
-        inner.known.retain(|id, _| wanted.iter().any(|(_, wanted)| wanted == id));
+        inner.known.retain(|id, _| wanted.iter().any(|seat| seat.id == *id));
         inner.khu_pho = settings.khu_pho.clone();
         inner.cameras = wanted;
     }
@@ -111,10 +127,7 @@ impl Statuses {
     pub(super) fn tell(&self, id: &Id, state: Option<State>, level: Level, now: Stamp) {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let Some((khu_pho, _)) = inner.cameras.iter().find(|(_, known)| known == id).cloned()
-        else {
-            return;
-        };
+        let Some(seat) = inner.cameras.iter().find(|seat| seat.id == *id) else { return };
         let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
         let (word, reason) = match state {
             Some(State::Streaming { .. }) => ("online", None),
@@ -137,8 +150,8 @@ impl Statuses {
             camera.fps = (rate * 10.0).round() / 10.0;
             (camera.frames, camera.counted_from) = (0, now);
         }
-        let bytes = camera.to_json(&inner.ward).to_string();
-        let topic = Topics::new(inner.ward.id.clone()).camera_status(&khu_pho, id);
+        let bytes = camera.to_json(&inner.ward, seat).to_string();
+        let topic = Topics::new(inner.ward.id.clone()).camera_status(&seat.khu_pho, id);
         drop(guard);
         self.board.set(&topic, bytes.as_bytes());
     }
@@ -169,12 +182,9 @@ impl Statuses {
 impl StatusBoard for Statuses {
     fn cameras(&self) -> Vec<(Id, Value)> {
         let inner = self.lock();
-        let of = |id: &Id| inner.known.get(id).map(|camera| camera.to_json(&inner.ward));
-        inner
-            .cameras
-            .iter()
-            .map(|(_, id)| (id.clone(), of(id).unwrap_or_else(|| json!({"state": "connecting"}))))
-            .collect()
+        let seen = |seat: &Seat| inner.known.get(&seat.id).map(|c| c.to_json(&inner.ward, seat));
+        let of = |seat: &Seat| seen(seat).unwrap_or_else(|| json!({"state": "connecting"}));
+        inner.cameras.iter().map(|seat| (seat.id.clone(), of(seat))).collect()
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {

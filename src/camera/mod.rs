@@ -54,6 +54,16 @@ pub enum Codec {
     H265,
 }
 
+impl Codec {
+    /// As people and FFmpeg name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+        }
+    }
+}
+
 /// One encoded access unit.
 #[derive(Clone, Debug)]
 pub struct Packet {

@@ -2,4 +2,7 @@
 
 pub mod camera;
 pub mod check;
+pub mod demo;
 pub mod probe;
+pub mod replay;
+pub mod run;

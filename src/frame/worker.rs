@@ -129,7 +129,15 @@ impl Worker {
     }
 }
 
-fn decode(decoder: &mut Decoder, packet: &Packet, choice: Choice) -> Result<Option<Frame>, Error> {
+/// Decodes one packet as the schedule has chosen.
+///
+/// # Errors
+/// The decoder's; the next key frame mends it.
+pub fn decode(
+    decoder: &mut Decoder,
+    packet: &Packet,
+    choice: Choice,
+) -> Result<Option<Frame>, Error> {
     let frame = decoder.push(packet, choice.want)?;
     if frame.is_none() && choice.alone && choice.want == Want::Picture {
         return decoder.drain();

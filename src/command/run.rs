@@ -1,0 +1,59 @@
+//! `keng run --config FILE`: the daemon.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app;
+use crate::app::App;
+use crate::config;
+use crate::config::Faults;
+use crate::time::Clock;
+use crate::time::SystemClock;
+
+/// Arguments of `keng run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file; a change to it is taken in while the daemon runs.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Why the daemon did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error("the configuration has faults:\n{0}")]
+    Config(Faults),
+    /// Something it needs.
+    #[error("failed to start")]
+    Start(#[from] app::Error),
+}
+
+impl Error {
+    /// Whether it is the configuration that has to be mended.
+    pub fn is_config(&self) -> bool {
+        matches!(self, Self::Config(_))
+    }
+}
+
+/// Runs until `shutdown`, then drains.
+///
+/// # Errors
+/// [`Error`] where it can't start; nothing that happens later ends it.
+pub async fn run(args: &Args, shutdown: CancellationToken) -> Result<(), Error> {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "keng");
+    let loaded = config::load(&args.config).map_err(Error::Config)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let app = App::start(loaded.settings, Some(args.config.clone()), clock).await?;
+    tracing::info!(page = %format_args!("http://{}", app.page), broker = ?app.broker, "ready");
+    shutdown.cancelled().await;
+    tracing::info!("draining; a second signal ends at once");
+    app.drain().await;
+    tracing::info!("stopped");
+    Ok(())
+}
