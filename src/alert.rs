@@ -1,1 +1,355 @@
-//! In work.
+//! The public JSON of an incident's revision, and the only place that writes or reads it.
+//!
+//! The form is `config/alert.schema.json`'s. Made once: MQTT, feed and log carry the same bytes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::detection::ModelIdentity;
+use crate::geometry::BoundingBox;
+use crate::incident::Acknowledgement;
+use crate::incident::Incident;
+use crate::incident::IncidentId;
+use crate::incident::Kind;
+use crate::incident::Severity;
+use crate::incident::Sighting;
+use crate::incident::State;
+use crate::incident::Witness;
+use crate::time::Wall;
+use crate::ward::Coordinates;
+use crate::ward::FirePoint;
+use crate::ward::Id;
+use crate::ward::KhuPho;
+use crate::ward::Language;
+use crate::ward::Site;
+use crate::ward::Ward;
+
+mod message;
+
+/// Name and version of the form.
+pub const SCHEMA: &str = "keng.alert/1";
+/// Fire points further away are of no use.
+const FIRE_POINT_MAX_M: f64 = 150.0;
+/// More fire points don't fit on a lock screen.
+const FIRE_POINTS_MAX: usize = 3;
+
+/// What an alert tells beside the incident itself.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The ward.
+    pub ward: Ward,
+    /// Its neighbourhoods.
+    pub khu_pho: Vec<KhuPho>,
+    /// Its cameras.
+    pub sites: Vec<Site>,
+    /// What is at hand against fire.
+    pub fire_points: Vec<FirePoint>,
+    /// What looked.
+    pub model: ModelIdentity,
+}
+
+/// Where the time went between a frame's last packet and its alert.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Latency {
+    /// From the packet's arrival to the scaled frame.
+    pub decode: Duration,
+    /// In the mailbox.
+    pub queue: Duration,
+    /// Preprocessing, network, postprocessing.
+    pub inference: Duration,
+    /// Track, rule, incident.
+    pub core: Duration,
+    /// From the core to the log's pen; the write itself ends after these bytes are made.
+    pub store: Duration,
+}
+
+/// Why bytes are no alert.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Not JSON, or another form.
+    #[error("not an alert: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A word or number that the form doesn't allow.
+    #[error("not an alert: {field} is {value:?}")]
+    Value {
+        /// Which.
+        field: &'static str,
+        /// What it is.
+        value: String,
+    },
+}
+
+impl Context {
+    /// The alert of `incident` as the log's `sequence`-th entry.
+    ///
+    /// `snapshot`: the topic that carries a picture of this revision, where there is one.
+    pub fn render(
+        &self,
+        incident: &Incident,
+        sequence: u64,
+        snapshot: Option<String>,
+        latency: Option<Latency>,
+    ) -> Vec<u8> {
+        let time = |wall: Wall| wall.to_rfc3339(&self.ward.timezone);
+        let wire = Wire {
+            schema: SCHEMA.to_owned(),
+            sequence,
+            id: incident.id.to_string(),
+            revision: incident.revision,
+            ward: self.ward.id.to_string(),
+            khu_pho: incident.khu_pho.to_string(),
+            kind: incident.kind.as_str().to_owned(),
+            severity: incident.severity.as_str().to_owned(),
+            state: incident.state.as_str().to_owned(),
+            opened_at: time(incident.opened_at),
+            updated_at: time(incident.updated_at),
+            closed_at: incident.closed_at.map(time),
+            message: self.message(incident),
+            cameras: incident.cameras.iter().map(|seen| self.camera(seen)).collect(),
+            fire_points: self.fire_points(incident),
+            reports: incident.reports.iter().map(|w| WireReport::of(w, time(w.at))).collect(),
+            dwell_s: incident.dwell.map(|dwell| rounded(dwell.as_secs_f64(), 10.0)),
+            acknowledged: incident.acknowledged.as_ref().map(|a| WireAck {
+                at: time(a.at),
+                by: a.by.clone(),
+                note: a.note.clone(),
+            }),
+            snapshot,
+            exercise: incident.exercise,
+            model: WireModel { name: self.model.name.clone(), sha256: self.model.sha256.clone() },
+            latency_ms: latency.map(WireLatency::of),
+        };
+        serde_json::to_vec(&wire).expect("texts and finite numbers always serialise")
+    }
+
+    fn site(&self, camera: &Id) -> Option<&Site> {
+        self.sites.iter().find(|site| site.id == *camera)
+    }
+
+    fn camera(&self, seen: &Sighting) -> WireCamera {
+        let site = self.site(&seen.camera);
+        let coordinates = site.and_then(|site| site.place.coordinates);
+        WireCamera {
+            id: seen.camera.to_string(),
+            address: site.map(|site| site.place.address.clone()).unwrap_or_default(),
+            latitude: coordinates.map(|c| c.latitude),
+            longitude: coordinates.map(|c| c.longitude),
+            confidence: seen.confidence.map(share),
+            zone: seen.zone.clone(),
+            bbox: seen.bbox.map(|b| [b.x0, b.y0, b.x1, b.y1].map(share)),
+            since: seen.since.to_rfc3339(&self.ward.timezone),
+        }
+    }
+
+    /// The nearest ones to any camera that sees it, for what burns.
+    fn fire_points(&self, incident: &Incident) -> Vec<WireFirePoint> {
+        if !matches!(incident.kind, Kind::Fire | Kind::Smoke) {
+            return Vec::new();
+        }
+        let seen_from: Vec<Coordinates> = incident
+            .cameras
+            .iter()
+            .filter_map(|seen| self.site(&seen.camera)?.place.coordinates)
+            .collect();
+        let distance = |point: &FirePoint| {
+            let there = point.place.coordinates?;
+            seen_from.iter().map(|here| here.metres_to(&there)).min_by(f64::total_cmp)
+        };
+        let mut near: Vec<(f64, &FirePoint)> = self
+            .fire_points
+            .iter()
+            .filter_map(|point| Some((distance(point)?, point)))
+            .filter(|(metres, _)| *metres <= FIRE_POINT_MAX_M)
+            .collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        near.truncate(FIRE_POINTS_MAX);
+        let wire = |(metres, point): (f64, &FirePoint)| WireFirePoint {
+            kind: point.kind.as_str().to_owned(),
+            name: point.name.clone(),
+            distance_m: rounded(metres, 1.0),
+        };
+        near.into_iter().map(wire).collect()
+    }
+}
+
+/// Reads an alert back into the incident that it tells of, for a daemon that starts again.
+///
+/// # Errors
+/// [`ParseError`] where the bytes aren't an alert of this form.
+pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
+    let wire: Wire = serde_json::from_slice(bytes)?;
+    let wrong = |field: &'static str, value: &str| ParseError::Value {
+        field,
+        value: value.chars().take(80).collect(),
+    };
+    let id = |field: &'static str, text: &str| Id::new(text).map_err(|_| wrong(field, text));
+    let time =
+        |field: &'static str, text: &str| Wall::parse_rfc3339(text).map_err(|_| wrong(field, text));
+    if wire.schema != SCHEMA {
+        return Err(wrong("schema", &wire.schema));
+    }
+    let kinds = [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other];
+    let severities = [Severity::Info, Severity::Warning, Severity::Critical];
+    let dwell = wire
+        .dwell_s
+        .map(|s| Duration::try_from_secs_f64(s).map_err(|_| wrong("dwell_s", &s.to_string())));
+    Ok(Incident {
+        id: IncidentId::parse(&wire.id).ok_or_else(|| wrong("id", &wire.id))?,
+        revision: wire.revision,
+        khu_pho: id("khu_pho", &wire.khu_pho)?,
+        kind: named(&kinds, |k| k.as_str(), &wire.kind).ok_or_else(|| wrong("kind", &wire.kind))?,
+        severity: named(&severities, |s| s.as_str(), &wire.severity)
+            .ok_or_else(|| wrong("severity", &wire.severity))?,
+        state: named(&State::ALL, |s| s.as_str(), &wire.state)
+            .ok_or_else(|| wrong("state", &wire.state))?,
+        opened_at: time("opened_at", &wire.opened_at)?,
+        updated_at: time("updated_at", &wire.updated_at)?,
+        closed_at: wire.closed_at.map(|text| time("closed_at", &text)).transpose()?,
+        cameras: (wire.cameras.into_iter())
+            .map(|c| {
+                Ok(Sighting {
+                    camera: id("cameras.id", &c.id)?,
+                    confidence: c.confidence.map(narrow),
+                    zone: c.zone,
+                    bbox: c.bbox.map(|b| {
+                        let [x0, y0, x1, y1] = b.map(narrow);
+                        BoundingBox::new(x0, y0, x1, y1)
+                    }),
+                    since: time("cameras.since", &c.since)?,
+                })
+            })
+            .collect::<Result<_, ParseError>>()?,
+        reports: (wire.reports.into_iter())
+            .map(|r| {
+                let at = time("reports.at", &r.at)?;
+                Ok(Witness { at, by: r.by, place: r.place, note: r.note })
+            })
+            .collect::<Result<_, ParseError>>()?,
+        dwell: dwell.transpose()?,
+        acknowledged: wire
+            .acknowledged
+            .map(|a| {
+                let at = time("acknowledged.at", &a.at)?;
+                Ok::<_, ParseError>(Acknowledgement { at, by: a.by, note: a.note })
+            })
+            .transpose()?,
+        exercise: wire.exercise,
+    })
+}
+
+fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, wanted: &str) -> Option<T> {
+    all.iter().copied().find(|value| name(*value) == wanted)
+}
+
+/// To a thousandth: more digits would be noise, and bytes on a phone.
+fn share(value: f32) -> f64 {
+    rounded(f64::from(value), 1_000.0)
+}
+
+fn rounded(value: f64, per_unit: f64) -> f64 {
+    (value * per_unit).round() / per_unit
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it was an f32 when it was written")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+/// The form itself; the fields stand in the order in which they are written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    schema: String,
+    sequence: u64,
+    id: String,
+    revision: u32,
+    ward: String,
+    khu_pho: String,
+    kind: String,
+    severity: String,
+    state: String,
+    opened_at: String,
+    updated_at: String,
+    closed_at: Option<String>,
+    message: String,
+    cameras: Vec<WireCamera>,
+    fire_points: Vec<WireFirePoint>,
+    reports: Vec<WireReport>,
+    dwell_s: Option<f64>,
+    acknowledged: Option<WireAck>,
+    snapshot: Option<String>,
+    exercise: bool,
+    model: WireModel,
+    latency_ms: Option<WireLatency>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireCamera {
+    id: String,
+    address: String,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    confidence: Option<f64>,
+    zone: Option<String>,
+    #[serde(rename = "box")]
+    bbox: Option<[f64; 4]>,
+    since: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireFirePoint {
+    kind: String,
+    name: String,
+    distance_m: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireReport {
+    at: String,
+    by: String,
+    place: Option<String>,
+    note: Option<String>,
+}
+
+impl WireReport {
+    fn of(witness: &Witness, at: String) -> Self {
+        let Witness { by, place, note, .. } = witness.clone();
+        Self { at, by, place, note }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireAck {
+    at: String,
+    by: String,
+    note: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireModel {
+    name: String,
+    sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireLatency {
+    decode: f64,
+    queue: f64,
+    inference: f64,
+    core: f64,
+    store: f64,
+}
+
+impl WireLatency {
+    fn of(latency: Latency) -> Self {
+        let ms = |duration: Duration| rounded(duration.as_secs_f64() * 1_000.0, 100.0);
+        Self {
+            decode: ms(latency.decode),
+            queue: ms(latency.queue),
+            inference: ms(latency.inference),
+            core: ms(latency.core),
+            store: ms(latency.store),
+        }
+    }
+}

@@ -1,1 +1,213 @@
-//! In work.
+//! The pure core: what the detector saw, time and people's words in; incidents' revisions out.
+//!
+//! Reads no clock, no randomness, no file. The same inputs in the same order give the same
+//! revisions, so that a recording replays exactly.
+
+use std::collections::BTreeMap;
+
+use crate::attention::Attention;
+use crate::attention::Level;
+use crate::detection::Class;
+use crate::detection::Detection;
+use crate::incident::Answer;
+use crate::incident::AnswerError;
+use crate::incident::Incident;
+use crate::incident::IncidentId;
+use crate::incident::Patrol;
+use crate::incident::Register;
+use crate::incident::Report;
+use crate::incident::Sites;
+use crate::rule;
+use crate::rule::Rules;
+use crate::time::Mono;
+use crate::time::Stamp;
+use crate::time::Wall;
+use crate::track::Track;
+use crate::track::Tracker;
+use crate::ward::Id;
+use crate::ward::Site;
+
+/// A detection of this share of a rule's least confidence makes the camera worth a closer look.
+const CURIOUS_SHARE: f32 = 0.6;
+
+/// What the detector saw in one frame.
+#[derive(Clone, Debug)]
+pub struct FrameResult {
+    /// Whose frame.
+    pub camera: Id,
+    /// When its last packet arrived.
+    pub at: Stamp,
+    /// What it shows, in any order.
+    pub detections: Vec<Detection>,
+}
+
+/// What people say.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Somebody did something about an incident.
+    Answer(IncidentId, Answer),
+    /// Somebody saw something.
+    Report(Report),
+    /// A patrol is there.
+    Patrol(Patrol),
+}
+
+/// One camera as the core knows it.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Where it hangs.
+    pub site: Site,
+    /// What is looked for.
+    pub rules: rule::Config,
+}
+
+#[derive(Clone, Debug)]
+struct CameraCore {
+    tracker: Tracker,
+    rules: Rules,
+    attention: Attention,
+}
+
+/// Everything between detections and incidents, for all cameras of the ward.
+#[derive(Clone, Debug)]
+pub struct Core {
+    timezone: jiff::tz::TimeZone,
+    sites: Sites,
+    cameras: BTreeMap<Id, CameraCore>,
+    register: Register,
+    /// The newest moment taken in: time never runs backwards in here.
+    latest: Stamp,
+}
+
+impl Core {
+    /// Watches `cameras` from `now` on. `timezone` is the ward's.
+    pub fn new(timezone: jiff::tz::TimeZone, cameras: Vec<Watched>, now: Stamp) -> Self {
+        let mut core = Self {
+            timezone: timezone.clone(),
+            sites: Sites::default(),
+            cameras: BTreeMap::new(),
+            register: Register::default(),
+            latest: now,
+        };
+        core.configure(timezone, cameras, now);
+        core
+    }
+
+    /// Watches other cameras, or by other rules, from `now` on. What is known of a camera that
+    /// stays is kept.
+    pub fn configure(
+        &mut self,
+        timezone: jiff::tz::TimeZone,
+        cameras: Vec<Watched>,
+        now: Stamp,
+    ) -> Vec<Incident> {
+        let now = self.forward(now);
+        self.timezone = timezone;
+        let mut before = std::mem::take(&mut self.cameras);
+        let sites = Sites::new(cameras.iter().map(|watched| watched.site.clone()));
+        for Watched { site, rules } in cameras {
+            let kept = before.remove(&site.id).map(|mut camera| {
+                camera.rules.reconfigure(rules.clone());
+                camera
+            });
+            let camera = kept.unwrap_or_else(|| CameraCore {
+                tracker: Tracker::new(),
+                rules: Rules::new(site.id.clone(), rules, now),
+                attention: Attention::default(),
+            });
+            self.cameras.insert(site.id, camera);
+        }
+        // What a camera saw ends with it; else its incident would never expire.
+        let gone = before.into_values().flat_map(|mut camera| camera.rules.stop(now));
+        let ended: Vec<_> = gone.collect();
+        let revisions = ended.iter().filter_map(|e| self.register.on_event(e, &self.sites));
+        let revisions = revisions.collect();
+        self.sites = sites;
+        revisions
+    }
+
+    /// Takes back what was open when the daemon stopped.
+    pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, now: Stamp) {
+        let now = self.forward(now);
+        self.register.restore(incidents, now);
+    }
+
+    /// Takes in one frame. A camera that isn't watched (any more) is ignored.
+    pub fn on_frame(&mut self, result: &FrameResult) -> Vec<Incident> {
+        let at = self.forward(result.at);
+        let Some(camera) = self.cameras.get_mut(&result.camera) else { return Vec::new() };
+        let config = camera.rules.config();
+        let least = Class::ALL.map(|class| config.confidence_min(class));
+        let least = move |class: Class| least[class as usize];
+        let confident = |d: &Detection| d.confidence >= least(d.class);
+        let tracks: Vec<&Track> =
+            camera.tracker.update(&result.detections, confident, at).collect();
+        let events = camera.rules.on_frame(&tracks, &self.timezone, at);
+        let rules = &camera.rules;
+        let worth = |d: &Detection| {
+            d.confidence >= least(d.class) * CURIOUS_SHARE
+                && rules.wants(d.class, &self.timezone, at)
+        };
+        if result.detections.iter().any(worth) {
+            camera.attention.wonder(at);
+        }
+        if camera.rules.is_tense() {
+            camera.attention.focus(at);
+        }
+        let on_event = |e| self.register.on_event(e, &self.sites);
+        events.iter().filter_map(on_event).collect()
+    }
+
+    /// Takes in that time has passed; to be called about once a second.
+    pub fn on_tick(&mut self, at: Stamp) -> Vec<Incident> {
+        let at = self.forward(at);
+        let mut revisions = Vec::new();
+        for camera in self.cameras.values_mut() {
+            let events = camera.rules.on_tick(at);
+            revisions.extend(events.iter().filter_map(|e| self.register.on_event(e, &self.sites)));
+        }
+        revisions.extend(self.register.on_tick(at));
+        revisions
+    }
+
+    /// Takes in what somebody of `khu_pho` said. `Ok(None)`: nothing changes by it.
+    ///
+    /// # Errors
+    /// [`AnswerError`] says why it can't be.
+    pub fn on_command(
+        &mut self,
+        khu_pho: &Id,
+        command: Command,
+        at: Stamp,
+    ) -> Result<Option<Incident>, AnswerError> {
+        let at = self.forward(at);
+        match command {
+            Command::Answer(id, answer) => self.register.on_answer(khu_pho, &id, answer, at),
+            Command::Report(report) => Ok(self.register.on_report(khu_pho, report, at)),
+            Command::Patrol(patrol) => {
+                self.register.on_patrol(khu_pho, patrol, at);
+                Ok(None)
+            }
+        }
+    }
+
+    /// How closely a camera is to be watched at `at`.
+    pub fn level(&self, camera: &Id, at: Stamp) -> Level {
+        self.cameras.get(camera).map_or(Level::Idle, |camera| camera.attention.level(at))
+    }
+
+    /// All open incidents, oldest first.
+    pub fn open(&self) -> impl Iterator<Item = &Incident> {
+        self.register.open()
+    }
+
+    /// Monotonic time never runs backwards in here, whatever order cameras' frames come in; wall
+    /// time may, since people set clocks, and is then told as it is.
+    fn forward(&mut self, at: Stamp) -> Stamp {
+        let mono = Mono(at.mono.0.max(self.latest.mono.0));
+        let late_us = mono.0 - at.mono.0;
+        let wall = Wall(at.wall.0.saturating_add(i64::try_from(late_us).unwrap_or(i64::MAX)));
+        self.latest = Stamp { mono, wall };
+        self.latest
+    }
+}

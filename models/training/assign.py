@@ -25,7 +25,8 @@ class Assignment:
 
 def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
     """IoU of boxes (x0, y0, x1, y1), broadcast over the leading dimensions."""
-    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(0)
+    low = torch.maximum(a[..., :2], b[..., :2])
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - low).clamp(0)
     inter = overlap[..., 0] * overlap[..., 1]
     area_a = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
     area_b = (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
@@ -41,7 +42,12 @@ def centres_inside(points: Tensor, boxes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def assign(
-    scores: Tensor, boxes: Tensor, points: Tensor, gt_image: Tensor, gt_class: Tensor, gt_box: Tensor
+    scores: Tensor,
+    boxes: Tensor,
+    points: Tensor,
+    gt_image: Tensor,
+    gt_class: Tensor,
+    gt_box: Tensor,
 ) -> Assignment:
     """Choose for every box the anchors whose score and overlap agree best.
 

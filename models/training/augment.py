@@ -142,8 +142,9 @@ class Augmenter:
             cy = int(rng.uniform(0.35, 0.65) * self.height) // STRIDE * STRIDE
             cells = ((0, 0, cx, cy), (cx, 0, self.width, cy),
                      (0, cy, cx, self.height), (cx, cy, self.width, self.height))
-            found = [place(canvas, weights, sample, cell, float(np.exp(rng.uniform(-0.1, 1.0))), rng)
-                     for sample, cell in zip(samples, cells)]
+            zooms = np.exp(rng.uniform(-0.1, 1.0, 4))
+            found = [place(canvas, weights, sample, cell, float(zoom), rng)
+                     for sample, cell, zoom in zip(samples, cells, zooms)]
             boxes = np.concatenate(found)
         else:
             zoom = float(np.exp(np.clip(rng.normal(0.05, 0.3), -0.8, 0.8)))

@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from augment import Annotated, Augmenter, Floats
+from net import TRAIN_CLASSES
 from teacher import PERSON, VEHICLES, cached_views
 
-CLASSES = ("fire", "smoke", "person")
-TRAIN_CLASSES = (*CLASSES, "vehicle", "other")
 LONG_SIDE = 448
 SURE_PERSON, SURE_OTHER = 0.45, 0.4
 DRAFT_WEIGHT = 0.5
@@ -118,8 +117,6 @@ def annotate(name: str, image: NDArray[np.uint8], labelled: set[str], light: str
             if not draft_person or overlaps(row, people):
                 continue
             sure = score >= SURE_PERSON and not overlaps(row, flames, over_own_area=True)
-        elif prefix == SYNTHETIC_PREFIX:
-            continue
         else:
             row[0] = 3 if coco in VEHICLES else 4
             sure = score >= SURE_OTHER
@@ -130,13 +127,17 @@ def annotate(name: str, image: NDArray[np.uint8], labelled: set[str], light: str
     return Entry(name, sample, SOURCE_WEIGHT.get(prefix, 1.0))
 
 
-def load_folder(root: Path, weights: Path, cache: Path, threads: int) -> list[Entry]:
-    """Decode and annotate every picture of a folder laid out as `images/ labels/ manifest.csv`."""
+def load_folder(root: Path, teacher: tuple[Path, Path] | None = None) -> list[Entry]:
+    """Decode and annotate every picture of a folder laid out as `images/ labels/ manifest.csv`.
+
+    `teacher` names its weights and the cache of its views; rendered pictures need none.
+    """
     with (root / "manifest.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     names = [Path(row["file"]).name for row in rows]
     images = {name: decode(root / "images" / name) for name in tqdm(names, desc="decode")}
-    views = cached_views(images, weights, cache, threads)
+    views = cached_views(images, *teacher, threads=2) if teacher else {}
+    nothing = np.zeros((0, 6), np.float32)
     entries = []
     for row, name in zip(rows, names):
         stem = Path(name).stem
@@ -147,7 +148,7 @@ def load_folder(root: Path, weights: Path, cache: Path, threads: int) -> list[En
         confirmed = corners(np.array(both, np.float32).reshape(-1, 5))
         labelled = {c for c in row["labelled_classes"].split(";") if c}
         entries.append(annotate(name, images[name], labelled, row.get("light", ""), truth,
-                                views[name], confirmed))
+                                views.get(name, nothing), confirmed))
     return entries
 
 

@@ -135,8 +135,9 @@ def main() -> None:
     result: dict[str, object] = {"model": str(args.model), "split": args.split}
     overall = tallies["all"]
     result["ap50"] = {n: round(t.average_precision(0), 4) for n, t in overall.items()}
-    result["ap50_95"] = {n: round(float(np.mean([t.average_precision(i) for i in range(len(IOUS))])),
-                                  4) for n, t in overall.items()}
+    result["ap50_95"] = {
+        n: round(float(np.mean([t.average_precision(i) for i in range(len(IOUS))])), 4)
+        for n, t in overall.items()}
     result["ap50_night"] = {n: round(t.average_precision(0), 4)
                             for n, t in tallies["night"].items() if t.truths}
     result["boxes"] = {n: t.truths for n, t in overall.items()}

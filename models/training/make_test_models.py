@@ -109,7 +109,7 @@ def cell_boxes() -> np.ndarray:
 
 
 def repeat_for_batch(graph: Graph, fixed: np.ndarray, like: str) -> str:
-    """A constant [1,...] repeated for each picture of the batch, shaped as `like` but for axis 1."""
+    """A constant repeated for each picture of the batch, to be joined with `like`."""
     graph.constant("fixed", fixed[None])
     graph.constant("zero", 0.0)
     graph.constant("axis", [1] if like == "flat" else [2], np.int64)

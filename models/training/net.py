@@ -1,8 +1,9 @@
 """The detector network: a small anchor-free one-stage net of dense convolutions.
 
-Backbone of CSP blocks (strides 2 to 32), a top-down and bottom-up neck of equal width, and a
-decoupled head on strides 8, 16 and 32. Only 3x3 and 1x1 dense convolutions with ReLU are used:
-they fuse with their batch norm, quantise well and run on the fast kernels of every CPU runtime.
+A stem that cuts the picture into patches of 4x4, a backbone of CSP blocks, a top-down and bottom-up
+neck of equal width, and a decoupled head on strides 8, 16 and 32. Only dense convolutions with ReLU
+are used: they fuse with their batch norm, quantise well and run on the fast kernels of every CPU
+runtime.
 
 Training works with more classes than are shipped: `AUX_CLASSES` are things that a public COCO
 teacher sees (vehicles, other objects). They teach the net what is *not* fire, smoke or a person and
@@ -26,8 +27,9 @@ class ConvBnAct(nn.Sequential):
     """Convolution, batch norm, ReLU."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> None:
+        padding = kernel // 2 if kernel % 2 else 0
         super().__init__(
-            nn.Conv2d(c_in, c_out, kernel, stride, (kernel - 1) // 2 if stride < 4 else 0, bias=False),
+            nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False),
             nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03),
             nn.ReLU(inplace=True),
         )
@@ -131,7 +133,9 @@ class KengNet(nn.Module):
         return logits, distances
 
 
-def anchor_points(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+def anchor_points(
+    height: int, width: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
     """Centres [A,2] (x, y in input pixels) and strides [A,1] of all anchor points."""
     points, strides = [], []
     for stride in STRIDES:

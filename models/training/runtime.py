@@ -83,7 +83,8 @@ class Detector:
         tensor = np.ascontiguousarray(board.transpose(2, 0, 1)[None], np.float32) * self.scale
         return tensor.astype(np.float32), scale, left, top
 
-    def __call__(self, image: NDArray[np.uint8], floor: float = 0.01, most: int = 300) -> Detections:
+    def __call__(self, image: NDArray[np.uint8], floor: float = 0.01,
+                 most: int = 300) -> Detections:
         """Detections of a BGR picture with a score of at least `floor`."""
         tensor, scale, left, top = self.prepare(image)
         raw = self.session.run(None, {self.name: tensor})[0][0]

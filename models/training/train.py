@@ -24,19 +24,19 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from augment import Augmenter
-from data import Loader, load_folder
+from data import Batch, Loader, load_folder
 from loss import detection_loss
 from net import TRAIN_CLASSES, KengNet, anchor_points
 
 # Progress at which a stage ends, input size, share of mosaics, batch size.
 STAGES = (
-    (0.60, (320, 192), 0.5, 32),
-    (0.85, (416, 256), 0.5, 32),
-    (1.01, (512, 288), 0.2, 24),
+    (0.68, (320, 192), 0.5, 16),
+    (0.90, (416, 256), 0.4, 16),
+    (1.01, (512, 288), 0.2, 16),
 )
 WARMUP_STEPS = 300
 FINAL_LR = 0.02
-EMA_DECAY = 0.9995
+EMA_DECAY = 0.999
 
 
 class Average:
@@ -138,7 +138,7 @@ class Run:
         """Share of the run that is done."""
         return max(self.step / self.args.steps, self.seconds / 60 / self.args.minutes)
 
-    def train_batch(self, batch: "object", points: Tensor, strides: Tensor) -> tuple[float, float]:
+    def train_batch(self, batch: Batch, points: Tensor, strides: Tensor) -> tuple[float, float]:
         """One optimiser step; returns the class and the box loss."""
         rate = learning_rate(self.progress(), self.step, self.args.lr)
         for group in self.optimiser.param_groups:
@@ -167,23 +167,25 @@ class Run:
             points, strides = anchor_points(height, width, self.device)
             batches = loader.batches(augmenter, size, self.step)
             bar = tqdm(desc=f"{width}x{height}", unit="step", mininterval=5.0)
-            saved, means, last = time.monotonic(), np.zeros(2), time.monotonic()
+            saved = last = time.monotonic()
+            sums, counted = np.zeros(2), 0
             while self.progress() < 1.0 and stage_at(self.progress()) == stage:
                 losses = self.train_batch(next(batches), points, strides)
                 now = time.monotonic()
                 self.seconds, last = self.seconds + now - last, now
-                means += losses
+                sums, counted = sums + losses, counted + 1
                 bar.update()
                 if self.step % 50 == 0:
+                    means = sums / counted
                     entry = {"step": self.step, "minutes": round(self.seconds / 60, 2),
                              "progress": round(self.progress(), 4), "width": width,
-                             "class_loss": round(means[0] / 50, 4),
-                             "box_loss": round(means[1] / 50, 4)}
+                             "class_loss": round(float(means[0]), 4),
+                             "box_loss": round(float(means[1]), 4)}
                     log.write(json.dumps(entry) + "\n")
                     log.flush()
                     bar.set_postfix_str(f"{entry['class_loss']} {entry['box_loss']} "
                                         f"{entry['progress']:.3f}")
-                    means[:] = 0
+                    sums, counted = np.zeros(2), 0
                 if now - saved > self.args.save_every:
                     self.save()
                     saved = now
@@ -199,12 +201,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     torch.manual_seed(args.seed)
-    teacher = args.data / "weights" / "yolox_nano_coco.onnx"
-    entries = load_folder(args.data / "train", teacher, args.out / "teacher.npz", 2)
-    synthetic = []
-    if args.synthetic:
-        cache = args.out / f"teacher-{args.synthetic.name}.npz"
-        synthetic = load_folder(args.synthetic, teacher, cache, 2)
+    weights = args.data / "weights" / "yolox_nano_coco.onnx"
+    entries = load_folder(args.data / "train", (weights, args.out / "teacher.npz"))
+    synthetic = load_folder(args.synthetic) if args.synthetic else []
     loader = Loader(entries, synthetic, args.synthetic_share, args.seed, args.loader_threads)
     Run(args).train(loader)
 

@@ -165,10 +165,11 @@ impl RtspSession {
         let media_time_us = media_time_us(frame.timestamp());
         let mut data = frame.into_data();
         let key = nal::is_key(self.codec, &data);
-        if key && !nal::has_parameter_sets(self.codec, &data) {
-            if let Some(parameters) = self.parameters() {
-                data.splice(0..0, parameter_sets(parameters));
-            }
+        if key
+            && !nal::has_parameter_sets(self.codec, &data)
+            && let Some(parameters) = self.parameters()
+        {
+            data.splice(0..0, parameter_sets(parameters));
         }
         Packet {
             codec: self.codec,

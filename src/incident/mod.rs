@@ -1,1 +1,253 @@
-//! In work.
+//! Events in, incidents out: what really happens in the street, and what people do about it.
+//!
+//! Belongs here: joining events of several cameras ([`join`]), the life of an incident
+//! ([`register`]), people's commands, reports and patrols ([`answer`]). Does not belong here:
+//! the public form of an incident (that is `alert`'s), the log (`outbox`'s).
+//!
+//! **Invariants:** an incident is never split; its revisions count up by one; a closed one never
+//! changes again; ids follow from what happened, so that a replay gives the same.
+
+pub mod answer;
+pub mod join;
+pub mod register;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::geometry::BoundingBox;
+use crate::rule::RuleKind;
+use crate::time::Wall;
+use crate::ward::Id;
+
+pub use answer::{Answer, AnswerError, Patrol, Report};
+pub use join::Sites;
+pub use register::Register;
+
+/// Identifies an incident for ever; a level of topics, and so no longer than a [`ward::Id`].
+///
+/// [`ward::Id`]: crate::ward::Id
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IncidentId(String);
+
+impl IncidentId {
+    /// Of an incident that `origin` (a camera or khu phố) opened at `at`.
+    fn new(at: Wall, origin: &Id) -> Self {
+        let time = at.to_jiff().strftime("%Y%m%dt%H%M%S%3fz");
+        // 19 and 1 and 40 characters, and a suffix where two share them: an `Id` has 64.
+        Self(format!("{time}-{:.40}", origin.as_str()))
+    }
+
+    /// An id that came from outside; `None` where it can't be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        ((1..=64).contains(&text.len()) && text.chars().all(fits)).then(|| Self(text.to_owned()))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A person reported something that no rule knows.
+    Other,
+    /// A camera gives no picture.
+    Camera,
+    /// Somebody hangs about at night.
+    Loitering,
+    /// Smoke, and no flames seen yet.
+    Smoke,
+    /// Flames.
+    Fire,
+}
+
+impl Kind {
+    /// As alerts write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fire => "fire",
+            Self::Smoke => "smoke",
+            Self::Loitering => "loitering",
+            Self::Camera => "camera",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether both may be the same thing: smoke and fire are.
+    fn joins(self, other: Self) -> bool {
+        let burns = |kind| matches!(kind, Self::Fire | Self::Smoke);
+        self == other || burns(self) && burns(other)
+    }
+}
+
+impl From<RuleKind> for Kind {
+    fn from(rule: RuleKind) -> Self {
+        match rule {
+            RuleKind::Fire => Self::Fire,
+            RuleKind::Smoke => Self::Smoke,
+            RuleKind::Loitering => Self::Loitering,
+            RuleKind::Offline => Self::Camera,
+        }
+    }
+}
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Somebody should go and look.
+    Warning,
+    /// Go now.
+    Critical,
+}
+
+impl Severity {
+    /// As alerts write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Of an incident of `kind` that `cameras` cameras see.
+    fn of(kind: Kind, cameras: usize) -> Self {
+        match kind {
+            Kind::Fire => Self::Critical,
+            Kind::Smoke if cameras > 1 => Self::Critical,
+            Kind::Smoke | Kind::Loitering | Kind::Other => Self::Warning,
+            // One camera is its owner's matter; a street of them is a power cut or worse.
+            Kind::Camera if cameras > 2 => Self::Warning,
+            Kind::Camera => Self::Info,
+        }
+    }
+}
+
+/// Where an incident is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Nobody has taken charge.
+    Open,
+    /// Somebody has.
+    Acknowledged,
+    /// Somebody is there.
+    OnScene,
+    /// Settled.
+    Resolved,
+    /// There was nothing.
+    FalseAlarm,
+    /// It went away by itself.
+    Expired,
+}
+
+impl State {
+    /// Every state, in the order of a life.
+    pub const ALL: [Self; 6] = [
+        Self::Open,
+        Self::Acknowledged,
+        Self::OnScene,
+        Self::Resolved,
+        Self::FalseAlarm,
+        Self::Expired,
+    ];
+
+    /// As alerts write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::OnScene => "on_scene",
+            Self::Resolved => "resolved",
+            Self::FalseAlarm => "false_alarm",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether nothing comes after it.
+    pub fn is_closed(self) -> bool {
+        matches!(self, Self::Resolved | Self::FalseAlarm | Self::Expired)
+    }
+}
+
+/// What one camera saw of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// The camera.
+    pub camera: Id,
+    /// Of its best detection, 0..1; none where the camera itself is the trouble.
+    pub confidence: Option<f32>,
+    /// The zone's name.
+    pub zone: Option<String>,
+    /// Where in its view.
+    pub bbox: Option<BoundingBox>,
+    /// Since when.
+    pub since: Wall,
+}
+
+/// Somebody took charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// When.
+    pub at: Wall,
+    /// Who, as they say.
+    pub by: String,
+    /// What they said.
+    pub note: Option<String>,
+}
+
+/// What a person reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// When it came in.
+    pub at: Wall,
+    /// Who, as they say.
+    pub by: String,
+    /// Where, as they say.
+    pub place: Option<String>,
+    /// What they said.
+    pub note: Option<String>,
+}
+
+/// One revision of what happens in the street.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    /// The same over all revisions.
+    pub id: IncidentId,
+    /// Counts up by one from 1.
+    pub revision: u32,
+    /// The neighbourhood whose team is told.
+    pub khu_pho: Id,
+    /// What.
+    pub kind: Kind,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where in its life.
+    pub state: State,
+    /// When its first event began to count.
+    pub opened_at: Wall,
+    /// When this revision was made.
+    pub updated_at: Wall,
+    /// When it was closed.
+    pub closed_at: Option<Wall>,
+    /// What each camera saw, in the order in which they joined.
+    pub cameras: Vec<Sighting>,
+    /// What people reported, the newest [`answer::REPORTS_MAX`], oldest first.
+    pub reports: Vec<Witness>,
+    /// How long the person has stayed.
+    pub dwell: Option<Duration>,
+    /// Who took charge.
+    pub acknowledged: Option<Acknowledgement>,
+    /// A drill.
+    pub exercise: bool,
+}

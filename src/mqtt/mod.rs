@@ -2,6 +2,34 @@
 //!
 //! Belongs here: topics, what is in flight (pure), the publisher, the embedded broker, commands
 //! that come in. Does not belong here: what an alert says.
+//!
+//! | link | bound | when full |
+//! | --- | --- | --- |
+//! | outbox → broker | 20 entries under way | the log keeps the rest |
+//! | board → broker | newest value a topic | older values are overwritten |
+//! | broker → inbound channel | 256 messages | the session ends; the broker delivers again |
+
+mod board;
+mod broker;
+mod connect;
+mod in_flight;
+mod letter;
+mod publisher;
+mod session;
+mod topic;
+
+use tokio::sync::oneshot;
+
+pub use self::board::Board;
+pub use self::broker::Broker;
+pub use self::broker::BrokerError;
+pub use self::connect::Error;
+pub use self::publisher::CURSOR;
+pub use self::publisher::Links;
+pub use self::publisher::State;
+pub use self::publisher::publish;
+pub use self::topic::Incoming;
+pub use self::topic::Topics;
 
 use crate::ward::Secret;
 
@@ -19,3 +47,18 @@ pub struct Config {
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<std::path::PathBuf>,
 }
+
+/// Something came in. It is at least once: the same one may come again after a reconnect.
+#[derive(Debug)]
+pub struct Inbound {
+    /// What it is about.
+    pub topic: Incoming,
+    /// As sent; at most [`INBOUND_BYTES_MAX`] bytes, unchecked.
+    pub payload: Vec<u8>,
+    /// Signalled once it is durable here (or known to be worthless): only then is it
+    /// acknowledged to the broker. Dropped instead: the session starts anew and it comes again.
+    pub done: oneshot::Sender<()>,
+}
+
+/// Larger ones are refused.
+pub const INBOUND_BYTES_MAX: usize = 16 * 1024;

@@ -1,20 +1,133 @@
 //! The durable, ordered log of alerts. MQTT and the feed only read from it.
 //!
-//! It stores bytes and knows no incident.
+//! It stores bytes and knows no incident: a `subject` says which entries belong together, and
+//! `live` whether the subject still goes on, no more.
+//!
+//! # What is promised
+//!
+//! - **Who writes.** [`Outbox::append`] and [`Outbox::append_many`] alone add entries, one caller
+//!   at a time. Sequences start at 1, have no gaps, and are never used twice.
+//! - **When an entry is durable.** When `append` has returned `Ok`: sled has flushed its log (it
+//!   does so with `sync_file_range`, which leaves the disk's own cache alone), and an `fdatasync`
+//!   of the log file has succeeded on top. Nobody sees an entry before: readers and
+//!   [`Outbox::subscribe`] stop at the last durable sequence.
+//! - **Snapshots** are files, written and synced before their entry. One that can't be written is
+//!   left out with a warning: a picture never stops an alert.
+//! - **What a crash or a power cut loses.** Entries whose `append` had not returned: all of them
+//!   or none of a group. Cursor moves since the last flush: they are redelivered, with the same
+//!   bytes. Nothing else.
+//! - **What a full disk loses.** Nothing: `append` returns [`Error::Full`], the entry counts as
+//!   never written, and the caller tries again. The store reopens itself at the next call, since
+//!   sled refuses all work once a write has failed; cleared space is all it needs.
+//! - **Who deletes.** [`Outbox::prune`] alone: never what a cursor has not passed, never a live
+//!   subject's newest entry, never the last entry (the numbering goes on from it).
+//! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that fails
+//!   it is returned with an empty payload, so that readers can pass it; they count it.
+//!
+//! # Where it runs
+//!
+//! Every call but [`Outbox::subscribe`] and [`Outbox::last`] blocks on the disk. Call it from a
+//! thread of its own or from `tokio::task::spawn_blocking`.
 
-pub mod sled;
+mod record;
+mod snapshot;
+mod store;
+mod sled;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::sled::Outbox;
+
+use crate::time::Wall;
 
 /// An alert's place in the log; starts at 1, has no gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The place after this one.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// What is to be appended, but for the payload, which may want to know its sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Which entries belong together, such as `kp3/<incident id>`; 1 to 1024 bytes, opaque here.
+    pub subject: String,
+    /// Whether the subject goes on; its newest entry decides.
+    pub live: bool,
+    /// When, for retention.
+    pub wall: Wall,
+    /// A JPEG that belongs to the entry.
+    pub snapshot: Option<Vec<u8>>,
+}
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its place.
     pub sequence: Sequence,
-    /// The alert's bytes, the same for ever.
-    pub payload: std::sync::Arc<[u8]>,
-    /// A JPEG that belongs to it.
-    pub snapshot: Option<std::sync::Arc<[u8]>>,
+    /// Which entries belong together.
+    pub subject: Arc<str>,
+    /// Whether the subject went on.
+    pub live: bool,
+    /// When it was appended.
+    pub wall: Wall,
+    /// The alert's bytes, the same for ever; empty where the record is damaged.
+    pub payload: Arc<[u8]>,
+    /// Whether [`Outbox::snapshot`] has a JPEG for it.
+    pub snapshot: bool,
+}
+
+/// Why the outbox could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it open.
+    #[error(
+        "the outbox at {path} is in use by another process; stop that one, or give this one \
+         a [store] path of its own"
+    )]
+    Locked {
+        /// The outbox's folder.
+        path: PathBuf,
+    },
+    /// No room. Try again: it works as soon as there is.
+    #[error("no room for the outbox at {path}; free some disk space")]
+    Full {
+        /// The outbox's folder.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Not allowed.
+    #[error("no permission for the outbox at {path}; check the folder's owner and mode")]
+    Denied {
+        /// The outbox's folder.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Not what this program has written.
+    #[error("the outbox at {path} can't be read ({detail}); move it away and start afresh")]
+    Damaged {
+        /// The outbox's folder.
+        path: PathBuf,
+        /// What does not fit.
+        detail: String,
+    },
+    /// A subject of no or too many bytes.
+    #[error("a subject has 1 to 1024 bytes, not {0}")]
+    Subject(usize),
+    /// Anything else of the disk's.
+    #[error("the outbox at {path} can't be written or read")]
+    Io {
+        /// The outbox's folder.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
 }

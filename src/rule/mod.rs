@@ -4,9 +4,20 @@
 //! with the input, and every threshold is in real seconds, because cameras lie about their rate.
 //! Does not belong here: other cameras (they are `incident`'s).
 
+pub mod burning;
+pub mod health;
+pub mod loitering;
+pub mod schedule;
+pub mod zone;
+
 use std::time::Duration;
 
+use crate::detection::Class;
+use crate::geometry::BoundingBox;
 use crate::geometry::Polygon;
+use crate::time::Stamp;
+use crate::track::Track;
+use crate::ward::Id;
 
 /// The rules of one camera.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +85,17 @@ pub struct HealthConfig {
     pub offline: Duration,
 }
 
+impl Config {
+    /// Detections below are of no use to any rule.
+    pub fn confidence_min(&self, class: Class) -> f32 {
+        match class {
+            Class::Fire => self.fire.confidence_min,
+            Class::Smoke => self.smoke.confidence_min,
+            Class::Person => self.loitering.confidence_min,
+        }
+    }
+}
+
 /// What a zone or an event belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleKind {
@@ -96,4 +118,156 @@ pub struct Zone {
     pub rules: Vec<RuleKind>,
     /// Where.
     pub polygon: Polygon,
+}
+
+/// Where an event is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The rule has found something.
+    Started,
+    /// It is still there, or more of it.
+    Ongoing,
+    /// It is gone.
+    Ended,
+}
+
+/// One rule's finding on one camera.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Whose view.
+    pub camera: Id,
+    /// Which rule.
+    pub rule: RuleKind,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// When this was found.
+    pub at: Stamp,
+    /// When the thing itself began, as far as was seen.
+    pub since: Stamp,
+    /// What was seen.
+    pub evidence: Evidence,
+}
+
+/// What an event rests upon.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Evidence {
+    /// Of the best detection just now, 0..1; 0 where no detection is involved.
+    pub confidence: f32,
+    /// Where in the view.
+    pub bbox: Option<BoundingBox>,
+    /// The zone's name.
+    pub zone: Option<String>,
+    /// How long a person has been there.
+    pub dwell: Option<Duration>,
+}
+
+/// All rules of one camera.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    camera: Id,
+    config: Config,
+    fire: burning::Burning,
+    smoke: burning::Burning,
+    loitering: loitering::Loitering,
+    health: health::Health,
+}
+
+impl Rules {
+    /// Rules that have seen nothing yet. `now` is when the watch over the camera begins.
+    pub fn new(camera: Id, config: Config, now: Stamp) -> Self {
+        Self {
+            camera,
+            fire: burning::Burning::new(Class::Fire),
+            smoke: burning::Burning::new(Class::Smoke),
+            loitering: loitering::Loitering::default(),
+            health: health::Health::new(now),
+            config,
+        }
+    }
+
+    /// What they go by.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Goes by another config from now on; what was seen stays seen.
+    pub fn reconfigure(&mut self, config: Config) {
+        self.config = config;
+    }
+
+    /// Whether a rule would make anything of `class` just now: people by day are nobody's business.
+    pub fn wants(&self, class: Class, zone: &jiff::tz::TimeZone, at: Stamp) -> bool {
+        match class {
+            Class::Fire => self.config.fire.enabled,
+            Class::Smoke => self.config.smoke.enabled,
+            Class::Person => {
+                let loitering = &self.config.loitering;
+                loitering.enabled && loitering.night.holds(at.wall, zone)
+            }
+        }
+    }
+
+    /// Takes in the tracks as they stand after a frame taken at `at`.
+    pub fn on_frame(
+        &mut self,
+        tracks: &[&Track],
+        zone: &jiff::tz::TimeZone,
+        at: Stamp,
+    ) -> Vec<Event> {
+        let zones = &self.config.zones;
+        let mut events = Vec::new();
+        self.fire.on_frame(&self.config.fire, zones, tracks, at, &mut events);
+        self.smoke.on_frame(&self.config.smoke, zones, tracks, at, &mut events);
+        let night = self.config.loitering.night.holds(at.wall, zone);
+        self.loitering.on_frame(&self.config.loitering, (zones, night), tracks, at, &mut events);
+        self.health.on_frame(at, &mut events);
+        self.name(events)
+    }
+
+    /// Takes in that time has passed: silence is an input too.
+    pub fn on_tick(&mut self, at: Stamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.fire.on_tick(&self.config.fire, at, &mut events);
+        self.smoke.on_tick(&self.config.smoke, at, &mut events);
+        self.loitering.on_tick(&self.config.loitering, at, &mut events);
+        self.health.on_tick(&self.config.camera, at, &mut events);
+        self.name(events)
+    }
+
+    /// The camera is not watched any more: what goes on ends.
+    pub fn stop(&mut self, at: Stamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.fire.end(at, &mut events);
+        self.smoke.end(at, &mut events);
+        self.loitering.end(at, &mut events);
+        self.health.end(at, &mut events);
+        self.name(events)
+    }
+
+    /// Whether something is found or about to be: the camera deserves every look.
+    pub fn is_tense(&self) -> bool {
+        self.fire.is_tense() || self.smoke.is_tense() || self.loitering.is_tense()
+    }
+
+    fn name(&self, drafts: Vec<Draft>) -> Vec<Event> {
+        let named = |draft: Draft| Event {
+            camera: self.camera.clone(),
+            rule: draft.rule,
+            phase: draft.phase,
+            at: draft.at,
+            since: draft.since,
+            evidence: draft.evidence,
+        };
+        drafts.into_iter().map(named).collect()
+    }
+}
+
+/// An event before it is known whose it is: a rule does not know its camera.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    rule: RuleKind,
+    phase: Phase,
+    at: Stamp,
+    since: Stamp,
+    evidence: Evidence,
 }

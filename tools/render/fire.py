@@ -77,10 +77,18 @@ def compose(frame: np.ndarray, plume: Plume, board: Billboard, cam: Camera, look
     flame = emission(heat, look)
     glow = cv2.GaussianBlur(flame, (0, 0), max(0.22 * px, 2.0))
     glow = 0.7 * glow + 0.3 * cv2.GaussianBlur(flame, (0, 0), max(0.6 * px, 5.0))
-    soot = look.soot * (fill + 0.55 * glow)
+    soot = look.soot * (fill + 0.55 * glow) * _billow(gas, px)[..., None]
     frame[:] = frame * (1.0 - opacity[..., None]) + soot * opacity[..., None]
     frame += flame * (1.0 - 0.35 * opacity[..., None])
     return flame[..., 0], opacity
+
+
+def _billow(gas: np.ndarray, px: float) -> np.ndarray:
+    """Shading of smoke: edges towards the flames below are brighter, thick parts darker."""
+    step = max(int(0.10 * px), 1)
+    below = np.roll(cv2.GaussianBlur(gas, (0, 0), max(0.04 * px, 0.8)), -step, axis=0)
+    lit = (gas - below) / (gas + below + 0.08)
+    return np.clip(0.85 + 1.1 * lit - 0.25 * np.minimum(gas, 1.0), 0.35, 1.7)
 
 
 def flame_box(flame: np.ndarray, floor: float) -> tuple[int, int, int, int] | None:

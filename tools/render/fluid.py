@@ -16,9 +16,11 @@ class Plume:
     """
 
     def __init__(self, width: int, height: int, base: float, seed: int, flame: float = 14.0,
-                 speed: float = 2.4, tall: float = 26.0, wind: float = 0.0) -> None:
+                 speed: float = 2.4, tall: float = 26.0, wind: float = 0.0,
+                 gusty: float = 0.42) -> None:
         self.w, self.h, self.base, self.seed = width, height, base, seed
         self.flame, self.speed, self.tall, self.wind = flame, speed, tall, wind
+        self.gusty = gusty
         shape = (height, width)
         self.heat, self.smoke = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.gy, self.gx = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -55,11 +57,11 @@ class Plume:
         scale = 30.0 / self.flame
         flick = sample(tile(4, 1.5), self.gx * scale * 1.3 + self.seed * 77,
                        self.gy * scale * 0.8 + n * self.speed * scale * 0.9)
-        feed = source * np.clip(0.7 + 0.42 * flick, 0.0, 1.5)
+        feed = source * np.clip(0.7 + self.gusty * flick, 0.0, 1.5)
         heat = np.maximum(heat, feed)
         burn = (0.45 + 0.55 * np.sqrt(heat)) / self.tall
         vary = sample(tile(3, 1.6), self.gx * scale * 0.8, self.gy * scale * 0.8 + n * 2.0)
-        burn *= np.clip(1.0 + 0.35 * vary, 0.4, 1.9)
+        burn *= np.clip(1.0 + 0.83 * self.gusty * vary, 0.4, 1.9)
         self.heat = np.maximum(heat - burn, 0.0)
         fresh = np.exp(-(((self.heat - 0.16) / 0.12) ** 2)) * (heat > 0.02)
         self.smoke = gas * 0.9965 + smoke * fresh

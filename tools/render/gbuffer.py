@@ -24,6 +24,7 @@ class Rect:
     lo: tuple[float, float]
     hi: tuple[float, float]
     shader: Shader
+    cut: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None  # True where solid
 
 
 def flat(color: np.ndarray, emit: np.ndarray | None = None) -> Shader:
@@ -75,6 +76,8 @@ class GBuffer:
         b = cam.pos[j] + t * ray[..., j]
         hit = ((t > 0.3) & (t < self.depth[window]) & (a >= rect.lo[0]) & (a <= rect.hi[0])
                & (b >= rect.lo[1]) & (b <= rect.hi[1]))
+        if rect.cut is not None:
+            hit &= rect.cut(a, b)
         if not hit.any():
             return
         albedo, emit = rect.shader(a[hit], b[hit])

@@ -118,9 +118,9 @@ class _Frame:
         self.l = np.array([-np.cos(heading), np.sin(heading), 0.0], np.float32)
         self.u = np.array([0.0, 0.0, 1.0], np.float32)
 
-    def at(self, f: float, l: float, u: float) -> np.ndarray:
+    def at(self, ahead: float, left: float, up: float) -> np.ndarray:
         """Vector with these body-frame components."""
-        return self.f * f + self.l * l + self.u * u
+        return self.f * ahead + self.l * left + self.u * up
 
 
 def _knee(hip: np.ndarray, ankle: np.ndarray, thigh: float, shin: float,
@@ -222,8 +222,9 @@ def _headgear(o: Outfit, at, h: float) -> list[Cone]:
         return [Cone(at(-0.014, 0, 0.028), at(0.012, 0, 0.034), 0.062 * h, 0.056 * h, EXTRA),
                 Cone(at(-0.024, 0, 0.005), at(-0.02, 0, 0.03), 0.052 * h, 0.058 * h, EXTRA)]
     if o.headgear == "cone":
-        return [Cone(at(0, 0, 0.095), at(0, 0, 0.035 + 0.012 * k), 0.006 * h,
-                     (0.115 - 0.02 * k) * h * 0.5, EXTRA) for k in range(3)]
+        return [Cone(at(0, 0, 0.10), at(0.115 * np.cos(t), 0.115 * np.sin(t), 0.028),
+                     0.012 * h, 0.024 * h, EXTRA)
+                for t in np.linspace(0.0, 2 * np.pi, 13)[:-1]]
     if o.headgear == "hood":
         return [Cone(at(-0.02, 0, 0.022), at(-0.022, 0, -0.03), 0.056 * h, 0.052 * h, EXTRA),
                 Cone(at(-0.004, 0, 0.034), at(-0.02, 0, 0.03), 0.050 * h, 0.05 * h, EXTRA)]
@@ -238,15 +239,18 @@ def _torso(o: Outfit, fr: _Frame, tw: _Frame, pelvis: np.ndarray, chest: np.ndar
     out = [Cone(pelvis + fr.l * 0.045 * h, pelvis - fr.l * 0.045 * h, 0.062 * g, 0.062 * g,
                 TROUSERS)]
     waist = pelvis * 0.62 + chest * 0.38
+    edge = fr.l * (0.046 * g)
+    drop = fr.u * 0.014 * h
+    out.append(Cone(pelvis + edge - drop, pelvis - edge - drop, 0.064 * g, 0.064 * g, SHIRT))
     for s in (1.0, -1.0):
         low = pelvis + fr.l * (s * 0.040 * g) + fr.u * 0.008 * h
         mid = waist + fr.l * (s * 0.034 * g)
         top = chest + tw.l * (s * 0.048 * g) - fr.u * 0.012 * h
         out.append(Cone(low, mid, 0.066 * g * hem, 0.058 * g * hem, SHIRT))
         out.append(Cone(mid, top, 0.058 * g * hem, 0.064 * g, SHIRT))
-        out.append(Cone(chest + tw.l * (s * 0.035 * h) + fr.u * 0.042 * h,
-                        chest + tw.l * (s * 0.098 * h) + fr.u * 0.020 * h,
-                        0.036 * g, 0.036 * g, SHIRT))
+        out.append(Cone(chest + tw.l * (s * 0.028 * h) + fr.u * 0.046 * h,
+                        chest + tw.l * (s * 0.094 * h) + fr.u * 0.018 * h,
+                        0.034 * g, 0.034 * g, SHIRT))
     mid_f = waist + fr.f * 0.012 * h
     out.append(Cone(mid_f, chest + fr.f * 0.008 * h, 0.062 * g, 0.066 * g, SHIRT))
     if o.skirt:
@@ -275,11 +279,11 @@ def figure(o: Outfit, pose: Pose, height: float = 1.65) -> list[Cone]:
     neck = chest + spine * 0.075 * h + fr.f * 0.008 * h
     cones = _legs(o, pose, fr, pelvis, root, h) + _torso(o, fr, tw, pelvis, chest, h)
     for side, arm in ((1.0, pose.left), (-1.0, pose.right)):
-        shoulder = chest + tw.l * (side * 0.110 * h * o.girth**0.5) + fr.u * 0.022 * h
+        shoulder = chest + tw.l * (side * 0.104 * h * o.girth**0.5) + fr.u * 0.016 * h
         elbow, wrist, tip = _arm_points(tw, shoulder, side, arm, 0.172 * h, 0.145 * h)
         half = shoulder + (elbow - shoulder) * 0.85
         g = h * o.girth
-        sleeve = 0.036 * g * o.loose**0.3
+        sleeve = 0.034 * g * o.loose**0.3
         out_r = 0.030 * g if o.long_sleeve else 0.034 * g
         cones.append(Cone(shoulder, half, sleeve, out_r, SHIRT))
         cones.append(Cone(shoulder, elbow, 0.030 * g, 0.025 * g, SLEEVE))
@@ -292,8 +296,8 @@ def figure(o: Outfit, pose: Pose, height: float = 1.65) -> list[Cone]:
 
 
 def walk_pose(x: float, y: float, heading: float, phase: float, vigour: float = 1.0) -> Pose:
-    """Walking pose at gait phase (cycles); the stride is 0.72 of the height."""
-    stride = 0.72 * (0.55 + 0.45 * vigour)
+    """Walking pose at gait phase (cycles); the stride is 0.68 of the height."""
+    stride = 0.68 * (0.55 + 0.45 * vigour)
     feet, toes = [], []
     for off in (0.0, 0.5):
         p = (phase + off) % 1.0
@@ -310,9 +314,9 @@ def walk_pose(x: float, y: float, heading: float, phase: float, vigour: float = 
         feet.append((float(fwd), float(lift)))
         toes.append(float(toe))
     swing = np.sin(2 * np.pi * (phase - 0.05)) * 0.42 * vigour
-    bob = 0.008 * np.cos(4 * np.pi * (phase - 0.05))
+    bob = 0.013 * vigour * np.cos(4 * np.pi * (phase - 0.05))
     return Pose(
-        x=x, y=y, heading=heading, hip_height=0.518 - 0.012 * vigour - bob,
+        x=x, y=y, heading=heading, hip_height=0.529 - 0.012 * vigour - bob,
         shift=0.012 * np.cos(2 * np.pi * (phase - 0.3)), lean=0.06 * vigour,
         twist=-0.12 * np.cos(2 * np.pi * phase) * vigour,
         left=Arm(-swing * 0.9 - 0.02, 0.13, 0.28 + 0.2 * max(-swing, 0.0), 0.1),
@@ -323,7 +327,7 @@ def walk_pose(x: float, y: float, heading: float, phase: float, vigour: float = 
 
 def stand_pose(x: float, y: float, heading: float, weight: float = 0.0) -> Pose:
     """Relaxed standing pose; weight -1..1 shifts to the right or left leg."""
-    return Pose(x=x, y=y, heading=heading, hip_height=0.516 - 0.006 * abs(weight),
+    return Pose(x=x, y=y, heading=heading, hip_height=0.527 - 0.006 * abs(weight),
                 shift=0.035 * weight, lean=0.02,
                 left=Arm(0.05, 0.12, 0.2, 0.15), right=Arm(0.02, 0.13, 0.25, 0.12),
                 foot_left=(0.01, 0.115, 0.0), foot_right=(-0.015, -0.115, 0.0))

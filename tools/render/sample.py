@@ -11,9 +11,9 @@ from .camera import Camera, Imaging, develop, recompress, tone_map
 from .fire import Billboard, FireLook, compose, fire_light, flame_box, smoke_box
 from .fluid import Plume, bed
 from .light import Light, rgb
-from .person import Arm, Pose, figure, materials, random_outfit, random_pose
+from .person import LIP, Arm, Pose, figure, materials, random_outfit, random_pose
 from .scene import Scene, add_glow, random_scene
-from .solid import Cone, Sprite, paste, rasterise
+from .solid import Cone, Sprite, bounds, paste, rasterise
 from .vehicles import PAINT, Car, bike_materials, motorbike
 
 Label = tuple[int, float, float, float, float]
@@ -60,7 +60,7 @@ class _Picture:
     def shade(self, cones: list[Cone], strength: float = 1.0) -> None:
         """Darken the ground and walls where a figure stands in the way of the lamps."""
         scene = self.scene
-        scene._contact(self.frame, cones, 0.5 * strength)
+        scene.contact(self.frame, cones, 0.5 * strength)
         for light, lit in list(zip(scene.lights, scene.layers))[:2]:
             self.frame -= strength * (lit - scene.shadowed(lit, light, cones, 0.8))
         np.maximum(self.frame, 0.0, out=self.frame)
@@ -120,6 +120,7 @@ def _add_people(pic: _Picture, count: int, grey: bool) -> None:
         else:
             outfit = random_outfit(rng)
             cones, mats = figure(outfit, random_pose(rng, x, y), height), materials(outfit)
+        body = bounds([c for c in cones if c.mat <= LIP], cam)
         if grey:
             for m in mats:
                 m.color = np.full(3, m.color.mean() * 0.5 + rng.uniform(0.02, 0.4), np.float32)
@@ -130,8 +131,12 @@ def _add_people(pic: _Picture, count: int, grey: bool) -> None:
             continue
         pic.shade(cones)
         seen = pic.put(sprite)
-        if seen is not None:
-            pic.people.append((sprite, seen))
+        if seen is not None and body is not None:
+            keep = np.zeros_like(seen)
+            x0, y0, x1, y1 = body
+            rows, cols = slice(y0 - sprite.y, y1 - sprite.y), slice(x0 - sprite.x, x1 - sprite.x)
+            keep[rows, cols] = seen[rows, cols]
+            pic.people.append((sprite, keep))
 
 
 def _contrast(pic: _Picture, mask: np.ndarray, exposure: float) -> float:

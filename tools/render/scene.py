@@ -62,6 +62,14 @@ class Scene:
                 out = out * (1.0 - strength * (mask * on))[..., None]
         return out
 
+    def drop_shadow(self, frame: np.ndarray, cones: list[Cone], strength: float = 0.85) -> None:
+        """Take a moving solid's shadows out of a frame made by base()."""
+        self.contact(frame, cones)
+        for light, lit in zip(self.lights, self.layers):
+            if light.shadow:
+                frame -= lit - self.shadowed(lit, light, cones, strength)
+        np.maximum(frame, 0.0, out=frame)
+
     def light_layer(self, light: Light) -> np.ndarray:
         """Surfaces and props lit by one light only (black elsewhere)."""
         none = Ambient(rgb(0, 0, 0), rgb(0, 0, 0))
@@ -84,7 +92,7 @@ class Scene:
         """Linear radiance of the whole static scene; also fixes the depth buffer."""
         frame = self.gb.ambient_radiance(self.ambient) + self.gb.emit
         for prop in self.props:
-            self._contact(frame, prop.cones)
+            self.contact(frame, prop.cones)
         self.layers = []
         for light in self.lights:
             lit = self.gb.light_radiance(light)
@@ -104,7 +112,7 @@ class Scene:
             add_glow(frame, self.cam, pos, radius, color, self.depth)
         return frame
 
-    def _contact(self, frame: np.ndarray, cones: list[Cone], strength: float = 0.55) -> None:
+    def contact(self, frame: np.ndarray, cones: list[Cone], strength: float = 0.55) -> None:
         """Ambient contact shadow under a solid."""
         points = np.array([c.a for c in cones] + [c.b for c in cones], np.float32)
         top = np.append(points[:, :2].mean(axis=0), 12.0).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 import cv2
@@ -15,8 +16,9 @@ WALLS = [(0.55, 0.42, 0.2), (0.5, 0.48, 0.42), (0.28, 0.38, 0.3), (0.32, 0.42, 0
          (0.5, 0.3, 0.26), (0.42, 0.36, 0.28), (0.36, 0.36, 0.36), (0.6, 0.56, 0.46)]
 METALS = [(0.22, 0.26, 0.3), (0.3, 0.3, 0.3), (0.12, 0.22, 0.18), (0.32, 0.2, 0.12),
           (0.16, 0.2, 0.32), (0.4, 0.38, 0.34)]
-WORDS = ["TAP HOA", "PHO BO", "COM TAM", "SUA XE", "CA PHE", "NHA THUOC", "DIEN THOAI", "VAI",
-         "BUN CHA", "HOA TUOI", "GIAT UI", "KARAOKE", "BANH MI", "XE MAY", "VAT TU", "24H"]
+WORDS = ["TẠP HÓA", "PHỞ BÒ", "CƠM TẤM", "SỬA XE", "CÀ PHÊ", "NHÀ THUỐC", "VẢI", "KARAOKE",
+         "BÚN CHẢ", "HOA TƯƠI", "GIẶT ỦI", "ĐIỆN THOẠI", "BÁNH MÌ", "XE MÁY", "VẬT TƯ", "24H"]
+FRONTS = ["shutter", "shutter", "gate", "fold", "shop"]
 
 
 def _n(u: np.ndarray, v: np.ndarray, scale: float, seed: int, slope: float = 1.6) -> np.ndarray:
@@ -80,10 +82,23 @@ def plaster(color: tuple[float, float, float], seed: int) -> Shader:
     return shade
 
 
+def _write(img: np.ndarray, text: str) -> None:
+    """Draw text in white; without OpenCV 5's own font the accents are left out."""
+    if hasattr(cv2, "FontFace"):
+        cv2.putText(img, text, (12, 46), 255, cv2.FontFace("sans"), 36, 400)
+        img[:] = cv2.dilate(img, np.ones((2, 2), np.uint8))
+        return
+    plain = unicodedata.normalize("NFD", text.replace("Đ", "D"))
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    cv2.putText(img, plain, (12, 46), cv2.FONT_HERSHEY_DUPLEX, 1.15, 255, 3, cv2.LINE_AA)
+
+
 def text_image(text: str, fore: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Signboard picture in linear RGB."""
-    img = np.zeros((48, 26 * max(len(text), 3) + 20), np.uint8)
-    cv2.putText(img, text, (12, 36), cv2.FONT_HERSHEY_DUPLEX, 1.15, 255, 3, cv2.LINE_AA)
+    img = np.zeros((62, 40 * max(len(text), 3) + 200), np.uint8)
+    _write(img, text)
+    used = np.nonzero(img.max(axis=0))[0]
+    img = img[:, : int(used.max()) + 14 if used.size else 60]
     m = (img.astype(np.float32) / 255.0)[..., None]
     return m * fore + (1.0 - m) * back
 
@@ -126,7 +141,7 @@ class House:
         return House(
             a0, float(rng.uniform(3.4, 5.2)), float(rng.choice([3.6, 6.9, 10.2, 13.2])),
             WALLS[rng.integers(len(WALLS))], METALS[rng.integers(len(METALS))],
-            str(rng.choice(["shutter", "shutter", "gate", "fold", "shop"], p=[.35, .2, .2, .2, .05])),
+            str(rng.choice(FRONTS, p=[.35, .2, .2, .2, .05])),
             int(rng.integers(1 << 20)),
             str(rng.choice(WORDS)) if rng.random() < 0.6 else "",
             vivid[(k + 1 + rng.integers(5)) % 6] * 1.4, vivid[k],

@@ -28,11 +28,11 @@ def bike_materials(paint: tuple[float, float, float], tail: float = 0.0,
 def motorbike(x: float, y: float, heading: float, scooter: bool) -> list[Cone]:
     """Underbone or scooter standing on the ground at (x, y)."""
     f = np.array([np.sin(heading), np.cos(heading), 0.0], np.float32)
-    l = np.array([-np.cos(heading), np.sin(heading), 0.0], np.float32)
+    lat = np.array([-np.cos(heading), np.sin(heading), 0.0], np.float32)
     root = np.array([x, y, 0.0], np.float32)
 
     def at(a: float, b: float, c: float) -> np.ndarray:
-        return (root + f * a + l * b + np.array([0, 0, c], np.float32)).astype(np.float32)
+        return (root + f * a + lat * b + np.array([0, 0, c], np.float32)).astype(np.float32)
 
     out: list[Cone] = []
     wheel = 0.22 if scooter else 0.265
@@ -97,13 +97,13 @@ class Car:
     def faces(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         """World polygons with albedo and emission."""
         f = np.array([np.sin(self.heading), np.cos(self.heading), 0.0])
-        l = np.array([-np.cos(self.heading), np.sin(self.heading), 0.0])
+        lat = np.array([-np.cos(self.heading), np.sin(self.heading), 0.0])
         root = np.array([self.x, self.y, 0.0])
         body, glass = self._profile()
 
         def at(p: tuple[float, float], b: float) -> np.ndarray:
             tumble = b * (1.0 - 0.16 * max(p[1] - 0.95, 0.0))
-            return root + f * p[0] + l * tumble + np.array([0, 0, p[1]])
+            return root + f * p[0] + lat * tumble + np.array([0, 0, p[1]])
 
         paint, dark = np.array(self.paint), rgb(0.015, 0.018, 0.02)
         out = []
@@ -126,7 +126,7 @@ class Car:
                 if self.van and end > 0:
                     end = 2.32
                 z = 0.68 if end > 0 else 0.82
-                quad = [root + f * end + l * (s * b) + np.array([0, 0, z + c])
+                quad = [root + f * end + lat * (s * b) + np.array([0, 0, z + c])
                         for b, c in ((.5, -.08), (.8, -.08), (.8, .08), (.5, .08))]
                 base = rgb(.5, .5, .5) if end > 0 else rgb(.3, .02, .02)
                 out.append((np.array(quad), base, glow))
@@ -135,9 +135,9 @@ class Car:
     def lamps(self) -> np.ndarray:
         """World positions of the two head lamps."""
         f = np.array([np.sin(self.heading), np.cos(self.heading), 0.0])
-        l = np.array([-np.cos(self.heading), np.sin(self.heading), 0.0])
+        lat = np.array([-np.cos(self.heading), np.sin(self.heading), 0.0])
         root = np.array([self.x, self.y, 0.68])
-        return np.array([root + f * 2.35 + l * 0.65, root + f * 2.35 - l * 0.65])
+        return np.array([root + f * 2.35 + lat * 0.65, root + f * 2.35 - lat * 0.65])
 
     def draw(self, frame: np.ndarray, cam: Camera, lights: list[Light], ambient: Ambient,
              depth: np.ndarray | None = None) -> np.ndarray:

@@ -1,0 +1,69 @@
+# Kẻng. `make` alone lists the targets. Each target does all the set-up that it needs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# rustup puts cargo there, but only login shells know.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# What `make eval` reads: DIR/SPLIT/{images,labels,manifest.csv}.
+CORPUS ?=
+SPLIT ?= val
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | column -t -s '|'
+
+##--- Set-up
+
+.PHONY: setup
+setup: ## Get what the build needs: system packages, ONNX Runtime (the others call this)
+	@bash tools/setup/setup.sh build
+
+.PHONY: setup-test
+setup-test: ## The same and the tests' servers: mosquitto, GStreamer's RTSP server
+	@bash tools/setup/setup.sh test
+
+##--- Use
+
+.PHONY: build
+build: setup ## Build target/release/keng
+	cargo build --release --locked
+
+.PHONY: demo
+demo: build ## See it work, nothing configured: cameras, alerts, page; Ctrl-C ends it
+	exec "$${CARGO_TARGET_DIR:-target}/release/keng" demo
+
+##--- Check
+
+.PHONY: test
+test: setup-test ## Run every test, benches in test mode included; lists what was skipped
+	@bash tools/test.sh
+
+.PHONY: bench
+bench: setup ## Measure each stage beside the bare library; fails over benches/budget.toml
+	cargo bench --locked
+
+.PHONY: eval
+eval: ## Evaluate models/keng.onnx: make eval CORPUS=DIR SPLIT=NAME; last line is JSON
+	@bash tools/eval.sh "$(CORPUS)" "$(SPLIT)"
+
+.PHONY: lint
+lint: setup ## Formatting and clippy, warnings denied
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: doc
+doc: setup ## Build the API's documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt
+
+.PHONY: clean
+clean: ## Remove everything that was built or fetched; the store (var) stays
+	cargo clean
+	rm -rf .runtime .venv

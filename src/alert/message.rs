@@ -1,0 +1,113 @@
+//! One line for people, short enough for a lock screen.
+
+use super::{Context, Id, Incident, Kind, Language, State};
+
+impl Context {
+    /// What happens, where, who sees it, and how it stands.
+    pub(super) fn message(&self, incident: &Incident) -> String {
+        let vi = self.ward.language == Language::Vi;
+        let text = if vi { self.vietnamese(incident) } else { self.english(incident) };
+        let exercise = match (incident.exercise, vi) {
+            (true, true) => "DIỄN TẬP. ",
+            (true, false) => "EXERCISE. ",
+            (false, _) => "",
+        };
+        format!("{exercise}{text}")
+    }
+
+    fn vietnamese(&self, incident: &Incident) -> String {
+        let place = self.place(incident);
+        let n = incident.cameras.len();
+        let minutes = minutes(incident);
+        let what = match incident.kind {
+            Kind::Fire if n == 0 => format!("CHÁY tại {place}, người dân báo"),
+            Kind::Fire => format!("CHÁY tại {place}, {n} camera thấy lửa"),
+            Kind::Smoke if n == 0 => format!("KHÓI tại {place}, người dân báo"),
+            Kind::Smoke => format!("KHÓI tại {place}, {n} camera thấy khói"),
+            Kind::Loitering if n == 0 => format!("Có người lảng vảng tại {place}, người dân báo"),
+            Kind::Loitering => {
+                format!("Có người lảng vảng tại {place}, đã {minutes}{}", self.zone(incident))
+            }
+            Kind::Camera if n > 1 => format!("{n} camera mất tín hiệu tại {place}"),
+            Kind::Camera => format!("Camera mất tín hiệu tại {place}{}", self.owner(incident)),
+            Kind::Other => format!("Người dân báo tại {place}{}", note(incident)),
+        };
+        let how = match incident.state {
+            State::Open => "",
+            State::Acknowledged => ". Đã tiếp nhận",
+            State::OnScene => ". Đã có mặt",
+            State::Resolved => ". Đã xong",
+            State::FalseAlarm => ". Báo nhầm",
+            State::Expired => ". Đã hết",
+        };
+        format!("{what}{how}")
+    }
+
+    fn english(&self, incident: &Incident) -> String {
+        let place = self.place(incident);
+        let n = incident.cameras.len();
+        let cameras = if n == 1 { "1 camera sees".into() } else { format!("{n} cameras see") };
+        let minutes = minutes(incident);
+        let what = match incident.kind {
+            Kind::Fire if n == 0 => format!("FIRE at {place}, reported by a resident"),
+            Kind::Fire => format!("FIRE at {place}, {cameras} flames"),
+            Kind::Smoke if n == 0 => format!("SMOKE at {place}, reported by a resident"),
+            Kind::Smoke => format!("SMOKE at {place}, {cameras} smoke"),
+            Kind::Loitering if n == 0 => format!("Loitering at {place}, reported by a resident"),
+            Kind::Loitering => {
+                format!("Loitering at {place}, for {minutes}{}", self.zone(incident))
+            }
+            Kind::Camera if n > 1 => format!("{n} cameras offline at {place}"),
+            Kind::Camera => format!("Camera offline at {place}{}", self.owner(incident)),
+            Kind::Other => format!("Resident's report at {place}{}", note(incident)),
+        };
+        let how = match incident.state {
+            State::Open => "",
+            State::Acknowledged => ". Acknowledged",
+            State::OnScene => ". On scene",
+            State::Resolved => ". Resolved",
+            State::FalseAlarm => ". False alarm",
+            State::Expired => ". Over",
+        };
+        format!("{what}{how}")
+    }
+
+    /// "Hẻm 42 Lê Văn Sỹ (Khu phố 3)".
+    fn place(&self, incident: &Incident) -> String {
+        let khu_pho = self.khu_pho_name(&incident.khu_pho);
+        let seen = incident.cameras.first().and_then(|seen| self.site(&seen.camera));
+        let address = match seen {
+            Some(site) if !site.place.address.is_empty() => Some(site.place.address.clone()),
+            Some(site) => Some(site.id.to_string()),
+            None => incident.reports.last().and_then(|report| report.place.clone()),
+        };
+        address.map_or(khu_pho.clone(), |address| format!("{address} ({khu_pho})"))
+    }
+
+    fn khu_pho_name(&self, id: &Id) -> String {
+        let known = self.khu_pho.iter().find(|khu_pho| khu_pho.id == *id);
+        known.map_or_else(|| id.to_string(), |khu_pho| khu_pho.name.clone())
+    }
+
+    fn zone(&self, incident: &Incident) -> String {
+        let zone = incident.cameras.iter().find_map(|seen| seen.zone.as_ref());
+        zone.map(|zone| format!(", {zone}")).unwrap_or_default()
+    }
+
+    fn owner(&self, incident: &Incident) -> String {
+        let seen = incident.cameras.first().and_then(|seen| self.site(&seen.camera));
+        let owner = seen.and_then(|site| site.owner.as_ref());
+        owner.map(|owner| format!(", {}", owner.name)).unwrap_or_default()
+    }
+}
+
+/// "45 s" or "12 min": understood in both languages.
+fn minutes(incident: &Incident) -> String {
+    let seconds = incident.dwell.unwrap_or_default().as_secs();
+    if seconds < 90 { format!("{seconds} s") } else { format!("{} min", (seconds + 30) / 60) }
+}
+
+fn note(incident: &Incident) -> String {
+    let note = incident.reports.last().and_then(|report| report.note.as_ref());
+    note.map(|note| format!(": {note}")).unwrap_or_default()
+}

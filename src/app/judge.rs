@@ -1,0 +1,276 @@
+//! The task around the pure core: feeds it, tells the cameras how closely to look, and hands what
+//! it finds to the scribe.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::lens::Lenses;
+use super::scribe::{Job, Shown};
+use super::status::Statuses;
+use super::{context, inbound, permitted};
+use crate::alert;
+use crate::config::{Reload, Settings, diff};
+use crate::detection::{Analysed, ModelIdentity};
+use crate::incident::Incident;
+use crate::meter::{Meters, Stage, Timer};
+use crate::mqtt::Inbound;
+use crate::outbox::Outbox;
+use crate::pipeline::{Core, FrameResult, Watched};
+use crate::time::{Clock, Stamp};
+use crate::ward::Id;
+
+/// Silence is an input too; statuses are told as often.
+const TICK: Duration = Duration::from_secs(1);
+const SECONDS_A_DAY: u64 = 86_400;
+
+/// Where things come in.
+pub(super) struct Inputs {
+    pub(super) analysed: mpsc::Receiver<Analysed>,
+    pub(super) inbound: mpsc::Receiver<Inbound>,
+    pub(super) reloads: mpsc::Receiver<Reload>,
+}
+
+/// The core and what it moves.
+pub(super) struct Judge {
+    core: Core,
+    settings: Settings,
+    model: ModelIdentity,
+    context: Arc<alert::Context>,
+    /// The cameras at work, by id: those whose owners allow it.
+    permitted: Vec<Id>,
+    lenses: Lenses,
+    statuses: Statuses,
+    reload_error: Option<String>,
+    jobs: mpsc::Sender<Job>,
+    clock: Arc<dyn Clock>,
+    meters: Meters,
+    core_timer: Timer,
+}
+
+impl Judge {
+    pub(super) fn new(
+        settings: Settings,
+        model: ModelIdentity,
+        lenses: Lenses,
+        statuses: Statuses,
+        jobs: mpsc::Sender<Job>,
+        clock: &Arc<dyn Clock>,
+        meters: &Meters,
+    ) -> Self {
+        let now = clock.now();
+        Self {
+            core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
+            context: Arc::new(context(&settings, &model)),
+            settings,
+            model,
+            permitted: Vec::new(),
+            lenses,
+            statuses,
+            reload_error: None,
+            jobs,
+            clock: Arc::clone(clock),
+            meters: meters.clone(),
+            core_timer: meters.timer(Stage::Core),
+        }
+    }
+
+    /// Takes back the incidents that were open when the daemon stopped.
+    pub(super) fn restore(mut self, outbox: &Outbox) -> Self {
+        let live = outbox.live().unwrap_or_else(|error| {
+            tracing::error!(%error, "open incidents can't be read back");
+            Vec::new()
+        });
+        let parsed = live.iter().filter_map(|entry| match alert::parse(&entry.payload) {
+            Ok(incident) => Some(incident),
+            Err(error) => {
+                tracing::error!(sequence = entry.sequence.0, %error, "not read back");
+                None
+            }
+        });
+        let incidents: Vec<Incident> = parsed.collect();
+        if !incidents.is_empty() {
+            tracing::info!(open = incidents.len(), "open incidents read back");
+        }
+        self.core.restore(incidents, self.clock.now());
+        self
+    }
+
+    /// Works until `stop`; then answers with the cameras, for whoever stops them. What was
+    /// analysed until then is judged.
+    pub(super) async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Lenses {
+        self.apply(self.settings.clone()).await;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(reload) = inputs.reloads.recv() => self.on_reload(reload).await,
+                Some(inbound) = inputs.inbound.recv() => self.on_inbound(inbound).await,
+                _ = ticks.tick() => self.on_tick().await,
+                Some(analysed) = inputs.analysed.recv() => self.on_analysed(analysed).await,
+            }
+        }
+        while let Ok(analysed) = inputs.analysed.try_recv() {
+            self.on_analysed(analysed).await;
+        }
+        self.lenses
+    }
+
+    async fn on_analysed(&mut self, analysed: Analysed) {
+        let Analysed { camera, at, detections, picture, timing, .. } = analysed;
+        let begun = self.clock.now();
+        let result = FrameResult { camera, at, detections };
+        let revisions = self.core.on_frame(&result);
+        let judged = self.clock.now();
+        let core = judged.mono.since(begun.mono);
+        self.core_timer.observe(core);
+        self.statuses.count(&result.camera);
+        let level = self.core.level(&result.camera, judged);
+        self.lenses.attend(&result.camera, level);
+        if revisions.is_empty() {
+            return;
+        }
+        for incident in &revisions {
+            announce(incident);
+        }
+        let shown = Shown { camera: result.camera, picture, at: at.mono, timing, core };
+        self.hand_over(revisions, Some(shown), judged, None).await;
+    }
+
+    async fn on_tick(&mut self) {
+        let now = self.clock.now();
+        let revisions = self.core.on_tick(now);
+        for camera in &self.settings.cameras {
+            let id = &camera.site.id;
+            let level = self.core.level(id, now);
+            self.lenses.attend(id, level);
+            self.statuses.tell(id, self.lenses.state(id), level, now);
+        }
+        self.statuses.tell_ward(self.reload_error.clone());
+        self.publish(revisions, now).await;
+        if now.mono.0 / 1_000_000 % 60 == 0 && self.consent_changed(now) {
+            self.apply(self.settings.clone()).await;
+        }
+    }
+
+    async fn on_inbound(&mut self, message: Inbound) {
+        let Inbound { topic, payload, done } = message;
+        let now = self.clock.now();
+        let read = inbound::read(&topic, &payload, now.wall);
+        let taken = read.map_err(|error| error.to_string()).and_then(|(khu_pho, command)| {
+            if !self.settings.khu_pho.iter().any(|known| known.id == khu_pho) {
+                return Err(format!("there is no khu phố {khu_pho}"));
+            }
+            tracing::info!(%khu_pho, ?command, "taken in");
+            self.core.on_command(&khu_pho, command, now).map_err(|error| error.to_string())
+        });
+        let revision = taken.unwrap_or_else(|error| {
+            tracing::warn!(?topic, error, "a message is refused");
+            None
+        });
+        match revision {
+            Some(incident) => {
+                announce(&incident);
+                self.hand_over(vec![incident], None, now, Some(done)).await;
+            }
+            // Nothing to write: it is as durable as it will ever be. The sender may be gone.
+            None => drop(done.send(())),
+        }
+    }
+
+    async fn on_reload(&mut self, reload: Reload) {
+        match reload {
+            Reload::Good(settings, warnings) => {
+                let changes = diff(&self.settings, &settings);
+                for warning in warnings {
+                    tracing::warn!(%warning, "configuration");
+                }
+                for section in &changes.restart_needed {
+                    tracing::warn!(section, "holds from the next start on");
+                }
+                tracing::info!(
+                    added = changes.cameras_added.len(),
+                    removed = changes.cameras_removed.len(),
+                    changed = changes.cameras_changed.len(),
+                    "configuration reloaded"
+                );
+                self.reload_error = None;
+                self.apply(*settings).await;
+            }
+            Reload::Bad(faults) => {
+                tracing::error!(%faults, "configuration not reloaded; nothing changes");
+                self.meters.reload_failures.inc();
+                self.reload_error = Some(faults.to_string());
+            }
+        }
+        self.statuses.tell_ward(self.reload_error.clone());
+    }
+
+    /// Makes `settings` hold; only cameras that changed are touched.
+    async fn apply(&mut self, settings: Settings) {
+        let now = self.clock.now();
+        let cameras = permitted(&settings, now.wall);
+        self.permitted = cameras.iter().map(|camera| camera.site.id.clone()).collect();
+        let watched = |camera: &crate::config::CameraSettings| Watched {
+            site: camera.site.clone(),
+            rules: camera.rules.clone(),
+        };
+        let timezone = settings.ward.timezone.clone();
+        let ended = self.core.configure(timezone, cameras.iter().map(watched).collect(), now);
+        self.publish(ended, now).await;
+        self.lenses.set(&cameras);
+        self.statuses.configure(&settings);
+        self.context = Arc::new(context(&settings, &self.model));
+        self.settings = settings;
+    }
+
+    fn consent_changed(&self, now: Stamp) -> bool {
+        let cameras = permitted(&self.settings, now.wall);
+        !cameras.iter().map(|camera| &camera.site.id).eq(self.permitted.iter())
+    }
+
+    async fn publish(&self, revisions: Vec<Incident>, at: Stamp) {
+        if !revisions.is_empty() {
+            revisions.iter().for_each(announce);
+            self.hand_over(revisions, None, at, None).await;
+        }
+    }
+
+    /// Waits while the scribe is behind: alerts are never dropped.
+    async fn hand_over(
+        &self,
+        revisions: Vec<Incident>,
+        frame: Option<Shown>,
+        judged: Stamp,
+        done: Option<tokio::sync::oneshot::Sender<()>>,
+    ) {
+        let days = u64::from(self.settings.store.retention_days);
+        let job = Job {
+            revisions,
+            frame,
+            judged,
+            context: Arc::clone(&self.context),
+            retention: Duration::from_secs(days * SECONDS_A_DAY),
+            done,
+        };
+        if self.jobs.send(job).await.is_err() {
+            tracing::error!("the outbox's thread is gone; alerts are lost from here on");
+        }
+    }
+}
+
+fn announce(incident: &Incident) {
+    let cameras: Vec<&str> = incident.cameras.iter().map(|seen| seen.camera.as_str()).collect();
+    tracing::info!(
+        id = %incident.id,
+        revision = incident.revision,
+        kind = incident.kind.as_str(),
+        state = incident.state.as_str(),
+        ?cameras,
+        "incident"
+    );
+}

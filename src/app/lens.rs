@@ -1,0 +1,152 @@
+//! The machinery of cameras: for each a supervising task, a queue, a decoding thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::attention::Level;
+use crate::camera::State;
+use crate::camera::queue;
+use crate::camera::rtsp::Rtsp;
+use crate::camera::supervisor::{Doors, Outlets, supervise};
+use crate::config::CameraSettings;
+use crate::frame::decode;
+use crate::frame::mailbox::{Exchange, Priority};
+use crate::frame::mask::Masks;
+use crate::frame::pace::Pace;
+use crate::frame::{InputFormat, worker};
+use crate::geometry::Polygon;
+use crate::meter::Stage;
+use crate::ward::Id;
+
+/// One camera at work.
+struct Lens {
+    stream: crate::camera::Config,
+    masks: Vec<Polygon>,
+    pace: Pace,
+    state: watch::Receiver<State>,
+    stop: CancellationToken,
+    supervisor: tokio::task::JoinHandle<()>,
+    decoder: JoinHandle<()>,
+}
+
+/// All cameras at work.
+pub(super) struct Lenses {
+    doors: Doors<Rtsp>,
+    exchange: Arc<Exchange>,
+    input: InputFormat,
+    stop: CancellationToken,
+    running: BTreeMap<Id, Lens>,
+}
+
+impl Lenses {
+    /// None yet. Frames go to `exchange` in the form of `input`; `stop` ends them all.
+    pub(super) fn new(
+        doors: Doors<Rtsp>,
+        exchange: Arc<Exchange>,
+        input: InputFormat,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { doors, exchange, input, stop, running: BTreeMap::new() }
+    }
+
+    /// Makes the cameras at work those of `wanted`. Whoever stays with the same stream and masks
+    /// is not touched.
+    pub(super) fn set(&mut self, wanted: &[CameraSettings]) {
+        let stays = |id: &Id, lens: &Lens| {
+            wanted.iter().any(|camera| {
+                camera.site.id == *id && camera.stream == lens.stream && camera.masks == lens.masks
+            })
+        };
+        let gone: Vec<Id> = self
+            .running
+            .iter()
+            .filter(|(id, lens)| !stays(id, lens))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            if let Some(lens) = self.running.remove(&id) {
+                // Its thread ends by itself once its queue has; nobody has to wait for that.
+                lens.stop.cancel();
+                self.exchange.remove(&id);
+            }
+        }
+        for camera in wanted {
+            if self.running.contains_key(&camera.site.id) {
+                continue;
+            }
+            match self.start(camera) {
+                Ok(lens) => {
+                    self.running.insert(camera.site.id.clone(), lens);
+                }
+                Err(error) => {
+                    tracing::error!(camera = %camera.site.id, %error, "no thread to decode it");
+                }
+            }
+        }
+    }
+
+    /// How often and how urgently a camera is looked at.
+    pub(super) fn attend(&self, camera: &Id, level: Level) {
+        if let Some(lens) = self.running.get(camera) {
+            lens.pace.set(level.period());
+            let focused = level == Level::Focused;
+            let priority = if focused { Priority::Focused } else { Priority::Ordinary };
+            self.exchange.set_priority(camera, priority);
+        }
+    }
+
+    /// What a camera's supervisor is doing.
+    pub(super) fn state(&self, camera: &Id) -> Option<State> {
+        self.running.get(camera).map(|lens| lens.state.borrow().clone())
+    }
+
+    /// Stops all and waits for them.
+    pub(super) async fn stop_all(self) {
+        self.stop.cancel();
+        let mut decoders = Vec::new();
+        for (id, lens) in self.running {
+            if lens.supervisor.await.is_err() {
+                tracing::error!(camera = %id, "its supervisor had panicked");
+            }
+            decoders.push(lens.decoder);
+        }
+        super::join_all(decoders).await;
+    }
+
+    fn start(&self, camera: &CameraSettings) -> std::io::Result<Lens> {
+        let id = &camera.site.id;
+        let meters = &self.doors.meters;
+        let (sender, receiver) = queue::channel(meters.flow(id.as_str(), Stage::Receive));
+        let pace = Pace::every(Level::Idle.period());
+        let setup = worker::Setup {
+            config: decode::Config {
+                camera: id.clone(),
+                input: self.input,
+                masks: Arc::new(Masks::new(camera.masks.clone())),
+            },
+            pace: pace.clone(),
+            exchange: Arc::clone(&self.exchange),
+            clock: Arc::clone(&self.doors.clock),
+            meters: meters.clone(),
+        };
+        let decoder = worker::spawn(setup, receiver)?;
+        let since = self.doors.clock.now();
+        let (state_in, state) = watch::channel(State::Connecting { since });
+        let stop = self.stop.child_token();
+        let supervisor = tokio::spawn(supervise(
+            camera.stream.clone(),
+            self.doors.clone(),
+            Outlets { queue: sender, state: state_in },
+            StdRng::seed_from_u64(rand::random()),
+            stop.clone(),
+        ));
+        let (stream, masks) = (camera.stream.clone(), camera.masks.clone());
+        Ok(Lens { stream, masks, pace, state, stop, supervisor, decoder })
+    }
+}

@@ -1,0 +1,308 @@
+//! The only place that knows everyone: threads, channels, start order, stop order.
+//!
+//! ```text
+//! task camera-{id} → queue → thread decode-{id} → mailboxes → thread detect-{n} → channel 16
+//!   → task core (judge) → channel 256 → thread outbox (scribe) ─ outbox ─→ tasks mqtt, web
+//! ```
+//!
+//! Three fates, decided here alone: a camera or the broker that fails is tried again by its own
+//! supervisor; a bad frame is dropped and counted where it is found; an outbox, model or address
+//! that can't be had at the start is fatal. A disk that fills up later is waited for.
+
+mod inbound;
+mod judge;
+mod lens;
+mod scribe;
+mod status;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::camera::rtsp::Rtsp;
+use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
+use crate::config::{Settings, Watch, hangups};
+use crate::detection::onnx::{self, OnnxConfig, OnnxDetector};
+use crate::detection::worker;
+use crate::detection::{Class, Detector, ModelIdentity};
+use crate::frame::InputFormat;
+use crate::frame::mailbox::Exchange;
+use crate::meter::Meters;
+use crate::mqtt::{Board, Broker, BrokerError, Links, State as BrokerState, publish};
+use crate::outbox::Outbox;
+use crate::time::Clock;
+use crate::{config, outbox, web};
+
+pub use status::Statuses;
+
+/// What scores less is no detection to any rule; admins tune upwards from here.
+const CONFIDENCE_FLOOR: f32 = 0.1;
+/// Jobs that may wait for the outbox; then the core waits, and with it the detectors.
+const JOBS_MAX: usize = 256;
+/// Commands and reports that may wait for the core; then they wait at the broker.
+const INBOUND_MAX: usize = 32;
+/// A stop step that takes longer is left behind.
+const STEP_MAX: Duration = Duration::from_secs(5);
+
+/// Why the daemon can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The alert log.
+    #[error(transparent)]
+    Outbox(#[from] outbox::Error),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] onnx::Error),
+    /// The embedded broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The page.
+    #[error(transparent)]
+    Web(#[from] web::Error),
+    /// The system has no thread, or no signals, left.
+    #[error("the system refuses {what}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Its words.
+        source: std::io::Error,
+    },
+}
+
+/// The daemon at work.
+pub struct App {
+    /// Where the page is.
+    pub page: std::net::SocketAddr,
+    /// Where the embedded broker is, if it is.
+    pub broker: Option<std::net::SocketAddr>,
+    /// How the session with the broker is.
+    pub broker_state: watch::Receiver<BrokerState>,
+    /// What is counted.
+    pub meters: Meters,
+    /// The alert log.
+    pub outbox: Outbox,
+    stops: Stops,
+}
+
+/// What is stopped, in the order of the fields.
+struct Stops {
+    lenses: CancellationToken,
+    core: tokio::task::JoinHandle<lens::Lenses>,
+    exchange: Arc<Exchange>,
+    detectors: Vec<JoinHandle<()>>,
+    scribe: JoinHandle<()>,
+    outlets: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Starts everything, last things first, so that nothing that comes in finds a closed door.
+    /// `file`: watched for changes, where there is one.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing goes on running then but the embedded broker, which can't be stopped.
+    pub async fn start(
+        settings: Settings,
+        file: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        // Before anything else looks at the settings: a change from here on is seen.
+        let watch = file.as_deref().map(Watch::new);
+        let meters = Meters::new();
+        let outbox = open_outbox(&settings).await?;
+        let detectors = load_detectors(&settings).await?;
+        let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
+        let server = web::Server::bind(&settings.web).await?;
+        let page = server.address();
+        let (broker, mqtt) = start_broker(&settings).await?;
+
+        let outlets = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let board = Board::new();
+        let statuses = Statuses::new(&settings, board.clone());
+        let (state, broker_state) = watch::channel(BrokerState::default());
+        let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
+        let links = Links {
+            outbox: outbox.clone(),
+            board,
+            inbound: inbound_in,
+            state,
+            meters: meters.clone(),
+            clock: Arc::clone(&clock),
+        };
+        tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
+        let served = web::State {
+            ward: Arc::new(settings.ward.clone()),
+            outbox: outbox.clone(),
+            meters: meters.clone(),
+            board: Arc::new(statuses.clone()),
+        };
+        let page_stop = outlets.clone();
+        tasks.spawn(async move {
+            if let Err(error) = server.serve(served, page_stop).await {
+                tracing::error!(%error, "the page is gone; everything else goes on");
+            }
+        });
+
+        let (jobs, scribe) = scribe::spawn(outbox.clone(), meters.clone(), Arc::clone(&clock))
+            .map_err(|source| Error::System { what: "a thread", source })?;
+        let exchange = Arc::new(Exchange::new(Arc::clone(&clock), meters.clone()));
+        let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
+        let setup = worker::Setup {
+            exchange: Arc::clone(&exchange),
+            analysed: analysed_in,
+            clock: Arc::clone(&clock),
+            meters: meters.clone(),
+        };
+        let detectors = spawn_detectors(detectors, &setup)?;
+        drop(setup);
+
+        let lenses_stop = CancellationToken::new();
+        let (reload_in, reloads) = mpsc::channel(1);
+        if let Some(watch) = watch {
+            let asked = hangups(outlets.clone())
+                .map_err(|source| Error::System { what: "signals", source })?;
+            tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
+        }
+        let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
+        let judge = judge::Judge::new(settings, model, lenses, statuses, jobs, &clock, &meters);
+        let restored = judge.restore(&outbox);
+        let doors = judge::Inputs { analysed, inbound, reloads };
+        let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
+        let stops =
+            Stops { lenses: lenses_stop, core, exchange, detectors, scribe, outlets, tasks };
+        Ok(Self { page, broker, broker_state, meters, outbox, stops })
+    }
+
+    /// Stops in the order of the flow: cameras, decoders, detectors, core, outbox, then whoever
+    /// reads from it. What the broker has not acknowledged stays in the outbox.
+    pub async fn drain(self) {
+        let stops = self.stops;
+        stops.lenses.cancel();
+        if let Ok(lenses) = stops.core.await {
+            step("cameras", lenses.stop_all()).await;
+        }
+        stops.exchange.close();
+        step("detectors", join_all(stops.detectors)).await;
+        step("outbox", join_all(vec![stops.scribe])).await;
+        stops.outlets.cancel();
+        stops.tasks.close();
+        step("mqtt and page", stops.tasks.wait()).await;
+    }
+}
+
+async fn step(name: &'static str, work: impl Future<Output = ()>) {
+    match tokio::time::timeout(STEP_MAX, work).await {
+        Ok(()) => tracing::info!(step = name, "stopped"),
+        Err(_) => tracing::warn!(step = name, "did not stop in {} s", STEP_MAX.as_secs()),
+    }
+}
+
+/// A thread that panicked has said so already.
+async fn join_all(threads: Vec<JoinHandle<()>>) {
+    let joined = tokio::task::spawn_blocking(move || {
+        threads.into_iter().filter_map(|thread| thread.join().err()).count()
+    });
+    if let Ok(broken @ 1..) = joined.await {
+        tracing::error!(broken, "threads had panicked");
+    }
+}
+
+async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
+    let path = settings.store.path.clone();
+    let opened = tokio::task::spawn_blocking(move || Outbox::open(&path)).await;
+    Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+/// One detector a thread, all of one file.
+async fn load_detectors(settings: &Settings) -> Result<Vec<OnnxDetector>, Error> {
+    let config = OnnxConfig {
+        model: settings.detector.model.clone(),
+        runtime: None,
+        intra_threads: 1,
+        confidence_min: CONFIDENCE_FLOOR,
+    };
+    let (required, threads) = (required(settings), settings.detector.threads.max(1));
+    let load = move || (0..threads).map(|_| OnnxDetector::load(&config, &required)).collect();
+    let loaded: Result<Vec<_>, onnx::Error> = tokio::task::spawn_blocking(load)
+        .await
+        .expect("loading does not panic, and nobody cancels it");
+    Ok(loaded?)
+}
+
+/// The classes that some camera's rule needs.
+fn required(settings: &Settings) -> Vec<Class> {
+    let needed = |class: &Class| {
+        let rules = settings.cameras.iter().map(|camera| &camera.rules);
+        rules.chain([&settings.rules]).any(|rules| match class {
+            Class::Fire => rules.fire.enabled,
+            Class::Smoke => rules.smoke.enabled,
+            Class::Person => rules.loitering.enabled,
+        })
+    };
+    Class::ALL.into_iter().filter(needed).collect()
+}
+
+fn spawn_detectors(
+    detectors: Vec<OnnxDetector>,
+    setup: &worker::Setup,
+) -> Result<Vec<JoinHandle<()>>, Error> {
+    let spawn = |(index, detector): (usize, OnnxDetector)| {
+        worker::spawn(index, Box::new(detector), setup.clone())
+            .map_err(|source| Error::System { what: "a thread", source })
+    };
+    detectors.into_iter().enumerate().map(spawn).collect()
+}
+
+/// The embedded broker where no other is named, and how to reach the one that is used.
+async fn start_broker(
+    settings: &Settings,
+) -> Result<(Option<std::net::SocketAddr>, crate::mqtt::Config), Error> {
+    let mut mqtt = settings.mqtt.clone();
+    if mqtt.url.is_some() {
+        return Ok((None, mqtt));
+    }
+    let broker = Broker::start(&mqtt).await?;
+    mqtt.listen = broker.address();
+    Ok((Some(broker.address()), mqtt))
+}
+
+fn new_lenses(
+    exchange: &Arc<Exchange>,
+    input: InputFormat,
+    clock: &Arc<dyn Clock>,
+    meters: &Meters,
+    stop: &CancellationToken,
+) -> lens::Lenses {
+    let doors = Doors {
+        source: Rtsp::new(Arc::clone(clock)),
+        clock: Arc::clone(clock),
+        connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
+        meters: meters.clone(),
+        waits: Waits::default(),
+    };
+    lens::Lenses::new(doors, Arc::clone(exchange), input, stop.clone())
+}
+
+/// The configuration's cameras that may be used: a camera whose owner's consent is over is not.
+fn permitted(settings: &Settings, now: crate::time::Wall) -> Vec<config::CameraSettings> {
+    let expired = settings.consent_expired(now);
+    let kept = settings.cameras.iter().filter(|camera| !expired.contains(&&camera.site.id));
+    kept.cloned().collect()
+}
+
+/// What an alert tells of the ward, its cameras and its model.
+fn context(settings: &Settings, model: &ModelIdentity) -> crate::alert::Context {
+    crate::alert::Context {
+        ward: settings.ward.clone(),
+        khu_pho: settings.khu_pho.clone(),
+        sites: settings.cameras.iter().map(|camera| camera.site.clone()).collect(),
+        fire_points: settings.fire_points.clone(),
+        model: model.clone(),
+    }
+}

@@ -1,0 +1,221 @@
+//! The thread that writes the outbox: revisions in, durable alerts out.
+//!
+//! Everything that waits is written at the price of one (group commit). An alert is never given
+//! up: when the disk is full, the scribe tries again until it isn't.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::alert::{Context, Latency};
+use crate::detection::Timing;
+use crate::frame::Picture;
+use crate::incident::Incident;
+use crate::meter::{Meters, Stage};
+use crate::mqtt::Topics;
+use crate::outbox::{Append, Outbox, Sequence};
+use crate::time::{Clock, Mono, Stamp};
+use crate::ward::Id;
+
+/// Jobs that are written together at most.
+const GROUP_MAX: usize = 64;
+/// From one attempt to the next while the disk refuses.
+const RETRY: Duration = Duration::from_secs(1);
+/// Snapshots are no wider: enough for a phone and a duty officer's screen.
+const SNAPSHOT_WIDTH_MAX: u32 = 960;
+/// How often old entries are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Revisions that one input brought forth.
+pub(super) struct Job {
+    /// In order.
+    pub(super) revisions: Vec<Incident>,
+    /// The frame that showed it, where it was one.
+    pub(super) frame: Option<Shown>,
+    /// When the core was done.
+    pub(super) judged: Stamp,
+    /// What is told beside.
+    pub(super) context: Arc<Context>,
+    /// Entries older are of no use.
+    pub(super) retention: Duration,
+    /// Signalled once all is durable.
+    pub(super) done: Option<oneshot::Sender<()>>,
+}
+
+/// A frame that brought forth revisions.
+pub(super) struct Shown {
+    pub(super) camera: Id,
+    pub(super) picture: Picture,
+    /// When its last packet arrived.
+    pub(super) at: Mono,
+    pub(super) timing: Timing,
+    pub(super) core: Duration,
+}
+
+/// Starts the thread `outbox`. It ends when nobody can send any more and all is written.
+pub(super) fn spawn(
+    outbox: Outbox,
+    meters: Meters,
+    clock: Arc<dyn Clock>,
+) -> std::io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
+    let (sender, receiver) = mpsc::channel(super::JOBS_MAX);
+    let scribe = Scribe { outbox, meters, clock, pruned: Mono(0) };
+    let thread = std::thread::Builder::new()
+        .name("outbox".to_owned())
+        .spawn(move || scribe.run(receiver))?;
+    Ok((sender, thread))
+}
+
+struct Scribe {
+    outbox: Outbox,
+    meters: Meters,
+    clock: Arc<dyn Clock>,
+    pruned: Mono,
+}
+
+/// One revision, ready but for its sequence.
+struct Draft {
+    incident: Incident,
+    context: Arc<Context>,
+    snapshot: Option<Vec<u8>>,
+    timing: Option<(Timing, Duration)>,
+    judged: Mono,
+}
+
+impl Scribe {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        while jobs.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+            let retention = group.last().map(|job| job.retention);
+            self.write(std::mem::take(&mut group));
+            self.prune(retention);
+        }
+    }
+
+    fn write(&self, group: Vec<Job>) {
+        let begun = self.clock.now().mono;
+        let mut drafts = Vec::new();
+        let (mut frames, mut waiting) = (Vec::new(), Vec::new());
+        for job in group {
+            waiting.extend(job.done);
+            frames.extend(job.frame.as_ref().map(|shown| shown.at));
+            let snapshot = job.frame.as_ref().and_then(|shown| snapshot(shown, &job.revisions));
+            for incident in job.revisions {
+                // The picture belongs to the incident that the frame's camera is part of.
+                let shown = job.frame.as_ref().filter(|shown| sees(&incident, &shown.camera));
+                drafts.push(Draft {
+                    snapshot: shown.and(snapshot.clone()),
+                    timing: shown.map(|shown| (shown.timing, shown.core)),
+                    context: Arc::clone(&job.context),
+                    judged: job.judged.mono,
+                    incident,
+                });
+            }
+        }
+        if !drafts.is_empty() {
+            self.append(&drafts);
+            let now = self.clock.now().mono;
+            self.meters.timer(Stage::Store).observe(now.since(begun));
+            self.meters.alerts.inc_by(drafts.len() as u64);
+            for at in frames {
+                self.meters.alert_seconds.observe(now.seconds_since(at));
+            }
+        }
+        for done in waiting {
+            // Whoever asked may be gone; what it asked for is done all the same.
+            drop(done.send(()));
+        }
+    }
+
+    /// Until it is durable.
+    fn append(&self, drafts: &[Draft]) {
+        let mut complained = false;
+        loop {
+            let now = self.clock.now();
+            let appends = drafts
+                .iter()
+                .map(|draft| {
+                    let make = move |sequence: Sequence| draft.render(sequence, now.mono);
+                    (draft.append(now), make)
+                })
+                .collect();
+            match self.outbox.append_many(appends) {
+                Ok(_) => return,
+                Err(error) => {
+                    if !std::mem::replace(&mut complained, true) {
+                        let alerts = drafts.len();
+                        tracing::error!(%error, alerts, "alerts wait for the disk");
+                    }
+                    pause(RETRY);
+                }
+            }
+        }
+    }
+
+    fn prune(&mut self, retention: Option<Duration>) {
+        let now = self.clock.now();
+        let due = self.pruned == Mono(0) || now.mono.since(self.pruned) >= PRUNE_EVERY;
+        let Some(retention) = retention.filter(|_| due) else { return };
+        self.pruned = now.mono;
+        let span = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+        match self.outbox.prune(crate::time::Wall(now.wall.0.saturating_sub(span))) {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "old alerts deleted"),
+            Err(error) => tracing::warn!(%error, "old alerts could not be deleted"),
+        }
+    }
+}
+
+impl Draft {
+    fn append(&self, now: Stamp) -> Append {
+        Append {
+            subject: format!("{}/{}", self.incident.khu_pho, self.incident.id),
+            live: !self.incident.state.is_closed(),
+            wall: now.wall,
+            snapshot: self.snapshot.clone(),
+        }
+    }
+
+    fn render(&self, sequence: Sequence, now: Mono) -> Vec<u8> {
+        let topics = Topics::new(self.context.ward.id.clone());
+        let incident = Id::new(self.incident.id.as_str());
+        let topic = incident.ok().map(|id| topics.snapshot(&self.incident.khu_pho, &id));
+        let latency = self.timing.map(|(timing, core)| Latency {
+            decode: Duration::from_micros(timing.decode_us),
+            queue: Duration::from_micros(timing.queue_us),
+            inference: Duration::from_micros(timing.inference_us),
+            core,
+            store: now.since(self.judged),
+        });
+        let topic = topic.filter(|_| self.snapshot.is_some());
+        self.context.render(&self.incident, sequence.0, topic, latency)
+    }
+}
+
+fn sees(incident: &Incident, camera: &Id) -> bool {
+    incident.cameras.iter().any(|seen| seen.camera == *camera)
+}
+
+/// The frame as a JPEG with a box around what it shows.
+fn snapshot(shown: &Shown, revisions: &[Incident]) -> Option<Vec<u8>> {
+    let sightings = revisions.iter().flat_map(|incident| &incident.cameras);
+    let boxes: Vec<_> =
+        sightings.filter(|seen| seen.camera == shown.camera).filter_map(|seen| seen.bbox).collect();
+    shown.picture.size()?;
+    match shown.picture.jpeg(SNAPSHOT_WIDTH_MAX, &boxes) {
+        Ok(jpeg) => Some(jpeg),
+        Err(error) => {
+            tracing::warn!(camera = %shown.camera, %error, "alert without a picture");
+            None
+        }
+    }
+}
+
+/// Nothing can be done before; a stop comes through all the same, since the process may be killed
+/// here without loss: what waits was never said to be durable.
+#[expect(clippy::disallowed_methods, reason = "this thread has nothing else to wait on")]
+fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}

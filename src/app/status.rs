@@ -1,0 +1,191 @@
+//! How the cameras and the daemon are: for the retained topics and for the page.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::attention::Level;
+use crate::camera::State;
+use crate::config::Settings;
+use crate::mqtt::{Board, Topics};
+use crate::time::{Stamp, Wall};
+use crate::ward::{Id, KhuPho, Ward};
+use crate::web::StatusBoard;
+
+/// Frames are counted over as long for the rate that is told.
+const RATE_OVER_S: f64 = 10.0;
+
+/// The newest status of everything. Clones share it.
+#[derive(Clone)]
+pub struct Statuses {
+    board: Board,
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    ward: Ward,
+    khu_pho: Vec<KhuPho>,
+    /// In the configuration's order.
+    cameras: Vec<(Id, Id)>,
+    known: BTreeMap<Id, Camera>,
+    reload_error: Option<String>,
+}
+
+/// What is told of one camera.
+#[derive(Clone, Debug)]
+struct Camera {
+    word: &'static str,
+    since: Wall,
+    reason: Option<String>,
+    level: Level,
+    fps: f64,
+    frames: u64,
+    counted_from: Stamp,
+}
+
+impl Camera {
+    fn new(now: Stamp) -> Self {
+        Self {
+            word: "connecting",
+            since: now.wall,
+            reason: None,
+            level: Level::Idle,
+            fps: 0.0,
+            frames: 0,
+            counted_from: now,
+        }
+    }
+
+    fn to_json(&self, ward: &Ward) -> Value {
+        json!({
+            "state": self.word,
+            "since": self.since.to_rfc3339(&ward.timezone),
+            "fps": self.fps,
+            "attention": self.level.as_str(),
+            "reason": self.reason,
+        })
+    }
+}
+
+impl Statuses {
+    /// Of the cameras of `settings`, all connecting.
+    pub(super) fn new(settings: &Settings, board: Board) -> Self {
+        let inner = Inner {
+            ward: settings.ward.clone(),
+            khu_pho: Vec::new(),
+            cameras: Vec::new(),
+            known: BTreeMap::new(),
+            reload_error: None,
+        };
+        let statuses = Self { board, inner: Arc::new(Mutex::new(inner)) };
+        statuses.configure(settings);
+        statuses
+    }
+
+    /// Tells of the cameras of `settings` from now on; the topics of others are cleared.
+    pub(super) fn configure(&self, settings: &Settings) {
+        let mut inner = self.lock();
+        let wanted: Vec<(Id, Id)> = settings
+            .cameras
+            .iter()
+            .map(|camera| (camera.site.khu_pho.clone(), camera.site.id.clone()))
+            .collect();
+        let topics = Topics::new(inner.ward.id.clone());
+        for (khu_pho, id) in inner.cameras.iter().filter(|known| !wanted.contains(known)) {
+            self.board.set(&topics.camera_status(khu_pho, id), b"");
+        }
+        inner.known.retain(|id, _| wanted.iter().any(|(_, wanted)| wanted == id));
+        inner.khu_pho = settings.khu_pho.clone();
+        inner.cameras = wanted;
+    }
+
+    /// A frame of this camera was analysed.
+    pub(super) fn count(&self, camera: &Id) {
+        if let Some(camera) = self.lock().known.get_mut(camera) {
+            camera.frames += 1;
+        }
+    }
+
+    /// How a camera is at `now`: told on its topic where that is news.
+    pub(super) fn tell(&self, id: &Id, state: Option<State>, level: Level, now: Stamp) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let Some((khu_pho, _)) = inner.cameras.iter().find(|(_, known)| known == id).cloned()
+        else {
+            return;
+        };
+        let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
+        let (word, reason) = match state {
+            Some(State::Streaming { .. }) => ("online", None),
+            // Between two attempts a camera that is away stays away.
+            Some(State::Connecting { .. }) if camera.word != "online" => {
+                (camera.word, camera.reason.clone())
+            }
+            Some(State::Connecting { .. }) => ("connecting", None),
+            Some(State::Waiting { reason, .. }) => ("offline", Some(reason)),
+            None => ("offline", Some("its owner's consent is over".to_owned())),
+        };
+        if word != camera.word {
+            camera.since = now.wall;
+        }
+        (camera.word, camera.reason, camera.level) = (word, reason, level);
+        let span = now.mono.seconds_since(camera.counted_from.mono);
+        if span >= RATE_OVER_S {
+            #[expect(clippy::cast_precision_loss, reason = "frames of ten seconds")]
+            let rate = camera.frames as f64 / span;
+            camera.fps = (rate * 10.0).round() / 10.0;
+            (camera.frames, camera.counted_from) = (0, now);
+        }
+        let bytes = camera.to_json(&inner.ward).to_string();
+        let topic = Topics::new(inner.ward.id.clone()).camera_status(&khu_pho, id);
+        drop(guard);
+        self.board.set(&topic, bytes.as_bytes());
+    }
+
+    /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
+    pub(super) fn tell_ward(&self, error: Option<String>) {
+        let mut inner = self.lock();
+        inner.reload_error = error;
+        let online = inner.known.values().filter(|camera| camera.word == "online").count();
+        let status = json!({
+            "state": "online",
+            "version": env!("CARGO_PKG_VERSION"),
+            "cameras": inner.cameras.len(),
+            "cameras_online": online,
+            "reload_error": inner.reload_error,
+        });
+        let topic = Topics::new(inner.ward.id.clone()).status();
+        drop(inner);
+        self.board.set(&topic, status.to_string().as_bytes());
+    }
+
+    /// Held for a look-up or a change only, never over an await.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StatusBoard for Statuses {
+    fn cameras(&self) -> Vec<(Id, Value)> {
+        let inner = self.lock();
+        let of = |id: &Id| inner.known.get(id).map(|camera| camera.to_json(&inner.ward));
+        inner
+            .cameras
+            .iter()
+            .map(|(_, id)| (id.clone(), of(id).unwrap_or_else(|| json!({"state": "connecting"}))))
+            .collect()
+    }
+
+    fn khu_pho(&self) -> Vec<KhuPho> {
+        self.lock().khu_pho.clone()
+    }
+
+    fn reload_error(&self) -> Option<String> {
+        self.lock().reload_error.clone()
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        None
+    }
+}

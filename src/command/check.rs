@@ -1,0 +1,257 @@
+//! `keng check --config FILE`: all faults at once, else what holds for each camera.
+
+use std::io;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::camera::Transport;
+use crate::config;
+use crate::config::CameraSettings;
+use crate::config::Loaded;
+use crate::config::Settings;
+use crate::geometry::Polygon;
+use crate::rule::BurningConfig;
+use crate::rule::Night;
+use crate::rule::RuleKind;
+
+/// Arguments of `keng check`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// What the check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The configuration holds; exit code 0.
+    Good,
+    /// It has faults, which have been written; exit code 78.
+    Faulty,
+}
+
+/// Checks a file. Faults and warnings go to `err`, what holds goes to `out`.
+///
+/// # Errors
+/// Where `out` or `err` can't be written.
+pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
+    match config::load(&args.config) {
+        Ok(loaded) => {
+            report(&loaded, out, err)?;
+            Ok(Outcome::Good)
+        }
+        Err(faults) => {
+            writeln!(err, "{faults}")?;
+            let count = faults.0.len();
+            let noun = if count == 1 { "fault" } else { "faults" };
+            writeln!(err, "{count} {noun} in {}", args.config.display())?;
+            Ok(Outcome::Faulty)
+        }
+    }
+}
+
+fn report(loaded: &Loaded, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
+    for warning in &loaded.warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
+    let settings = &loaded.settings;
+    if settings.cameras.is_empty() {
+        writeln!(err, "warning: no [[camera]], so nothing is watched")?;
+    }
+    let model = &settings.detector.model;
+    if !model.is_file() {
+        writeln!(err, "warning: there is no model at {}: nothing is seen", model.display())?;
+    }
+    write!(out, "{}", overview(settings))?;
+    for camera in &settings.cameras {
+        write!(out, "\n{}", table(&rows(camera, settings)))?;
+    }
+    Ok(())
+}
+
+fn overview(settings: &Settings) -> String {
+    let ward = &settings.ward;
+    let zone = ward.timezone.iana_name().unwrap_or("UTC");
+    let broker = match &settings.mqtt.url {
+        Some(url) => url.to_string(),
+        None => format!("embedded, on {}", settings.mqtt.listen),
+    };
+    let store = &settings.store;
+    let detector = &settings.detector;
+    let names: Vec<&str> = settings.khu_pho.iter().map(|khu_pho| khu_pho.id.as_str()).collect();
+    table(&[
+        ("ward", format!("{} ({}), {zone}", ward.id, ward.name)),
+        ("khu phố", listed(&names)),
+        ("broker", broker),
+        ("page", format!("http://{}/", settings.web.listen)),
+        ("store", format!("{}, {} days", store.path.display(), store.retention_days)),
+        ("model", format!("{}, {} threads", detector.model.display(), detector.threads)),
+        ("fire points", settings.fire_points.len().to_string()),
+        ("cameras", settings.cameras.len().to_string()),
+    ])
+}
+
+fn rows(camera: &CameraSettings, settings: &Settings) -> Vec<(&'static str, String)> {
+    let (site, rules) = (&camera.site, &camera.rules);
+    let mut all = settings.khu_pho.iter();
+    let khu_pho = all.find(|khu_pho| khu_pho.id == site.khu_pho);
+    let khu_pho = khu_pho.map_or_else(String::new, |khu_pho| format!(" ({})", khu_pho.name));
+    let address = &site.place.address;
+    let place = match &site.place.coordinates {
+        Some(at) => format!("{address} ({}, {})", at.latitude, at.longitude),
+        None => address.clone(),
+    };
+    let neighbours: Vec<&str> = site.neighbours.iter().map(crate::ward::Id::as_str).collect();
+    let mut rows = vec![
+        ("camera", site.id.to_string()),
+        ("khu phố", format!("{}{khu_pho}", site.khu_pho)),
+        ("place", place),
+        ("owner", owner(camera)),
+        ("stream", stream(camera)),
+        ("neighbours", listed(&neighbours)),
+        ("mask", mask(&camera.masks)),
+        ("fire", burning(&rules.fire)),
+        ("smoke", burning(&rules.smoke)),
+        ("loitering", loitering(camera)),
+        ("health", health(camera)),
+    ];
+    for zone in &rules.zones {
+        let kinds: Vec<&str> = zone.rules.iter().map(|kind| kind_name(*kind)).collect();
+        let corners = zone.polygon.corners().len();
+        let share = zone.polygon.area() * 100.0;
+        let kinds = kinds.join(", ");
+        let text = format!("{}: {kinds}; {corners} corners, {share:.0} % of the view", zone.name);
+        rows.push(("zone", text));
+    }
+    rows
+}
+
+fn owner(camera: &CameraSettings) -> String {
+    let Some(owner) = &camera.site.owner else { return "not named".to_owned() };
+    match owner.consent_until {
+        Some(until) => format!("{}, consent until {until}", owner.name),
+        None => format!("{}, consent without an end", owner.name),
+    }
+}
+
+fn stream(camera: &CameraSettings) -> String {
+    let stream = &camera.stream;
+    let transport = match stream.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    };
+    let user = match (&stream.username, &stream.password) {
+        (Some(name), Some(_)) => format!("user {name} with a password"),
+        (Some(name), None) => format!("user {name} without a password"),
+        (None, _) => "no user".to_owned(),
+    };
+    format!("{} over {transport}, {user}", stream.url)
+}
+
+fn mask(masks: &[Polygon]) -> String {
+    match masks.len() {
+        0 => "none".to_owned(),
+        1 => "1 polygon".to_owned(),
+        count => format!("{count} polygons"),
+    }
+}
+
+fn burning(rule: &BurningConfig) -> String {
+    if !rule.enabled {
+        return "off".to_owned();
+    }
+    let (confirm, quiet) = (seconds(rule.confirm), seconds(rule.quiet));
+    format!("from {:.2}, for {confirm}; over after {quiet}", rule.confidence_min)
+}
+
+fn loitering(camera: &CameraSettings) -> String {
+    let rule = &camera.rules.loitering;
+    if !rule.enabled {
+        return "off".to_owned();
+    }
+    let night = match rule.night {
+        Night::Hours { from, until } if from == until => "always".to_owned(),
+        Night::Hours { from, until } => {
+            format!("{}-{}", from.strftime("%H:%M"), until.strftime("%H:%M"))
+        }
+        Night::Sun(_) => "sunset to sunrise".to_owned(),
+    };
+    let (dwell, quiet) = (seconds(rule.dwell), seconds(rule.quiet));
+    format!("from {:.2}, for {dwell}, {night}; over after {quiet}", rule.confidence_min)
+}
+
+fn health(camera: &CameraSettings) -> String {
+    let rule = &camera.rules.camera;
+    match rule.enabled {
+        true => format!("offline after {}", seconds(rule.offline)),
+        false => "not reported".to_owned(),
+    }
+}
+
+fn kind_name(kind: RuleKind) -> &'static str {
+    match kind {
+        RuleKind::Fire => "fire",
+        RuleKind::Smoke => "smoke",
+        RuleKind::Loitering => "loitering",
+        RuleKind::Offline => "camera",
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Two columns; the first as wide as its widest word.
+fn table(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> (Outcome, String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("keng.toml");
+        std::fs::write(&config, text).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let outcome = run(&Args { config }, &mut out, &mut err).unwrap();
+        (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn what_holds_for_a_camera_is_shown() {
+        let text = include_str!("../../config/example.toml")
+            .replace("models/keng.onnx", "models/not-there.onnx");
+        let (outcome, out, err) = checked(&text);
+        assert_eq!(outcome, Outcome::Good);
+        assert!(err.contains("warning: there is no model at ") && err.contains("not-there.onnx"));
+        for line in [
+            "ward         phuong-14 (Phường 14, quận Tân Bình), Asia/Ho_Chi_Minh",
+            "camera      hem-42",
+            "stream      rtsp://192.0.2.15:8554/live/sub over udp, no user",
+            "fire        from 0.55, for 3 s; over after 30 s",
+            "fire        from 0.45, for 3 s; over after 30 s",
+            "loitering   from 0.45, for 120 s, 22:00-05:00; over after 60 s",
+            "zone        cổng trường: loitering; 4 corners, 35 % of the view",
+        ] {
+            assert!(out.contains(&format!("{line}\n")), "{line}\n{out}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_written_with_its_place() {
+        let (outcome, out, err) = checked("[ward]\nid = \"W\"\nnaem = \"x\"\n");
+        assert_eq!((outcome, out.as_str()), (Outcome::Faulty, ""));
+        assert!(err.contains("keng.toml:2:6: ward.id: "), "{err}");
+        assert!(err.contains("keng.toml:3:1: ward.naem: unknown key: did you mean \"name\"?"));
+        assert!(err.contains("2 faults in "), "{err}");
+    }
+}

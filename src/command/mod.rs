@@ -1,0 +1,5 @@
+//! The commands of `keng`, one file each. `src/main.rs` parses and maps errors to exit codes.
+
+pub mod camera;
+pub mod check;
+pub mod probe;

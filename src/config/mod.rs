@@ -1,0 +1,234 @@
+//! The one TOML file: load, check, report every fault at once.
+//!
+//! [`parse`] walks the file's table with a reader that never stops at the first fault, so that
+//! an admin sees all of them with line and column. What is not written has the value that
+//! `config/default.toml` shows; [`Settings::new`] makes the same in code.
+//!
+//! Does not belong here: opening anything that the file names, but for secrets.
+
+mod cameras;
+mod diff;
+mod faults;
+mod reader;
+mod rules;
+mod sections;
+mod values;
+mod watch;
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::camera;
+use crate::mqtt;
+use crate::rule;
+use crate::time::Clock;
+use crate::time::SystemClock;
+use crate::time::Wall;
+use crate::ward::FirePoint;
+use crate::ward::Id;
+use crate::ward::KhuPho;
+use crate::ward::Site;
+use crate::ward::Ward;
+use crate::web;
+
+pub use diff::Changes;
+pub use diff::diff;
+pub use faults::Fault;
+pub use faults::Faults;
+pub use watch::Reload;
+pub use watch::Watch;
+#[cfg(unix)]
+pub use watch::hangups;
+
+/// The commented file with every key, as `config/default.toml` has it.
+pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
+
+/// A longer file is a mistake.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A configuration that checks out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `[ward]`.
+    pub ward: Ward,
+    /// `[mqtt]`.
+    pub mqtt: mqtt::Config,
+    /// `[web]`.
+    pub web: web::Config,
+    /// `[store]`.
+    pub store: StoreConfig,
+    /// `[detector]`.
+    pub detector: DetectorConfig,
+    /// `[[khu_pho]]`, in the file's order.
+    pub khu_pho: Vec<KhuPho>,
+    /// `[[fire_point]]`.
+    pub fire_points: Vec<FirePoint>,
+    /// `[rule]` as it holds for a camera without keys of its own; has no zones.
+    pub rules: rule::Config,
+    /// `[[camera]]`, in the file's order.
+    pub cameras: Vec<CameraSettings>,
+}
+
+/// One `[[camera]]` with everything that holds for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraSettings {
+    /// Where it hangs and whose it is.
+    pub site: Site,
+    /// How to reach it.
+    pub stream: camera::Config,
+    /// Privacy masks: painted black before anything else sees the picture.
+    pub masks: Vec<crate::geometry::Polygon>,
+    /// `[rule]` with this camera's own keys laid over, and its zones.
+    pub rules: rule::Config,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoreConfig {
+    /// Folder of outbox and snapshots; relative to the config file's folder.
+    pub path: PathBuf,
+    /// Alerts and snapshots older are deleted.
+    pub retention_days: u32,
+}
+
+/// `[detector]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectorConfig {
+    /// ONNX file; looked for in the config file's folder, the current one, beside the
+    /// binary and in `/usr/share/keng`.
+    pub model: PathBuf,
+    /// Inference threads, each with a session of its own.
+    pub threads: usize,
+}
+
+/// What a configuration is read in: nothing is taken from the process behind a reader's back.
+pub struct Surroundings<'a> {
+    /// The file's name, for messages.
+    pub file: &'a Path,
+    /// Where relative paths start.
+    pub base_dir: &'a Path,
+    /// The folder of the running binary, where a model may lie.
+    pub binary_dir: Option<PathBuf>,
+    /// The environment, for secrets.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Decides whether an owner's consent is over.
+    pub now: Wall,
+}
+
+/// A configuration that checks out, and what is worth saying about it all the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What holds.
+    pub settings: Settings,
+    /// In the order of the file.
+    pub warnings: Vec<Fault>,
+}
+
+impl Settings {
+    /// A ward with no cameras and everything else as `config/default.toml` shows it.
+    pub fn new(ward: Ward, around: &Surroundings<'_>) -> Self {
+        Self {
+            ward,
+            mqtt: sections::mqtt_defaults(),
+            web: sections::web_defaults(),
+            store: sections::store_defaults(around),
+            detector: sections::detector_defaults(around),
+            khu_pho: Vec::new(),
+            fire_points: Vec::new(),
+            rules: rules::defaults(),
+            cameras: Vec::new(),
+        }
+    }
+
+    /// The cameras whose owners' consent is over at `now`, in the file's order.
+    pub fn consent_expired(&self, now: Wall) -> Vec<&Id> {
+        let over = |camera: &&CameraSettings| {
+            let until = camera.site.owner.as_ref().and_then(|owner| owner.consent_until);
+            until.is_some_and(|until| cameras::expired(until, &self.ward, now))
+        };
+        self.cameras.iter().filter(over).map(|camera| &camera.site.id).collect()
+    }
+}
+
+/// Reads and checks a file, in this process's environment and at this moment.
+///
+/// # Errors
+/// Every fault of the file, or one where it can't be read at all.
+pub fn load(path: &Path) -> Result<Loaded, Faults> {
+    let of_file =
+        |message: String, remedy: &str| Faults(vec![Fault::of_file(path, message, remedy)]);
+    let unreadable = |error: std::io::Error| {
+        of_file(format!("can't be read: {error}"), "give the path of a TOML file")
+    };
+    if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
+        return Err(of_file("is over 4 MiB long".to_owned(), "give the path of a TOML file"));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Err(of_file("is no UTF-8 text".to_owned(), "save it as UTF-8"));
+    };
+    let base_dir = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let binary = std::env::current_exe().ok();
+    let around = Surroundings {
+        file: path,
+        base_dir,
+        binary_dir: binary.and_then(|binary| binary.parent().map(Path::to_path_buf)),
+        env: &|name| std::env::var(name).ok(),
+        now: SystemClock::new().now().wall,
+    };
+    parse(&text, &around)
+}
+
+/// Reads and checks a text.
+///
+/// # Errors
+/// Every fault of the text, in its order.
+pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<Loaded, Faults> {
+    let (table, errors) = toml::de::DeTable::parse_recoverable(text);
+    let file = around.file.display().to_string();
+    let report = faults::Report::new(&file, text, !errors.is_empty());
+    for error in &errors {
+        let at = error.span().unwrap_or(0..0);
+        report.fault(&at, "", error.message().to_owned(), "");
+    }
+    let settings = read(&report, &table, around);
+    let (faults, warnings) = report.into_parts();
+    match settings {
+        Some(settings) if faults.is_empty() => Ok(Loaded { settings, warnings }),
+        _ => Err(Faults(faults)),
+    }
+}
+
+/// Reads every section; `None` only where a fault has been reported.
+fn read<'a>(
+    report: &'a faults::Report<'a>,
+    table: &'a toml::Spanned<toml::de::DeTable<'a>>,
+    around: &Surroundings<'_>,
+) -> Option<Settings> {
+    let root = reader::Section::root(report, table);
+    let (ward, coordinates) = sections::ward(&root);
+    let mqtt = sections::mqtt(&root, around);
+    let web = sections::web(&root);
+    let store = sections::store(&root, around);
+    let detector = sections::detector(&root, around);
+    let khu_pho = sections::khu_pho(&root);
+    let fire_points = sections::fire_points(&root);
+    let rules = rules::read(&root, rules::defaults(), coordinates);
+    let rest = cameras::Surrounding {
+        around,
+        ward: ward.as_ref(),
+        coordinates,
+        khu_pho: &khu_pho,
+        rules: &rules,
+    };
+    let cameras = cameras::read(&root, &rest);
+    root.finish();
+    let ward = ward?;
+    Some(Settings { ward, mqtt, web, store, detector, khu_pho, fire_points, rules, cameras })
+}
+
+#[cfg(test)]
+mod tests;

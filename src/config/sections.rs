@@ -1,0 +1,250 @@
+//! The sections that are there once, and the two plain lists.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::mqtt;
+use crate::ward::Coordinates;
+use crate::ward::FirePoint;
+use crate::ward::FirePointKind;
+use crate::ward::Id;
+use crate::ward::KhuPho;
+use crate::ward::Language;
+use crate::ward::Ward;
+use crate::web;
+
+use super::DetectorConfig;
+use super::StoreConfig;
+use super::Surroundings;
+use super::reader::Item;
+use super::reader::Section;
+use super::values;
+
+/// Where the model lies, whatever it is called.
+pub(super) const MODEL: &str = "models/keng.onnx";
+
+/// `[ward]`, and where it is.
+pub(super) fn ward(root: &Section<'_>) -> (Option<Ward>, Option<Coordinates>) {
+    let remedy = "add [ward] with id = \"phuong-14\": it is the first level of all topics";
+    let Some(section) = root.required("ward", remedy).and_then(|item| item.section()) else {
+        return (None, None);
+    };
+    let id = section.required("id", "the first level of all topics, such as \"phuong-14\"");
+    let id = id.and_then(|item| values::id(&item));
+    let name = section.item("name").and_then(|item| item.text()).map(str::to_owned);
+    let timezone = section.item("timezone").map_or_else(
+        || jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").ok(),
+        |item| {
+            let name = item.text()?;
+            let zone = jiff::tz::TimeZone::get(name).ok();
+            if zone.is_none() {
+                let remedy = "give an IANA name such as \"Asia/Ho_Chi_Minh\"";
+                item.fault(format!("the time zone {name:?} is not known"), remedy);
+            }
+            zone
+        },
+    );
+    let words = [("vi", Language::Vi), ("en", Language::En)];
+    let language = section.item("language").map_or(Some(Language::Vi), |item| item.word(&words));
+    let coordinates = values::coordinates(&section);
+    section.finish();
+    let ward = id.zip(timezone).zip(language).map(|((id, timezone), language)| Ward {
+        name: name.unwrap_or_else(|| id.to_string()),
+        id,
+        timezone,
+        language,
+    });
+    (ward, coordinates)
+}
+
+/// What holds without `[mqtt]`.
+pub(super) fn mqtt_defaults() -> mqtt::Config {
+    mqtt::Config {
+        url: None,
+        listen: ([127, 0, 0, 1], 1883).into(),
+        username: None,
+        password: None,
+        ca_file: None,
+    }
+}
+
+/// `[mqtt]`.
+pub(super) fn mqtt(root: &Section<'_>, around: &Surroundings<'_>) -> mqtt::Config {
+    let mut config = mqtt_defaults();
+    let Some(section) = root.section("mqtt") else { return config };
+    let url = section.item("url");
+    let listen = section.item("listen");
+    if let (Some(_), Some(unused)) = (&url, &listen) {
+        unused.warning("not used: with a url there is no embedded broker", "take one of them out");
+    }
+    let example = "mqtts://broker.example:8883";
+    config.url = url.and_then(|item| {
+        let url = values::url(&item, &["mqtt", "mqtts"], example)?;
+        if !matches!(url.path(), "" | "/") || url.query().is_some() {
+            item.fault("a broker's url has no path", &format!("write it like {example:?}"));
+        }
+        Some(url)
+    });
+    if let Some(address) = listen.as_ref().and_then(values::listen) {
+        config.listen = address;
+    }
+    (config.username, config.password) = values::credentials(&section, around);
+    if let Some(item) = listen.filter(|_| !config.listen.ip().is_loopback())
+        && config.username.is_none()
+    {
+        let message = "the embedded broker lets in everybody who can reach this address";
+        item.warning(message, "add username and password");
+    }
+    config.ca_file = section.item("ca_file").and_then(|item| {
+        if config.url.as_ref().is_none_or(|url| url.scheme() != "mqtts") {
+            item.warning("not used: only an mqtts url needs authorities", "take it out");
+        }
+        values::path(&item, around)
+    });
+    section.finish();
+    config
+}
+
+/// What holds without `[web]`.
+pub(super) fn web_defaults() -> web::Config {
+    web::Config { listen: ([127, 0, 0, 1], 8080).into() }
+}
+
+/// `[web]`.
+pub(super) fn web(root: &Section<'_>) -> web::Config {
+    let mut config = web_defaults();
+    let Some(section) = root.section("web") else { return config };
+    if let Some(item) = section.item("listen")
+        && let Some(address) = values::listen(&item)
+    {
+        if address.ip().is_loopback() {
+            config.listen = address;
+        } else {
+            let remedy = "listen on 127.0.0.1 and reach it by an SSH tunnel, or through a \
+                          reverse proxy that asks for a password";
+            let message = "the page has no sign-in yet, so it is served to this machine only";
+            item.fault(message, remedy);
+        }
+    }
+    section.finish();
+    config
+}
+
+/// What holds without `[store]`.
+pub(super) fn store_defaults(around: &Surroundings<'_>) -> StoreConfig {
+    StoreConfig { path: around.base_dir.join("var"), retention_days: 30 }
+}
+
+/// `[store]`.
+pub(super) fn store(root: &Section<'_>, around: &Surroundings<'_>) -> StoreConfig {
+    let mut config = store_defaults(around);
+    let Some(section) = root.section("store") else { return config };
+    if let Some(path) = section.item("path").and_then(|item| values::path(&item, around)) {
+        config.path = path;
+    }
+    let days = section.item("retention_days");
+    if let Some(days) = days.and_then(|item| item.number(1..=3650, " (days)")) {
+        config.retention_days = days;
+    }
+    section.finish();
+    config
+}
+
+/// What holds without `[detector]`.
+pub(super) fn detector_defaults(around: &Surroundings<'_>) -> DetectorConfig {
+    DetectorConfig { model: model_path(Path::new(MODEL), around), threads: 2 }
+}
+
+/// `[detector]`.
+pub(super) fn detector(root: &Section<'_>, around: &Surroundings<'_>) -> DetectorConfig {
+    let mut config = detector_defaults(around);
+    let Some(section) = root.section("detector") else { return config };
+    if let Some(text) = section.item("model").and_then(|item| item.text()) {
+        config.model = model_path(Path::new(text), around);
+    }
+    let threads = section.item("threads");
+    if let Some(threads) = threads.and_then(|item| item.number(1..=64, " (threads)")) {
+        config.threads = threads;
+    }
+    section.finish();
+    config
+}
+
+/// The first place where the model is: the configuration's folder, the current one, beside the
+/// binary, the system's. Where it is nowhere, the first of them, so that messages name it.
+fn model_path(model: &Path, around: &Surroundings<'_>) -> PathBuf {
+    let beside = model.file_name().unwrap_or(model.as_os_str());
+    let mut places = vec![around.base_dir.join(model), model.to_path_buf()];
+    if let Some(binary) = &around.binary_dir {
+        places.push(binary.join("../../models").join(beside));
+        places.push(binary.join("models").join(beside));
+    }
+    places.push(Path::new("/usr/share/keng").join(beside));
+    let found = places.iter().position(|place| place.is_file()).unwrap_or(0);
+    places.swap_remove(found)
+}
+
+/// `[[khu_pho]]`.
+pub(super) fn khu_pho(root: &Section<'_>) -> Vec<KhuPho> {
+    let mut seen = Seen::default();
+    let mut list = Vec::new();
+    for section in root.sections("khu_pho") {
+        let id = section.required("id", "the second level of its topics, such as \"kp3\"");
+        let id = id.and_then(|item| seen.unique_id(&item));
+        let name = section.item("name").and_then(|item| item.text()).map(str::to_owned);
+        section.finish();
+        if let Some(id) = id {
+            list.push(KhuPho { name: name.unwrap_or_else(|| id.to_string()), id });
+        }
+    }
+    list
+}
+
+/// `[[fire_point]]`.
+pub(super) fn fire_points(root: &Section<'_>) -> Vec<FirePoint> {
+    let kinds = [FirePointKind::Extinguisher, FirePointKind::Hydrant, FirePointKind::Water];
+    let words = kinds.map(|kind| (kind.as_str(), kind));
+    let mut list = Vec::new();
+    for section in root.sections("fire_point") {
+        let kind = section.required("kind", "extinguisher, hydrant or water");
+        let kind = kind.and_then(|item| item.word(&words));
+        let name = section.required("name", "people look for it by this").and_then(|i| i.text());
+        let place = values::place(&section);
+        if let Some(place) = &place
+            && place.coordinates.is_none()
+            && let Some(item) = section.item("place")
+        {
+            let remedy = "add latitude and longitude to its place";
+            item.warning("without coordinates it is no fire's nearest", remedy);
+        }
+        section.finish();
+        if let (Some(kind), Some(name), Some(place)) = (kind, name, place) {
+            list.push(FirePoint { kind, name: name.to_owned(), place });
+        }
+    }
+    list
+}
+
+/// Ids of one kind with the lines where they stand.
+#[derive(Default)]
+pub(super) struct Seen(Vec<(Id, usize)>);
+
+impl Seen {
+    /// Whether somebody has this id.
+    pub(super) fn has(&self, id: &Id) -> bool {
+        self.0.iter().any(|(other, _)| other == id)
+    }
+
+    /// An id that nobody has yet; a fault that names both lines where somebody has.
+    pub(super) fn unique_id(&mut self, item: &Item<'_>) -> Option<Id> {
+        let id = values::id(item)?;
+        let line = item.line();
+        if let Some((_, first)) = self.0.iter().find(|(other, _)| *other == id) {
+            let message = format!("{id} is here on line {line} and already on line {first}");
+            item.fault(message, "give each an id of its own");
+            return None;
+        }
+        self.0.push((id.clone(), line));
+        Some(id)
+    }
+}

@@ -1,0 +1,171 @@
+//! What people say: commands, reports, patrols. All from outside, none trusted.
+
+use std::time::Duration;
+
+use crate::incident::{Kind, State, Witness};
+use crate::time::Wall;
+
+/// An incident carries as many reports, the newest.
+pub const REPORTS_MAX: usize = 20;
+/// Names and places are cut after as many characters.
+const NAME_CHARS_MAX: usize = 80;
+/// Notes are cut after as many characters.
+const NOTE_CHARS_MAX: usize = 500;
+/// A patrol that stays longer announces itself again.
+const PATROL_MINUTES_MAX: u32 = 240;
+
+/// What somebody did about an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The state that it shall be in.
+    pub state: State,
+    /// Who, as they say.
+    pub by: String,
+    /// What they said.
+    pub note: Option<String>,
+}
+
+impl Answer {
+    /// From a command's words.
+    ///
+    /// # Errors
+    /// [`AnswerError`] where the action is unknown or nobody signed.
+    pub fn new(action: &str, by: &str, note: Option<&str>) -> Result<Self, AnswerError> {
+        let state = match action {
+            "acknowledge" => State::Acknowledged,
+            "on_scene" => State::OnScene,
+            "resolve" => State::Resolved,
+            "false_alarm" => State::FalseAlarm,
+            other => return Err(AnswerError::UnknownAction(cut(other, NAME_CHARS_MAX))),
+        };
+        Ok(Self { state, by: signature(by)?, note: said(note, NOTE_CHARS_MAX) })
+    }
+}
+
+/// A person saw something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What.
+    pub kind: Kind,
+    /// What they said of it; `at` is set when it is taken in.
+    pub witness: Witness,
+}
+
+impl Report {
+    /// From a report's words, taken in at `at`.
+    ///
+    /// # Errors
+    /// [`AnswerError`] where the kind is unknown or nobody signed.
+    pub fn new(
+        kind: &str,
+        by: &str,
+        place: Option<&str>,
+        note: Option<&str>,
+        at: Wall,
+    ) -> Result<Self, AnswerError> {
+        let kind = match kind {
+            "fire" => Kind::Fire,
+            "smoke" => Kind::Smoke,
+            "loitering" => Kind::Loitering,
+            "other" => Kind::Other,
+            unknown => return Err(AnswerError::UnknownKind(cut(unknown, NAME_CHARS_MAX))),
+        };
+        let witness = Witness {
+            at,
+            by: signature(by)?,
+            place: said(place, NAME_CHARS_MAX),
+            note: said(note, NOTE_CHARS_MAX),
+        };
+        Ok(Self { kind, witness })
+    }
+}
+
+/// A patrol is there: nobody is alarmed at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patrol {
+    /// Who, as they say.
+    pub team: String,
+    /// For how long from now.
+    pub lasts: Duration,
+    /// In this zone alone; none: in the whole khu phố.
+    pub zone: Option<String>,
+}
+
+impl Patrol {
+    /// From a notice's words.
+    ///
+    /// # Errors
+    /// [`AnswerError`] where nobody signed or the time makes no sense.
+    pub fn new(team: &str, minutes: u32, zone: Option<&str>) -> Result<Self, AnswerError> {
+        if !(1..=PATROL_MINUTES_MAX).contains(&minutes) {
+            return Err(AnswerError::PatrolMinutes(minutes));
+        }
+        let lasts = Duration::from_secs(u64::from(minutes) * 60);
+        Ok(Self { team: signature(team)?, lasts, zone: said(zone, NAME_CHARS_MAX) })
+    }
+}
+
+/// Why what somebody said can't be taken in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Not one of the four actions.
+    #[error("action {0:?} is none of acknowledge, on_scene, resolve, false_alarm")]
+    UnknownAction(String),
+    /// Not one of the four kinds.
+    #[error("kind {0:?} is none of fire, smoke, loitering, other")]
+    UnknownKind(String),
+    /// Empty.
+    #[error("nobody signed: \"by\" (or \"team\") is empty")]
+    Unsigned,
+    /// Zero or too long.
+    #[error("a patrol lasts 1 to {PATROL_MINUTES_MAX} minutes, not {0}")]
+    PatrolMinutes(u32),
+    /// Never seen, or closed long ago.
+    #[error("no incident {0:?} is open in this khu phố")]
+    UnknownIncident(String),
+    /// It can't go back.
+    #[error("the incident is {now:?} and can't become {wanted:?}")]
+    WrongOrder {
+        /// What it is.
+        now: State,
+        /// What was asked for.
+        wanted: State,
+    },
+}
+
+fn signature(text: &str) -> Result<String, AnswerError> {
+    said(Some(text), NAME_CHARS_MAX).ok_or(AnswerError::Unsigned)
+}
+
+fn said(text: Option<&str>, chars_max: usize) -> Option<String> {
+    text.map(|text| cut(text, chars_max)).filter(|text| !text.is_empty())
+}
+
+/// Without control characters, trimmed, cut.
+fn cut(text: &str, chars_max: usize) -> String {
+    let printable: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(chars_max).collect();
+    printable.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_signed_and_bounded() {
+        let long = "á".repeat(10_000);
+        let answer = Answer::new("resolve", " Tổ\u{7} 3 ", Some(&long)).unwrap();
+        assert_eq!(answer.by, "Tổ  3");
+        assert_eq!(answer.note.unwrap().chars().count(), NOTE_CHARS_MAX);
+        assert_eq!(Answer::new("resolve", " \n", None), Err(AnswerError::Unsigned));
+        assert!(matches!(Answer::new("explode", "x", None), Err(AnswerError::UnknownAction(_))));
+    }
+
+    #[test]
+    fn a_patrol_has_an_end() {
+        assert!(Patrol::new("Tổ 3", 30, None).is_ok());
+        assert_eq!(Patrol::new("Tổ 3", 0, None), Err(AnswerError::PatrolMinutes(0)));
+        assert_eq!(Patrol::new("Tổ 3", 999, None), Err(AnswerError::PatrolMinutes(999)));
+    }
+}

@@ -1,0 +1,317 @@
+//! All open incidents, and how events, answers and time change them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::incident::answer::REPORTS_MAX;
+use crate::incident::{
+    Acknowledgement, Answer, AnswerError, Incident, IncidentId, Kind, Patrol, Report, Severity,
+    Sighting, Sites, State, Witness,
+};
+use crate::rule::{Event, Phase, RuleKind};
+use crate::time::Mono;
+use crate::time::Stamp;
+use crate::ward::Id;
+
+/// Another camera's event joins an incident whose evidence is no older.
+const JOIN_WITHIN: Duration = Duration::from_secs(120);
+/// Cameras that fail within as long of each other failed together.
+const CUT_WITHIN: Duration = Duration::from_secs(60);
+/// Without evidence for as long, an incident that nobody took charge of expires.
+const EXPIRE_OPEN: Duration = Duration::from_secs(300);
+/// Whoever took charge has longer to say how it ended.
+const EXPIRE_TAKEN: Duration = Duration::from_secs(3_600);
+/// The same report again within as long is a redelivery.
+const SAME_REPORT: Duration = Duration::from_secs(600);
+/// More incidents open at once are an attack or a broken model; the oldest of them expires.
+const OPEN_MAX: usize = 10_000;
+
+/// One rule's event on one camera.
+type Source = (Id, RuleKind);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    incident: Incident,
+    /// Events that go on just now.
+    active: BTreeSet<Source>,
+    last_evidence: Mono,
+    opened: Mono,
+}
+
+/// All open incidents.
+#[derive(Clone, Debug, Default)]
+pub struct Register {
+    open: BTreeMap<IncidentId, Entry>,
+    /// Events whose incident people closed while they went on: mute until they end.
+    settled: BTreeSet<Source>,
+    patrols: Vec<(Id, Patrol, Mono)>,
+}
+
+impl Register {
+    /// Takes back what was open when the daemon stopped. Evidence counts as of `now`.
+    pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, now: Stamp) {
+        for incident in incidents.into_iter().filter(|incident| !incident.state.is_closed()) {
+            let entry = Entry {
+                incident,
+                active: BTreeSet::new(),
+                last_evidence: now.mono,
+                opened: now.mono,
+            };
+            self.open.insert(entry.incident.id.clone(), entry);
+        }
+    }
+
+    /// All open incidents, oldest first.
+    pub fn open(&self) -> impl Iterator<Item = &Incident> {
+        self.open.values().map(|entry| &entry.incident)
+    }
+
+    /// Whether an event of `camera` belongs to an open incident just now.
+    pub fn involves(&self, camera: &Id) -> bool {
+        self.open.values().any(|entry| entry.active.iter().any(|(id, _)| id == camera))
+    }
+
+    /// Takes in one event; answers with the new revision, where there is one.
+    pub fn on_event(&mut self, event: &Event, sites: &Sites) -> Option<Incident> {
+        let source = (event.camera.clone(), event.rule);
+        if event.phase == Phase::Ended {
+            self.settled.remove(&source);
+            return self.on_end(&source, event.at);
+        }
+        if self.settled.contains(&source) || self.is_patrolled(event, sites) {
+            return None;
+        }
+        if let Some(id) = self.find(event, sites) {
+            return self.open.get_mut(&id).and_then(|entry| entry.take_in(event, source));
+        }
+        let khu_pho = sites.get(&event.camera)?.khu_pho.clone();
+        let id = self.free_id(event.at, &event.camera);
+        let mut incident = blank(id.clone(), khu_pho, event.rule.into(), event.at);
+        incident.cameras.push(sighting(event));
+        incident.dwell = event.evidence.dwell;
+        let opened = incident.clone();
+        let active = BTreeSet::from([source]);
+        let (last_evidence, opened_at) = (event.at.mono, event.at.mono);
+        self.open.insert(id, Entry { incident, active, last_evidence, opened: opened_at });
+        Some(opened)
+    }
+
+    /// Takes in that time has passed: incidents without evidence expire.
+    pub fn on_tick(&mut self, at: Stamp) -> Vec<Incident> {
+        self.patrols.retain(|(_, _, until)| at.mono < *until);
+        let surplus = self.open.len().saturating_sub(OPEN_MAX);
+        let stale = |entry: &Entry| {
+            let patience = match entry.incident.state {
+                State::Open => EXPIRE_OPEN,
+                _ => EXPIRE_TAKEN,
+            };
+            entry.active.is_empty() && at.mono.since(entry.last_evidence) >= patience
+        };
+        let over: Vec<IncidentId> = self
+            .open
+            .iter()
+            .enumerate()
+            .filter(|(index, (_, entry))| *index < surplus || stale(entry))
+            .map(|(_, (id, _))| id.clone())
+            .collect();
+        over.iter().filter_map(|id| self.close(id, State::Expired, at)).collect()
+    }
+
+    /// Takes in what somebody did about an incident. `Ok(None)`: it was so already.
+    ///
+    /// # Errors
+    /// [`AnswerError`] where it isn't open in that khu phố, or can't go that way.
+    pub fn on_answer(
+        &mut self,
+        khu_pho: &Id,
+        id: &IncidentId,
+        answer: Answer,
+        at: Stamp,
+    ) -> Result<Option<Incident>, AnswerError> {
+        let unknown = || AnswerError::UnknownIncident(id.as_str().to_owned());
+        let entry = self.open.get_mut(id).ok_or_else(unknown)?;
+        if entry.incident.khu_pho != *khu_pho {
+            return Err(unknown());
+        }
+        let now = entry.incident.state;
+        if answer.state == now {
+            return Ok(None);
+        }
+        if answer.state < now {
+            return Err(AnswerError::WrongOrder { now, wanted: answer.state });
+        }
+        let Answer { state, by, note } = answer;
+        // Who took charge first stays; the log keeps the rest.
+        let taken = Acknowledgement { at: at.wall, by, note };
+        entry.incident.acknowledged.get_or_insert(taken);
+        if state.is_closed() {
+            return Ok(self.close(id, state, at));
+        }
+        entry.incident.state = state;
+        Ok(Some(entry.revise(at)))
+    }
+
+    /// Takes in what a person saw: joins the newest open incident of that kind in the khu phố, or
+    /// opens one. `None`: it was said already.
+    pub fn on_report(&mut self, khu_pho: &Id, report: Report, at: Stamp) -> Option<Incident> {
+        let Report { kind, witness } = report;
+        let fits = |entry: &&mut Entry| {
+            entry.incident.khu_pho == *khu_pho && entry.incident.kind.joins(kind)
+        };
+        if let Some(entry) = self.open.values_mut().rev().find(fits) {
+            let repeats = |old: &Witness| {
+                let same = (&old.by, &old.place, &old.note)
+                    == (&witness.by, &witness.place, &witness.note);
+                let apart_us = witness.at.0.saturating_sub(old.at.0).unsigned_abs();
+                same && Duration::from_micros(apart_us) < SAME_REPORT
+            };
+            if entry.incident.reports.iter().any(repeats) {
+                return None;
+            }
+            entry.incident.kind = entry.incident.kind.max(kind);
+            entry.incident.reports.push(witness);
+            let surplus = entry.incident.reports.len().saturating_sub(REPORTS_MAX);
+            entry.incident.reports.drain(..surplus);
+            entry.last_evidence = at.mono;
+            return Some(entry.revise(at));
+        }
+        let id = self.free_id(at, khu_pho);
+        let mut incident = blank(id.clone(), khu_pho.clone(), kind, at);
+        incident.reports.push(witness);
+        let opened = incident.clone();
+        let active = BTreeSet::new();
+        self.open.insert(id, Entry { incident, active, last_evidence: at.mono, opened: at.mono });
+        Some(opened)
+    }
+
+    /// Takes in that a patrol is there.
+    pub fn on_patrol(&mut self, khu_pho: &Id, patrol: Patrol, at: Stamp) {
+        let until = at.mono + patrol.lasts;
+        let same = |(k, p, _): &(Id, Patrol, Mono)| {
+            k == khu_pho && (&p.team, &p.zone) == (&patrol.team, &patrol.zone)
+        };
+        self.patrols.retain(|known| !same(known));
+        self.patrols.push((khu_pho.clone(), patrol, until));
+    }
+
+    /// The oldest open incident that the event belongs to.
+    fn find(&self, event: &Event, sites: &Sites) -> Option<IncidentId> {
+        let kind = Kind::from(event.rule);
+        let belongs = |entry: &Entry| {
+            if !entry.incident.kind.joins(kind) {
+                return false;
+            }
+            let own = entry.incident.cameras.iter().any(|seen| seen.camera == event.camera);
+            if kind == Kind::Camera {
+                let together = event.at.mono.since(entry.opened) <= CUT_WITHIN;
+                let share = |seen: &Sighting| sites.same_khu_pho(&seen.camera, &event.camera);
+                return own || together && entry.incident.cameras.iter().any(share);
+            }
+            let fresh =
+                !entry.active.is_empty() || event.at.mono.since(entry.last_evidence) <= JOIN_WITHIN;
+            let reported = entry.incident.cameras.is_empty()
+                && sites.get(&event.camera).is_some_and(|s| s.khu_pho == entry.incident.khu_pho);
+            let near = |seen: &Sighting| sites.may_share(&seen.camera, &event.camera);
+            own || fresh && (reported || entry.incident.cameras.iter().any(near))
+        };
+        self.open.iter().find(|(_, entry)| belongs(entry)).map(|(id, _)| id.clone())
+    }
+
+    fn on_end(&mut self, source: &Source, at: Stamp) -> Option<Incident> {
+        let (id, entry) = self.open.iter_mut().find(|(_, entry)| entry.active.contains(source))?;
+        entry.active.remove(source);
+        entry.last_evidence = at.mono;
+        // A camera that is back needs nobody any more; a fire that is out of sight does.
+        let settled = entry.incident.kind == Kind::Camera && entry.active.is_empty();
+        let id = id.clone();
+        settled.then(|| self.close(&id, State::Resolved, at)).flatten()
+    }
+
+    fn close(&mut self, id: &IncidentId, state: State, at: Stamp) -> Option<Incident> {
+        let mut entry = self.open.remove(id)?;
+        self.settled.append(&mut entry.active);
+        entry.incident.state = state;
+        entry.incident.closed_at = Some(at.wall);
+        Some(entry.revise(at))
+    }
+
+    fn is_patrolled(&self, event: &Event, sites: &Sites) -> bool {
+        let Some(site) = sites.get(&event.camera) else { return false };
+        event.rule == RuleKind::Loitering
+            && self.patrols.iter().any(|(khu_pho, patrol, until)| {
+                *khu_pho == site.khu_pho
+                    && event.at.mono < *until
+                    && (patrol.zone.is_none() || patrol.zone == event.evidence.zone)
+            })
+    }
+
+    /// Two incidents of one origin in one millisecond differ by a suffix.
+    fn free_id(&self, at: Stamp, origin: &Id) -> IncidentId {
+        let id = IncidentId::new(at.wall, origin);
+        let taken = |id: &IncidentId| self.open.contains_key(id);
+        let suffixed = |n: u32| IncidentId(format!("{id}-{n}"));
+        if taken(&id) { (2..).map(suffixed).find(|id| !taken(id)).unwrap_or(id) } else { id }
+    }
+}
+
+impl Entry {
+    /// Takes in an event that started or goes on; answers with a revision where people should
+    /// know: a new camera, a rise in kind or severity, or news that the rule found worth telling.
+    fn take_in(&mut self, event: &Event, source: Source) -> Option<Incident> {
+        let kind = self.incident.kind.max(event.rule.into());
+        let risen = kind > self.incident.kind;
+        let begun = self.active.insert(source);
+        self.last_evidence = event.at.mono;
+        self.incident.kind = kind;
+        self.incident.dwell = self.incident.dwell.max(event.evidence.dwell);
+        let seen = sighting(event);
+        let known = self.incident.cameras.iter_mut().find(|s| s.camera == seen.camera);
+        let joined = known.is_none();
+        match known {
+            None => self.incident.cameras.push(seen),
+            // The first sight's time stays; smoke does not hide flames already shown.
+            Some(old) if kind == event.rule.into() => *old = Sighting { since: old.since, ..seen },
+            Some(_) => {}
+        }
+        let told = event.phase == Phase::Ongoing;
+        (risen || joined || told || begun && self.incident.state == State::Open)
+            .then(|| self.revise(event.at))
+    }
+
+    fn revise(&mut self, at: Stamp) -> Incident {
+        let incident = &mut self.incident;
+        incident.revision += 1;
+        incident.updated_at = at.wall;
+        incident.severity = Severity::of(incident.kind, incident.cameras.len());
+        incident.clone()
+    }
+}
+
+fn blank(id: IncidentId, khu_pho: Id, kind: Kind, at: Stamp) -> Incident {
+    Incident {
+        id,
+        revision: 1,
+        khu_pho,
+        kind,
+        severity: Severity::of(kind, 1),
+        state: State::Open,
+        opened_at: at.wall,
+        updated_at: at.wall,
+        closed_at: None,
+        cameras: Vec::new(),
+        reports: Vec::new(),
+        dwell: None,
+        acknowledged: None,
+        exercise: false,
+    }
+}
+
+fn sighting(event: &Event) -> Sighting {
+    Sighting {
+        camera: event.camera.clone(),
+        confidence: event.evidence.bbox.map(|_| event.evidence.confidence),
+        zone: event.evidence.zone.clone(),
+        bbox: event.evidence.bbox,
+        since: event.since.wall,
+    }
+}

@@ -1,0 +1,149 @@
+//! An entry of the outbox as the broker gets it: which bytes on which topics. Pure.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::in_flight::Part;
+use super::topic::Topics;
+use crate::outbox::Entry;
+use crate::ward::Id;
+use crate::ward::IdError;
+
+/// Longer alerts are refused: brokers do, too.
+const ALERT_BYTES_MAX: usize = 256 * 1024;
+/// Larger snapshots are left out.
+pub(super) const SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// One publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) topic: String,
+    pub(super) retain: bool,
+    pub(super) payload: Arc<[u8]>,
+}
+
+/// An entry, addressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Letter {
+    alert: Message,
+    retained: Message,
+    snapshot: Option<Message>,
+}
+
+/// Why an entry can't be sent, ever.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Poison {
+    #[error("it is {0} bytes long")]
+    Length(usize),
+    #[error("it is no alert")]
+    Json(#[from] serde_json::Error),
+    #[error("it has no id that could stand in a topic")]
+    Id(#[from] IdError),
+}
+
+/// The few members of an alert that its topics depend on.
+#[derive(Deserialize)]
+struct Head {
+    khu_pho: String,
+    id: String,
+    state: String,
+    closed_at: Option<String>,
+}
+
+impl Letter {
+    /// Addresses `entry`.
+    pub(super) fn new(
+        topics: &Topics,
+        entry: &Entry,
+        snapshot: Option<Vec<u8>>,
+    ) -> Result<Self, Poison> {
+        if entry.payload.is_empty() || entry.payload.len() > ALERT_BYTES_MAX {
+            return Err(Poison::Length(entry.payload.len()));
+        }
+        let head: Head = serde_json::from_slice(&entry.payload)?;
+        let (khu_pho, id) = (Id::new(&head.khu_pho)?, Id::new(&head.id)?);
+        let closed = head.closed_at.is_some()
+            || matches!(head.state.as_str(), "resolved" | "false_alarm" | "expired");
+        let message = |topic, retain, payload| Message { topic, retain, payload };
+        let retained = if closed { Arc::from([]) } else { entry.payload.clone() };
+        Ok(Self {
+            alert: message(topics.alert(&khu_pho), false, entry.payload.clone()),
+            retained: message(topics.incident(&khu_pho, &id), true, retained),
+            snapshot: snapshot
+                .filter(|jpeg| jpeg.len() <= SNAPSHOT_BYTES_MAX)
+                .map(|jpeg| message(topics.snapshot(&khu_pho, &id), false, jpeg.into())),
+        })
+    }
+
+    /// What it consists of.
+    pub(super) fn parts(&self) -> &'static [Part] {
+        match self.snapshot {
+            Some(_) => &[Part::Alert, Part::Retained, Part::Snapshot],
+            None => &[Part::Alert, Part::Retained],
+        }
+    }
+
+    /// One of its parts.
+    pub(super) fn part(&self, part: Part) -> Option<&Message> {
+        match part {
+            Part::Alert => Some(&self.alert),
+            Part::Retained => Some(&self.retained),
+            Part::Snapshot => self.snapshot.as_ref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::Sequence;
+    use crate::time::Wall;
+
+    fn letter(payload: &str, snapshot: Option<Vec<u8>>) -> Result<Letter, Poison> {
+        let entry = Entry {
+            sequence: Sequence(1),
+            subject: "s".into(),
+            live: true,
+            wall: Wall(0),
+            payload: payload.as_bytes().into(),
+            snapshot: snapshot.is_some(),
+        };
+        Letter::new(&Topics::new(Id::new("p14").unwrap()), &entry, snapshot)
+    }
+
+    #[test]
+    fn an_open_incident_is_retained_and_a_closed_one_cleared() {
+        let open = r#"{"khu_pho":"kp3","id":"i-1","state":"on_scene","closed_at":null,"x":1}"#;
+        let kept = letter(open, Some(vec![1])).unwrap();
+        assert_eq!(kept.parts().len(), 3);
+        assert_eq!(&*kept.part(Part::Retained).unwrap().payload, open.as_bytes());
+        assert!(!kept.part(Part::Snapshot).unwrap().retain);
+        for state in ["resolved", "false_alarm", "expired"] {
+            let closed = open.replace("on_scene", state);
+            let cleared = letter(&closed, None).unwrap();
+            assert!(cleared.part(Part::Retained).unwrap().payload.is_empty());
+            assert_eq!(&*cleared.part(Part::Alert).unwrap().payload, closed.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_is_no_alert_is_poison() {
+        for bad in [
+            "",
+            "{}",
+            "gong",
+            r##"{"khu_pho":"#","id":"i-1","state":"open"}"##,
+            r#"{"khu_pho":"kp3","id":"a/b","state":"open"}"#,
+        ] {
+            assert!(letter(bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_huge_snapshot_is_left_out() {
+        let open = r#"{"khu_pho":"kp3","id":"i-1","state":"open"}"#;
+        let letter = letter(open, Some(vec![0; SNAPSHOT_BYTES_MAX + 1])).unwrap();
+        assert_eq!(letter.parts(), [Part::Alert, Part::Retained]);
+    }
+}

@@ -1,0 +1,317 @@
+//! The publisher: keeps a session with the broker for ever, and what outlives a session.
+//!
+//! rumqttc forgets what it has queued when a broker forgets the session, so it is trusted with
+//! nothing: after any error it is thrown away, and all that was not acknowledged comes out of the
+//! outbox again.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::RngExt as _;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Board;
+use super::Config;
+use super::Error;
+use super::Inbound;
+use super::connect;
+use super::in_flight::InFlight;
+use super::in_flight::Progress;
+use super::letter::Letter;
+use super::session;
+use super::topic::Topics;
+use crate::meter::Flow;
+use crate::meter::Meters;
+use crate::meter::Stage;
+use crate::meter::Timer;
+use crate::outbox;
+use crate::outbox::Entry;
+use crate::outbox::Outbox;
+use crate::outbox::Sequence;
+use crate::time::Clock;
+use crate::time::Mono;
+use crate::ward::Ward;
+
+/// The name of the publisher's cursor in the outbox.
+pub const CURSOR: &str = "mqtt";
+
+/// Entries under way at once.
+const WINDOW: usize = 20;
+const BACKOFF_MIN: Duration = Duration::from_millis(250);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A session that stood this long was a good one: the next attempt comes soon.
+const GOOD_SESSION: Duration = Duration::from_secs(10);
+
+/// What the publisher is tied to.
+#[derive(Clone)]
+pub struct Links {
+    /// Where alerts come from.
+    pub outbox: Outbox,
+    /// Where retained statuses come from. What it says on the ward's own status topic takes the
+    /// place of the plain `{"state":"online"}`.
+    pub board: Board,
+    /// Where commands, reports and patrols go. Closed: they stay with the broker.
+    pub inbound: mpsc::Sender<Inbound>,
+    /// How the session is, for page and health check.
+    pub state: watch::Sender<State>,
+    /// `flow("mqtt", Stage::Publish)` counts entries, `flow("mqtt", Stage::Receive)` what comes in.
+    pub meters: Meters,
+    /// Tells since when.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How the session with the broker is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum State {
+    /// The first attempt is under way.
+    #[default]
+    Connecting,
+    /// It stands.
+    Online,
+    /// It does not, and why; attempts go on.
+    Failing(String),
+    /// The publisher has been told to stop.
+    Stopped,
+}
+
+/// Publishes until `shutdown`: then what is left is sent for 3 s at most, the offline status is
+/// said, and the session closed. What is not acknowledged by then stays in the outbox. Never
+/// gives up before: after any error it tries again, 5 s later at most.
+pub async fn publish(config: Config, ward: Ward, links: Links, shutdown: CancellationToken) {
+    let mut attempt = 0;
+    let mut line = None;
+    while !shutdown.is_cancelled() {
+        let begun = links.clock.now().mono;
+        let result = attempt_session(&mut line, &config, &ward, &links, &shutdown).await;
+        links.meters.broker_up.set(0);
+        let Err(error) = result else { break };
+        if links.clock.now().mono.since(begun) >= GOOD_SESSION {
+            attempt = 0;
+        }
+        report(&links.state, &error);
+        let pause = pause(attempt, &mut rand::rng());
+        attempt += 1;
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    links.state.send_replace(State::Stopped);
+}
+
+async fn attempt_session(
+    line: &mut Option<Line>,
+    config: &Config,
+    ward: &Ward,
+    links: &Links,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
+    let line = match line {
+        Some(line) => line,
+        None => line.insert(Line::open(config.clone(), ward.clone(), links.clone()).await?),
+    };
+    let result = session::run(line, shutdown).await;
+    line.in_flight.disconnected();
+    line.save_cursor().await;
+    let oversized = matches!(result, Err(Error::Oversized { .. }));
+    line.incoming_bytes =
+        if oversized { connect::INCOMING_BYTES_ONCE } else { connect::INCOMING_BYTES };
+    result
+}
+
+/// Tells why, loudly only when it is news.
+fn report(state: &watch::Sender<State>, error: &Error) {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    let failing = State::Failing(text.clone());
+    let news = state.send_if_modified(|known| {
+        let news = *known != failing;
+        *known = failing;
+        news
+    });
+    if news {
+        tracing::warn!("{text}; alerts wait in the outbox");
+    } else {
+        tracing::debug!("{text}");
+    }
+}
+
+/// How long to wait after the failure number `attempt`: doubling, half of it by chance.
+fn pause(attempt: u32, rng: &mut impl Rng) -> Duration {
+    let full = BACKOFF_MIN.saturating_mul(1 << attempt.min(10)).min(BACKOFF_MAX);
+    full.mul_f64(rng.random_range(0.5..=1.0))
+}
+
+/// What outlives a session: the bookkeeping, and the entries under way.
+pub(super) struct Line {
+    pub(super) config: Config,
+    pub(super) ward: Ward,
+    pub(super) topics: Topics,
+    pub(super) links: Links,
+    pub(super) in_flight: InFlight,
+    /// Entries that the cursor has not passed, and since when they are under way.
+    letters: BTreeMap<Sequence, (Letter, Mono)>,
+    saved: Sequence,
+    pub(super) incoming_bytes: usize,
+    flow: Flow,
+    pub(super) came_in: Flow,
+    timer: Timer,
+}
+
+impl Line {
+    async fn open(config: Config, ward: Ward, links: Links) -> Result<Self, Error> {
+        // The cursor is made at once, so that nothing is pruned before it was sent.
+        let cursor = blocking(&links.outbox, |outbox| {
+            outbox.advance(CURSOR, Sequence(0))?;
+            outbox.cursor(CURSOR)
+        });
+        let cursor = cursor.await?;
+        let topics = Topics::new(ward.id.clone());
+        Ok(Self {
+            config,
+            ward,
+            topics,
+            in_flight: InFlight::new(cursor, WINDOW),
+            letters: BTreeMap::new(),
+            saved: cursor,
+            incoming_bytes: connect::INCOMING_BYTES,
+            flow: links.meters.flow("mqtt", Stage::Publish),
+            came_in: links.meters.flow("mqtt", Stage::Receive),
+            timer: links.meters.timer(Stage::Publish),
+            links,
+        })
+    }
+
+    /// Takes in as many entries as there is room for.
+    pub(super) async fn fill(&mut self) -> Result<(), Error> {
+        let (after, room) = (self.in_flight.loaded(), self.in_flight.room());
+        let last = self.links.outbox.last();
+        let depth = last.0.saturating_sub(self.in_flight.cursor().0);
+        self.links.meters.outbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        if room == 0 || after >= last {
+            return Ok(());
+        }
+        let entries = blocking(&self.links.outbox, move |outbox| {
+            let entries = outbox.read_after(after, room)?;
+            entries.into_iter().map(|entry| with_snapshot(outbox, entry)).collect()
+        });
+        let entries: Vec<(Entry, Option<Vec<u8>>)> = entries.await?;
+        let now = self.links.clock.now().mono;
+        for (entry, snapshot) in entries {
+            let at = entry.sequence;
+            self.flow.taken.inc();
+            let progress = match Letter::new(&self.topics, &entry, snapshot) {
+                Ok(letter) => {
+                    let parts = letter.parts();
+                    self.letters.insert(at, (letter, now));
+                    self.in_flight.load(at, parts)
+                }
+                Err(poison) => {
+                    // It would never get better: the rest must not wait for it.
+                    self.flow.dropped.inc();
+                    let reason = poison.to_string();
+                    tracing::error!(sequence = at.0, reason, "an outbox entry can't be published");
+                    self.in_flight.load(at, &[])
+                }
+            };
+            self.progress(progress);
+        }
+        Ok(())
+    }
+
+    /// The entry at `sequence`, where it is under way.
+    pub(super) fn letter(&self, sequence: Sequence) -> Option<&Letter> {
+        self.letters.get(&sequence).map(|(letter, _)| letter)
+    }
+
+    /// Notes what an acknowledgement has brought.
+    pub(super) fn progress(&mut self, progress: Progress) {
+        if let Some((_, since)) = progress.done.and_then(|at| self.letters.get(&at)) {
+            self.flow.passed.inc();
+            self.timer.observe(self.links.clock.now().mono.since(*since));
+        }
+        if let Some(cursor) = progress.cursor {
+            self.letters = self.letters.split_off(&cursor.next());
+        }
+    }
+
+    /// Writes the cursor down if it has moved. A failure costs a redelivery, no more.
+    pub(super) async fn save_cursor(&mut self) {
+        let cursor = self.in_flight.cursor();
+        if cursor == self.saved {
+            return;
+        }
+        self.saved = cursor;
+        let saved = blocking(&self.links.outbox, move |outbox| outbox.advance(CURSOR, cursor));
+        if let Err(error) = saved.await {
+            tracing::warn!(%error, "can't note what the broker has; some will be sent again");
+        }
+    }
+}
+
+fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>>), outbox::Error> {
+    if !entry.snapshot {
+        return Ok((entry, None));
+    }
+    let snapshot = outbox.snapshot(entry.sequence).unwrap_or_else(|error| {
+        // The alert goes without its picture rather than not at all.
+        tracing::warn!(sequence = entry.sequence.0, %error, "can't read a snapshot");
+        None
+    });
+    Ok((entry, snapshot))
+}
+
+/// Runs `work` where it may block.
+pub(super) async fn blocking<T, F>(outbox: &Outbox, work: F) -> Result<T, outbox::Error>
+where
+    T: Send + 'static,
+    F: FnOnce(&Outbox) -> Result<T, outbox::Error> + Send + 'static,
+{
+    let outbox = outbox.clone();
+    match tokio::task::spawn_blocking(move || work(&outbox)).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_five_seconds_and_never_hammer() {
+        let mut rng = rand::rngs::SmallRng::seed_from_u64(7);
+        for (attempt, full) in [(0, 250), (1, 500), (3, 2000), (5, 5000), (99, 5000)] {
+            let pause = pause(attempt, &mut rng).as_millis();
+            assert!((full / 2..=full).contains(&pause), "{attempt}: {pause}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_news_once_and_says_why() {
+        let state = watch::Sender::new(State::Connecting);
+        let error = || Error::Unreachable {
+            broker: "b:1883".to_owned(),
+            source: std::io::Error::other("no route"),
+        };
+        let mut watching = state.subscribe();
+        report(&state, &error());
+        assert!(watching.has_changed().unwrap());
+        let text = format!("{:?}", *watching.borrow_and_update());
+        assert!(text.contains("b:1883") && text.contains("no route"), "{text}");
+        report(&state, &error());
+        assert!(!watching.has_changed().unwrap());
+    }
+}

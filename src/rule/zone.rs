@@ -1,0 +1,74 @@
+//! Which zone a thing is in, and whether a rule looks there.
+
+use crate::geometry::BoundingBox;
+use crate::geometry::Point;
+use crate::rule::{RuleKind, Zone};
+
+/// Whether and where a rule looks at a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Place<'a> {
+    /// No zone names the rule, so it looks at the whole view.
+    Anywhere,
+    /// In this zone.
+    In(&'a Zone),
+    /// Zones name the rule, and none of them holds the point.
+    Outside,
+}
+
+impl Place<'_> {
+    /// The zone's name, where there is one.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::In(zone) => Some(zone.name.clone()),
+            Self::Anywhere | Self::Outside => None,
+        }
+    }
+}
+
+/// Where a person stands: the foot point counts.
+pub fn of_person<'a>(zones: &'a [Zone], rule: RuleKind, bbox: &BoundingBox) -> Place<'a> {
+    of_point(zones, rule, bbox.foot())
+}
+
+/// Where flames or smoke are: the middle counts, or the foot, since smoke leaves where it began.
+pub fn of_burning<'a>(zones: &'a [Zone], rule: RuleKind, bbox: &BoundingBox) -> Place<'a> {
+    match of_point(zones, rule, bbox.center()) {
+        Place::Outside => of_point(zones, rule, bbox.foot()),
+        found => found,
+    }
+}
+
+fn of_point<'a>(zones: &'a [Zone], rule: RuleKind, point: Point) -> Place<'a> {
+    let mut named = zones.iter().filter(|zone| zone.rules.contains(&rule)).peekable();
+    if named.peek().is_none() {
+        return Place::Anywhere;
+    }
+    named.find(|zone| zone.polygon.contains(point)).map_or(Place::Outside, Place::In)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Polygon;
+
+    fn left_half(rules: Vec<RuleKind>) -> Vec<Zone> {
+        let corner = |x, y| Point { x, y };
+        let corners = vec![corner(0.0, 0.0), corner(0.5, 0.0), corner(0.5, 1.0), corner(0.0, 1.0)];
+        vec![Zone { name: "trái".into(), rules, polygon: Polygon::new(corners).unwrap() }]
+    }
+
+    #[test]
+    fn a_rule_that_no_zone_names_looks_everywhere() {
+        let zones = left_half(vec![RuleKind::Loitering]);
+        let right = BoundingBox::new(0.7, 0.2, 0.8, 0.9);
+        assert_eq!(of_burning(&zones, RuleKind::Fire, &right), Place::Anywhere);
+        assert_eq!(of_person(&zones, RuleKind::Loitering, &right), Place::Outside);
+    }
+
+    #[test]
+    fn a_person_is_where_the_feet_are() {
+        let zones = left_half(vec![RuleKind::Loitering]);
+        let left = BoundingBox::new(0.1, 0.2, 0.3, 0.9);
+        assert_eq!(of_person(&zones, RuleKind::Loitering, &left).name().unwrap(), "trái");
+    }
+}

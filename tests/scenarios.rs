@@ -1,0 +1,275 @@
+//! The core, judged by text tables: `tests/scenarios/*.txt`, one file an idea.
+//!
+//! ```text
+//! camera gate kp1 0            name, khu phố, metres north of a common point (or -)
+//! zone gate door loitering 0 0 0.5 1
+//! set dwell 30
+//! 22:10:00..22:10:29 gate person 0.3,0.5
+//! 22:10:30 gate person 0.3,0.5 | #1 loitering warning open r1 gate
+//! 22:11:31 kp1 says resolve #1 | #1 loitering warning resolved r2 gate
+//! ```
+//!
+//! A range is stepped through at `set step` seconds; `-` is no frame at all, `none` a frame that
+//! shows nothing. A thing is `class x,y[,confidence[,height]]`. The clock ticks once a second
+//! throughout. With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference
+//! before it is committed. Behind the bar stands every revision that the line brings forth, in order.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use keng::detection::{Class, Detection};
+use keng::geometry::{BoundingBox, Point, Polygon};
+use keng::incident::{Answer, Incident, IncidentId, Patrol, Report};
+use keng::pipeline::{Command, Core, FrameResult, Watched};
+use keng::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night, RuleKind, Zone};
+use keng::time::{Mono, Stamp, Wall};
+use keng::ward::{Coordinates, Id, Place, Site};
+
+#[test]
+fn every_scenario_comes_out_as_written() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 5, "only {} scenario files in {}", files.len(), folder.display());
+    let mut wrong = String::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let actual = Play::of(&text).run(&text);
+        if actual != text && std::env::var_os("KENG_REWRITE_SCENARIOS").is_some() {
+            std::fs::write(&file, &actual).unwrap();
+        } else if actual != text {
+            for diff in text.lines().zip(actual.lines()).filter(|(a, b)| a != b) {
+                let name = file.file_name().unwrap().to_string_lossy();
+                writeln!(wrong, "{name}\n  written: {}\n  came:    {}", diff.0, diff.1).unwrap();
+            }
+        }
+        assert_eq!(actual, Play::of(&text).run(&text), "{} is not deterministic", file.display());
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// One file being played.
+struct Play {
+    core: Core,
+    step: Duration,
+    now: Stamp,
+    opened: Vec<IncidentId>,
+}
+
+impl Play {
+    fn of(text: &str) -> Self {
+        let mut watched: Vec<Watched> = Vec::new();
+        let (mut zones, mut rules, mut step) = (Vec::new(), default_rules(), 1.0);
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                ["camera", name, khu_pho, north, neighbours @ ..] => watched.push(Watched {
+                    site: site(name, khu_pho, north, neighbours),
+                    rules: default_rules(),
+                }),
+                ["zone", camera, name, rule, edges @ ..] => {
+                    zones.push((id(camera), zone(name, rule, edges)));
+                }
+                ["set", "step", value] => step = value.parse().unwrap(),
+                ["set", "night", "always"] => {
+                    let midnight = jiff::civil::Time::midnight();
+                    rules.loitering.night = Night::Hours { from: midnight, until: midnight };
+                }
+                ["set", key, value] => {
+                    let seconds = Duration::from_secs_f64(value.parse().unwrap());
+                    match *key {
+                        "dwell" => rules.loitering.dwell = seconds,
+                        "confirm" => rules.fire.confirm = seconds,
+                        "confirm_smoke" => rules.smoke.confirm = seconds,
+                        "offline" => rules.camera.offline = seconds,
+                        other => panic!("unknown setting {other}"),
+                    }
+                }
+                _ => {}
+            }
+        }
+        for camera in &mut watched {
+            camera.rules = rules.clone();
+            camera.rules.zones = zones
+                .iter()
+                .filter(|(id, _)| *id == camera.site.id)
+                .map(|(_, zone)| zone.clone())
+                .collect();
+        }
+        let first = text.lines().find_map(|line| moment(line.split("..").next()?)).unwrap();
+        let timezone = jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap();
+        let core = Core::new(timezone, watched, first);
+        Self { core, step: Duration::from_secs_f64(step), now: first, opened: Vec::new() }
+    }
+
+    /// The same text with what really came behind the bars.
+    fn run(mut self, text: &str) -> String {
+        let mut actual = String::new();
+        for line in text.lines() {
+            let cause = line.split('|').next().unwrap_or_default().trim_end();
+            let came = match cause.split_once(' ') {
+                Some((when, what)) if when.as_bytes()[0].is_ascii_digit() => self.line(when, what),
+                _ => Vec::new(),
+            };
+            let bar = if came.is_empty() { "" } else { " | " };
+            writeln!(actual, "{cause}{bar}{}", came.join("; ")).unwrap();
+        }
+        actual
+    }
+
+    fn line(&mut self, when: &str, what: &str) -> Vec<String> {
+        let (from, until) = when.split_once("..").unwrap_or((when, when));
+        let (mut at, until) = (day(from, self.now), day(until, self.now));
+        let mut came = Vec::new();
+        while at.mono <= until.mono {
+            while self.now.mono + Duration::from_secs(1) <= at.mono {
+                self.now = self.now + Duration::from_secs(1);
+                came.extend(self.core.on_tick(self.now));
+            }
+            came.extend(self.at(at, what.trim()));
+            at = at + self.step;
+        }
+        came.iter().map(|incident| self.tell(incident)).collect()
+    }
+
+    fn at(&mut self, at: Stamp, what: &str) -> Vec<Incident> {
+        let words: Vec<&str> = what.split_whitespace().collect();
+        match words.as_slice() {
+            ["-"] => Vec::new(),
+            [khu_pho, "says", action, number] => {
+                let index = number.trim_start_matches('#').parse::<usize>().unwrap() - 1;
+                let answer = Answer::new(action, "Công an phường", None).unwrap();
+                let command = Command::Answer(self.opened[index].clone(), answer);
+                self.core.on_command(&id(khu_pho), command, at).ok().flatten().into_iter().collect()
+            }
+            [khu_pho, "reports", kind] => {
+                let report = Report::new(kind, "Bà Năm", Some("chợ"), None, at.wall).unwrap();
+                let command = Command::Report(report);
+                self.core.on_command(&id(khu_pho), command, at).unwrap().into_iter().collect()
+            }
+            [khu_pho, "patrols", minutes] => {
+                let patrol = Patrol::new("Tổ 3", minutes.parse().unwrap(), None).unwrap();
+                let command = Command::Patrol(patrol);
+                self.core.on_command(&id(khu_pho), command, at).unwrap().into_iter().collect()
+            }
+            [camera, things @ ..] => {
+                let detections = match things {
+                    ["none"] => Vec::new(),
+                    things => things.chunks(2).map(detection).collect(),
+                };
+                self.core.on_frame(&FrameResult { camera: id(camera), at, detections })
+            }
+            [] => panic!("nothing happens"),
+        }
+    }
+
+    fn tell(&mut self, incident: &Incident) -> String {
+        let index = self.opened.iter().position(|known| *known == incident.id);
+        let number = index.unwrap_or_else(|| {
+            self.opened.push(incident.id.clone());
+            self.opened.len() - 1
+        });
+        let cameras: Vec<_> = incident.cameras.iter().map(|s| s.camera.to_string()).collect();
+        let who = if cameras.is_empty() { "reported".into() } else { cameras.join(",") };
+        let dwell = incident.dwell.map(|d| format!(" {}s", d.as_secs())).unwrap_or_default();
+        format!(
+            "#{} {} {} {} r{} {who}{dwell}",
+            number + 1,
+            incident.kind.as_str(),
+            incident.severity.as_str(),
+            incident.state.as_str(),
+            incident.revision,
+        )
+    }
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+fn site(name: &str, khu_pho: &str, north: &str, neighbours: &[&str]) -> Site {
+    let coordinates = north
+        .parse::<f64>()
+        .ok()
+        .map(|m| Coordinates { latitude: 10.79 + m / 111_195.0, longitude: 106.66 });
+    Site {
+        id: id(name),
+        khu_pho: id(khu_pho),
+        place: Place { address: name.to_owned(), coordinates },
+        owner: None,
+        neighbours: neighbours.iter().map(|n| id(n)).collect(),
+    }
+}
+
+fn zone(name: &str, rule: &str, edges: &[&str]) -> Zone {
+    let rules = vec![match rule {
+        "fire" => RuleKind::Fire,
+        "smoke" => RuleKind::Smoke,
+        "loitering" => RuleKind::Loitering,
+        other => panic!("unknown rule {other}"),
+    }];
+    let [x0, y0, x1, y1] = edges else { panic!("a zone has four edges") };
+    let [x0, y0, x1, y1] = [x0, y0, x1, y1].map(|edge| edge.parse::<f32>().unwrap());
+    let corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)].map(|(x, y)| Point { x, y });
+    Zone { name: name.to_owned(), rules, polygon: Polygon::new(corners.to_vec()).unwrap() }
+}
+
+fn detection(words: &[&str]) -> Detection {
+    let [class, numbers] = words else { panic!("a thing is a class and numbers: {words:?}") };
+    let class = Class::ALL.into_iter().find(|c| c.as_str() == *class).unwrap();
+    let numbers: Vec<f32> = numbers.split(',').map(|n| n.parse().unwrap()).collect();
+    let (x, y) = (numbers[0], numbers[1]);
+    let confidence = numbers.get(2).copied().unwrap_or(0.8);
+    let height = numbers.get(3).copied().unwrap_or(0.3);
+    let bbox =
+        BoundingBox::new(x - height / 6.0, y - height / 2.0, x + height / 6.0, y + height / 2.0);
+    Detection { class, confidence, bbox }
+}
+
+fn default_rules() -> Config {
+    let seconds = Duration::from_secs;
+    let burning = |confidence_min, confirm| BurningConfig {
+        enabled: true,
+        confidence_min,
+        confirm: seconds(confirm),
+        quiet: seconds(20),
+    };
+    Config {
+        fire: burning(0.45, 3),
+        smoke: burning(0.5, 6),
+        loitering: LoiteringConfig {
+            enabled: true,
+            confidence_min: 0.45,
+            dwell: seconds(120),
+            night: Night::Hours {
+                from: jiff::civil::time(22, 0, 0, 0),
+                until: jiff::civil::time(5, 0, 0, 0),
+            },
+            quiet: seconds(20),
+        },
+        camera: HealthConfig { enabled: true, offline: seconds(3_600) },
+        zones: Vec::new(),
+    }
+}
+
+/// `HH:MM:SS[.fff]` of the first evening.
+fn moment(line: &str) -> Option<Stamp> {
+    let text = line.split_whitespace().next()?;
+    let time: jiff::civil::Time = text.parse().ok()?;
+    let zoned = jiff::civil::date(2026, 11, 21)
+        .to_datetime(time)
+        .to_zoned(jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap())
+        .unwrap();
+    let wall = Wall::from_jiff(zoned.timestamp());
+    Some(Stamp { mono: Mono(wall.0.unsigned_abs()), wall })
+}
+
+/// The next time after `now` that the clock shows `text`: scenarios go over midnight.
+fn day(text: &str, now: Stamp) -> Stamp {
+    let mut stamp = moment(text).unwrap_or_else(|| panic!("{text} is no time of day"));
+    while stamp.mono < now.mono {
+        stamp = stamp + Duration::from_secs(86_400);
+    }
+    stamp
+}

@@ -1,0 +1,115 @@
+//! GStreamer's RTSP server as a process of its own, and clips for it.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use keng::camera::Codec;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::BufReader;
+use tokio::process::Child;
+use tokio::process::Command;
+
+/// Frames a second of the clips.
+pub(crate) const FPS: u32 = 10;
+/// Width and height of the clips in pixels.
+pub(crate) const SIZE: (u32, u32) = (320, 180);
+/// Frames between key frames of the clips.
+pub(crate) const GOP: u32 = 10;
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    process: Child,
+    /// Where it listens on 127.0.0.1.
+    pub(crate) port: u16,
+}
+
+/// How a server asks for a password; the user is "viewer", the password "right".
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Auth {
+    None,
+    Digest,
+    Basic,
+}
+
+impl Server {
+    /// Serves a clip at `/cam`; `port` 0 lets the system choose.
+    pub(crate) async fn start(codec: Codec, auth: Auth, port: u16) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/gst_rtsp_server.py");
+        let (name, clip) = match codec {
+            Codec::H264 => ("h264", clip(codec)),
+            Codec::H265 => ("h265", clip(codec)),
+        };
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(script).args([&port.to_string(), name, &FPS.to_string()]).arg(clip);
+        match auth {
+            Auth::None => {}
+            Auth::Digest => drop(command.args(["digest", "viewer", "right"])),
+            Auth::Basic => drop(command.args(["basic", "viewer", "right"])),
+        }
+        let mut process = command
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("/usr/bin/python3 can be started");
+        let stdout = process.stdout.take().expect("stdout is piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line())
+            .await
+            .expect("GStreamer's RTSP server is ready within 30 s")
+            .expect("its output can be read");
+        let port = line.as_deref().and_then(|line| line.strip_prefix("ready ")).expect(
+            "GStreamer's RTSP server starts; it needs the Debian packages python3-gi, \
+             gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-{base,good,bad}",
+        );
+        Self { process, port: port.parse().expect("a port") }
+    }
+
+    /// Ends it at once, as a power cut does.
+    pub(crate) async fn kill(mut self) -> u16 {
+        self.process.kill().await.expect("the server can be killed");
+        self.port
+    }
+}
+
+/// Two seconds of moving bars with a key frame a second, as Annex B with access unit delimiters.
+/// H.265's groups of pictures are open: all key frames but the first are CRA, which is what
+/// tells a client that knows IDR only.
+fn clip(codec: Codec) -> PathBuf {
+    static CLIPS: OnceLock<(tempfile::TempDir, PathBuf, PathBuf)> = OnceLock::new();
+    let (_folder, h264, h265) = CLIPS.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder for clips");
+        let h264 = folder.path().join("clip.h264");
+        let h265 = folder.path().join("clip.h265");
+        encode_h264(&h264, SIZE);
+        let x265 = format!(
+            "keyint={GOP}:min-keyint={GOP}:scenecut=0:aud=1:open-gop=1:pools=1:\
+             repeat-headers=1:log-level=error"
+        );
+        encode(&h265, SIZE, &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", &x265]);
+        (folder, h264, h265)
+    });
+    match codec {
+        Codec::H264 => h264.clone(),
+        Codec::H265 => h265.clone(),
+    }
+}
+
+/// The same clip in H.264 and any size.
+pub(crate) fn encode_h264(path: &Path, size: (u32, u32)) {
+    let x264 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:aud=1:slices=1");
+    encode(path, size, &["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", &x264]);
+}
+
+fn encode(path: &Path, (width, height): (u32, u32), codec: &[&str]) {
+    let source = format!("testsrc2=size={width}x{height}:rate={FPS}:duration=2");
+    let done = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", &source, "-pix_fmt", "yuv420p"])
+        .args(codec)
+        .arg(path)
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(done.status.success(), "ffmpeg: {}", String::from_utf8_lossy(&done.stderr));
+}

@@ -1,0 +1,117 @@
+//! The publisher over a store, as the daemon runs it, and alerts for it to carry.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keng::meter::Meters;
+use keng::mqtt;
+use keng::mqtt::Board;
+use keng::mqtt::Inbound;
+use keng::mqtt::State;
+use keng::outbox::Append;
+use keng::outbox::Outbox;
+use keng::outbox::Sequence;
+use keng::time::SystemClock;
+use keng::time::Wall;
+use keng::ward::Id;
+use keng::ward::Language;
+use keng::ward::Ward;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::mosquitto::until;
+
+/// A publisher over a store, as the daemon runs it.
+pub(crate) struct Daemon {
+    pub(crate) outbox: Outbox,
+    pub(crate) board: Board,
+    pub(crate) inbound: mpsc::Receiver<Inbound>,
+    pub(crate) state: watch::Receiver<State>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Daemon {
+    pub(crate) fn start(store: &Path, config: mqtt::Config) -> Self {
+        let outbox = Outbox::open(store).unwrap();
+        let board = Board::new();
+        let (sender, inbound) = mpsc::channel(8);
+        let (state_sender, state) = watch::channel(State::default());
+        let links = mqtt::Links {
+            outbox: outbox.clone(),
+            board: board.clone(),
+            inbound: sender,
+            state: state_sender,
+            meters: Meters::new(),
+            clock: Arc::new(SystemClock::new()),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(mqtt::publish(config, ward(), links, stop.clone()));
+        Self { outbox, board, inbound, state, stop, task }
+    }
+
+    /// An ordered stop.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.task).await.unwrap().unwrap();
+    }
+
+    /// As if the process had died: the socket closes, nothing more is said.
+    pub(crate) async fn die(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
+    pub(crate) async fn all_acknowledged(&self) {
+        let (outbox, last) = (&self.outbox, self.outbox.last());
+        until("all acknowledged", || outbox.cursor(mqtt::CURSOR).unwrap() == last).await;
+    }
+}
+
+pub(crate) fn ward() -> Ward {
+    Ward {
+        id: Id::new("p14").unwrap(),
+        name: "Phường 14".to_owned(),
+        timezone: jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap(),
+        language: Language::Vi,
+    }
+}
+
+pub(crate) fn config(port: u16) -> mqtt::Config {
+    mqtt::Config {
+        url: Some(format!("mqtt://127.0.0.1:{port}").parse().unwrap()),
+        listen: "127.0.0.1:1883".parse().unwrap(),
+        username: None,
+        password: None,
+        ca_file: None,
+    }
+}
+
+pub(crate) fn alert(sequence: Sequence, id: &str, state: &str) -> Vec<u8> {
+    let closed = if state == "resolved" { "\"2026-11-21T22:14:03.120+07:00\"" } else { "null" };
+    format!(
+        "{{\"schema\":\"keng.alert/1\",\"sequence\":{},\"id\":\"{id}\",\"khu_pho\":\"kp3\",\
+         \"state\":\"{state}\",\"closed_at\":{closed},\"message\":\"CHÁY tại Hẻm 42\"}}",
+        sequence.0
+    )
+    .into_bytes()
+}
+
+pub(crate) fn add(outbox: &Outbox, id: &str, state: &str) -> Vec<u8> {
+    add_with(outbox, id, state, None)
+}
+
+pub(crate) fn add_with(
+    outbox: &Outbox,
+    id: &str,
+    state: &str,
+    snapshot: Option<Vec<u8>>,
+) -> Vec<u8> {
+    let live = state != "resolved";
+    let append = Append { subject: format!("kp3/{id}"), live, wall: Wall(1), snapshot };
+    let at = outbox.append(append, |at| alert(at, id, state)).unwrap();
+    alert(at, id, state)
+}
