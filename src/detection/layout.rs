@@ -6,7 +6,7 @@
 //!
 //! | sidecar | metadata | values | where absent |
 //! | --- | --- | --- | --- |
-//! | `family` | `keng.family` | `yolox`, `yolov5`, `yolov8`, `end2end`, `detr` | by the outputs' shapes |
+//! | `family` | `keng.family` | `yolox`, `yolov5`, `yolov8`, `end2end`, `detr` | by the shapes |
 //! | `names` | `names` | class names in the order of the outputs | COCO, where 80 classes fit |
 //! | `color` | `keng.color` | `rgb`, `bgr` | `bgr` for yolox, else `rgb` |
 //! | `scale` | `keng.scale` | `1/255` (0..1), `1` (0..255) | `1` for yolox, else `1/255` |

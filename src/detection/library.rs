@@ -16,7 +16,7 @@ pub enum Error {
     /// It is in none of the usual places, or nowhere loadable.
     #[error(
         "ONNX Runtime ({FILE}, 1.17 or newer) can't be loaded; looked at: {}; \
-         `make setup` fetches it, $ORT_DYLIB_PATH or [detector] runtime may name it",
+         `make setup` fetches it, or $ORT_DYLIB_PATH names it",
         .looked.join("; ")
     )]
     NotFound {
