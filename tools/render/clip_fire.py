@@ -66,7 +66,7 @@ class Blaze:
     def __init__(self) -> None:
         self.board = Billboard(np.array(FIRE, np.float32), 0.0195)
         self.plume = Plume(290, 310, 300.0, 4242, 6.0, 1.4, 16.0, 0.10, 0.2)
-        self.look = FireLook(gain=4.3, green=0.28, smoke=2.8, soot=0.55)
+        self.look = FireLook(gain=5.0, green=0.30, smoke=2.8, soot=0.55)
         self.sparks = Sparks(SEED)
 
     def step(self, t: float) -> float:
@@ -105,14 +105,15 @@ def frames(truth: Truth, stride: int = 1) -> Iterator[np.ndarray]:
     scene = build()
     base = scene.base()
     low, high = _responses(scene)
-    img = Imaging(exposure=2.2, bloom=0.06, vignette=0.3, noise=0.016, blur=0.5)
+    img = Imaging(exposure=2.2, bloom=0.06, vignette=0.3, noise=0.016, blur=0.5,
+                  saturation=1.2)
     blaze = Blaze()
     iris = 1.0
     for n in range(SECONDS * FPS):
         t = n / FPS
         size = blaze.step(t)
         glow = fire_light(blaze.plume, blaze.board, blaze.look)
-        power = 1.9 * float(glow.color[0])
+        power = 0.8 * float(glow.color[0])
         iris += (1.0 / (1.0 + 0.035 * power) - iris) * 0.05
         if n % stride:
             continue

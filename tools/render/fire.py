@@ -99,6 +99,8 @@ def flame_box(flame: np.ndarray, floor: float) -> tuple[int, int, int, int] | No
         return None
     areas = stats[1:, cv2.CC_STAT_AREA]
     main = stats[1:][areas >= max(areas.max() * 0.12, 4)]
+    if not len(main):
+        return None
     x0, y0 = main[:, 0].min(), main[:, 1].min()
     x1, y1 = (main[:, 0] + main[:, 2]).max(), (main[:, 1] + main[:, 3]).max()
     return int(x0), int(y0), int(x1), int(y1)
