@@ -77,9 +77,9 @@ class Blaze:
         p = self.plume
         p.flame = 7.0 + 16.0 * size
         p.speed = 1.2 + 2.1 * size
-        p.tall = 13.0 + 24.0 * size
+        p.tall = 13.0 + 17.0 * size
         p.wind = 0.10 + 0.12 * wobble(t * 0.4, 2)
-        half = 4.0 + 42.0 * size
+        half = 4.0 + 48.0 * size
         strength = float(smoothstep(START - 0.1, START + 0.8, t))
         middle = p.w / 2 + 5.0 * wobble(t * 0.9, 6) * size
         for _ in range(SUBSTEPS):
