@@ -1,5 +1,7 @@
 //! An alert: any incident gives one of the schema's form, which reads back as the same incident.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
 use std::time::Duration;
 
 use keng::alert::{Context, Latency, parse};

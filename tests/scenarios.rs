@@ -15,6 +15,8 @@
 //! before it is committed. Behind the bar stands every revision that the line brings forth, in
 //! order.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
