@@ -27,7 +27,9 @@ use support::model;
 const RUNS: usize = 60;
 
 fn main() {
-    println!("model: {}", model::config(1).model.display());
+    let path = model::config(1).model;
+    let note = if path.starts_with(model::TEST_MODELS) { " (does next to nothing)" } else { "" };
+    println!("model: {}{note}", path.display());
     for intra_threads in [1, 2] {
         for batch in [1, 4, 8] {
             let mut times = measure(intra_threads, batch);

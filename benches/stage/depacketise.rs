@@ -97,8 +97,11 @@ pub(crate) fn measure(bench: &mut Bench) {
             UNITS
         },
     );
-    runtime.block_on(ours.close());
-    drop(bare);
+    runtime.block_on(async {
+        ours.close().await;
+        // retina takes its leave in the background of a runtime.
+        drop(bare);
+    });
     drop(stop);
     server.join().expect("the server does not panic");
 }
