@@ -126,8 +126,9 @@ async fn replayed_fires_are_found_in_time_and_nothing_else_is() {
     let mut wrong = Vec::new();
     for clip in &CLIPS {
         let path = clips.join(format!("{}.mp4", clip.file));
-        let ended =
-            site.run_configured(&["replay", path.to_str().unwrap(), "--json", "--start", begin]).await;
+        let ended = site
+            .run_configured(&["replay", path.to_str().unwrap(), "--json", "--start", begin])
+            .await;
         assert_eq!(ended.status.code(), Some(0), "{}: {:?}", clip.file, ended.stderr);
         let told = String::from_utf8(ended.stdout).unwrap();
         let alerts: Vec<Value> =

@@ -74,6 +74,6 @@ async fn what_is_taken_already_is_named() {
     let refused = other.run_configured(&["run"]).await;
     let text = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{text}");
-    assert!(text.contains("in use") && text.contains("[mqtt]"), "{text}");
+    assert!(text.contains("listens there already") && text.contains("[mqtt]"), "{text}");
     assert_eq!(daemon.stop().await.0.code(), Some(0));
 }

@@ -38,7 +38,8 @@ const BAD: [(&str, &str, &str); 6] = [
 ];
 
 /// Cameras that lie and lose, and are looked at all the same.
-const POOR: [(&str, &str); 3] = [("noisy", "corrupt=0.02"), ("lossy", "drop=0.02"), ("shy", "refuse=0.5")];
+const POOR: [(&str, &str); 3] =
+    [("noisy", "corrupt=0.2"), ("lossy", "drop=0.02"), ("shy", "refuse=0.5")];
 
 fn mount(name: &str, clip: &Path, fault: &str) -> Mount {
     Mount { name: name.to_owned(), fault: fault.parse().unwrap(), ..Mount::new(clip) }
@@ -51,7 +52,9 @@ async fn street(site: &Site) -> (Running, Running) {
     gst::encode(&quiet, Codec::H264, &scene::quiet(2));
     gst::encode(&large, Codec::H264, &scene::large_fire(0, 10));
     let mut mounts: Vec<Mount> = BAD.iter().map(|(id, f, _)| mount(id, &quiet, f)).collect();
-    mounts.extend(POOR.iter().map(|(id, fault)| mount(id, &quiet, fault)));
+    let bars = site.path("bars.mp4");
+    gst::encode_h264(&bars, gst::SIZE);
+    mounts.extend(POOR.iter().map(|(id, fault)| mount(id, &bars, fault)));
     let mut switching = mount("switching", &quiet, "resolution-switch");
     switching.clips.push(large);
     mounts.push(switching);
@@ -80,9 +83,8 @@ fn cameras(open: &Running, guarded: &Running) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_cameras_harm_no_good_one_and_are_named_with_a_remedy() {
-    let site = Site::new()
-        .with_secret("GOOD_PASSWORD", RIGHT)
-        .with_secret("MISTYPED_PASSWORD", WRONG);
+    let site =
+        Site::new().with_secret("GOOD_PASSWORD", RIGHT).with_secret("MISTYPED_PASSWORD", WRONG);
     let (open, guarded) = street(&site).await;
     let broker = Mosquitto::start().await;
     let ears = Ears::new(broker.port, "phone").await;
@@ -98,8 +100,11 @@ async fn bad_cameras_harm_no_good_one_and_are_named_with_a_remedy() {
     for (id, _) in POOR {
         until("poor cameras are looked at", || daemon.analysed(id) > 3).await;
     }
-    let dropped = "keng_stage_dropped_total{camera=\"noisy\",stage=\"Decode\"}";
-    until("what can't be decoded is counted", || daemon.metric(dropped) > 0).await;
+    let dropped = |stage: &str| {
+        let labels = format!("{{camera=\"noisy\",stage=\"{stage}\"}}");
+        daemon.metric(&format!("keng_stage_dropped_total{labels}"))
+    };
+    until("what is broken is counted", || dropped("Receive") + dropped("Decode") > 0).await;
     let mistyped = ("mistyped", "", "refuses username or password (401); check them");
     for (id, _, told) in BAD.into_iter().chain([mistyped]) {
         let reason = || ears.newest(&status_of(id))["reason"].clone();

@@ -113,9 +113,8 @@ impl Site {
 
     /// Runs `keng` to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
-        let command = tokio::process::Command::from(self.command(arguments))
-            .kill_on_drop(true)
-            .output();
+        let command =
+            tokio::process::Command::from(self.command(arguments)).kill_on_drop(true).output();
         let ended = tokio::time::timeout(PATIENCE, command).await;
         ended.unwrap_or_else(|_| panic!("keng {arguments:?} did not end")).unwrap()
     }
