@@ -160,10 +160,10 @@ impl Feed {
                 id = text.parse().ok();
             } else if let Some(text) = line.strip_prefix("data: ") {
                 data = Some(text.as_bytes().to_vec());
-            } else if line.is_empty() {
-                if let (Some(id), Some(data)) = (id, data.take()) {
-                    return (id, data);
-                }
+            } else if line.is_empty()
+                && let (Some(id), Some(data)) = (id, data.take())
+            {
+                return (id, data);
             }
         }
     }

@@ -12,7 +12,10 @@
 //! A range is stepped through at `set step` seconds; `-` is no frame at all, `none` a frame that
 //! shows nothing. A thing is `class x,y[,confidence[,height]]`. The clock ticks once a second
 //! throughout. With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference
-//! before it is committed. Behind the bar stands every revision that the line brings forth, in order.
+//! before it is committed. Behind the bar stands every revision that the line brings forth, in
+//! order.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use std::fmt::Write as _;
 use std::time::Duration;

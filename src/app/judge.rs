@@ -24,6 +24,8 @@ use crate::ward::Id;
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
+/// Owners' consent ends at midnight; looked at as often.
+const CONSENT_CHECK: Duration = Duration::from_secs(60);
 const SECONDS_A_DAY: u64 = 86_400;
 
 /// Where things come in.
@@ -41,6 +43,7 @@ pub(super) struct Judge {
     context: Arc<alert::Context>,
     /// The cameras at work, by id: those whose owners allow it.
     permitted: Vec<Id>,
+    consent_checked: Stamp,
     lenses: Lenses,
     statuses: Statuses,
     reload_error: Option<String>,
@@ -67,6 +70,7 @@ impl Judge {
             settings,
             model,
             permitted: Vec::new(),
+            consent_checked: now,
             lenses,
             statuses,
             reload_error: None,
@@ -152,7 +156,8 @@ impl Judge {
         }
         self.statuses.tell_ward(self.reload_error.clone());
         self.publish(revisions, now).await;
-        if now.mono.0 / 1_000_000 % 60 == 0 && self.consent_changed(now) {
+        let unchecked = now.mono.since(self.consent_checked.mono);
+        if unchecked >= CONSENT_CHECK && self.consent_changed(now) {
             self.apply(self.settings.clone()).await;
         }
     }
@@ -232,7 +237,8 @@ impl Judge {
         self.settings = settings;
     }
 
-    fn consent_changed(&self, now: Stamp) -> bool {
+    fn consent_changed(&mut self, now: Stamp) -> bool {
+        self.consent_checked = now;
         let cameras = permitted(&self.settings, now.wall);
         !cameras.iter().map(|camera| &camera.site.id).eq(self.permitted.iter())
     }

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
+use crate::config;
 use crate::config::{Settings, Watch, hangups};
 use crate::detection::onnx::{self, OnnxConfig, OnnxDetector};
 use crate::detection::worker;
@@ -34,9 +35,10 @@ use crate::frame::InputFormat;
 use crate::frame::mailbox::Exchange;
 use crate::meter::Meters;
 use crate::mqtt::{Board, Broker, BrokerError, Links, State as BrokerState, publish};
+use crate::outbox;
 use crate::outbox::Outbox;
 use crate::time::Clock;
-use crate::{config, outbox, web};
+use crate::web;
 
 pub use status::Statuses;
 

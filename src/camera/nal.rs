@@ -172,7 +172,8 @@ mod tests {
 
         #[test]
         fn what_was_joined_is_split_again(
-            parts in prop::collection::vec((prop::collection::vec(1u8.., 1..40), any::<bool>()), 1..8)
+            parts in prop::collection::vec(
+                (prop::collection::vec(1u8.., 1..40), any::<bool>()), 1..8)
         ) {
             let mut stream = Vec::new();
             for (part, long) in &parts {

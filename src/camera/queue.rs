@@ -3,7 +3,7 @@
 //! | | |
 //! | --- | --- |
 //! | bound | [`PACKETS_MAX`] packets and [`BYTES_MAX`] bytes |
-//! | overflow | everything up to the next key frame is dropped: what comes in, and, once that key frame is there, what still waits |
+//! | overflow | all up to the next key frame is dropped: what comes in, then what still waits |
 //! | counter | the [`Flow`] of the stage `Receive`: taken = passed + dropped + waiting |
 //!
 //! Neither side blocks the other: the sender never waits, and the receiver waits on a condition

@@ -124,7 +124,8 @@ mod tests {
             })
         ) {
             let total = |pairs: &[Option<usize>]| -> f32 {
-                pairs.iter().enumerate().filter_map(|(r, c)| c.map(|c| costs[r * columns + c])).sum()
+                let cost = |(r, c): (usize, &Option<usize>)| c.map(|c| costs[r * columns + c]);
+                pairs.iter().enumerate().filter_map(cost).sum()
             };
             let found = assign(&costs, rows, columns);
             prop_assert_eq!(found.iter().flatten().count(), rows.min(columns));

@@ -228,6 +228,7 @@ fn seconds(later: Stamp, earlier: Stamp) -> f32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers of seconds and classes")]
 mod tests {
     use super::*;
     use crate::time::Mono;

@@ -1,0 +1,232 @@
+//! An alert: any incident gives one of the schema's form, which reads back as the same incident.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use std::time::Duration;
+
+use keng::alert::{Context, Latency, parse};
+use keng::detection::ModelIdentity;
+use keng::geometry::BoundingBox;
+use keng::incident::{
+    Acknowledgement, Incident, IncidentId, Kind, Severity, Sighting, State, Witness,
+};
+use keng::time::Wall;
+use keng::ward::{
+    Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Owner, Place, Site, Ward,
+};
+use proptest::prelude::*;
+
+/// 2026-11-21T22:14:03.120+07:00.
+const EVENING: Wall = Wall(1_795_274_043_120_000);
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+fn site(name: &str, address: &str) -> Site {
+    Site {
+        id: id(name),
+        khu_pho: id("kp3"),
+        place: Place {
+            address: address.to_owned(),
+            coordinates: Some(Coordinates { latitude: 10.793, longitude: 106.667 }),
+        },
+        owner: Some(Owner { name: "Tạp hoá Bảy".to_owned(), consent_until: None }),
+        neighbours: Vec::new(),
+    }
+}
+
+fn fire_point(name: &str, metres_north: f64) -> FirePoint {
+    let latitude = 10.793 + metres_north / 111_195.0;
+    let coordinates = Some(Coordinates { latitude, longitude: 106.667 });
+    let place = Place { address: name.to_owned(), coordinates };
+    FirePoint { kind: FirePointKind::Extinguisher, name: name.to_owned(), place }
+}
+
+fn context(language: Language) -> Context {
+    Context {
+        ward: Ward {
+            id: id("phuong-14"),
+            name: "Phường 14".to_owned(),
+            timezone: jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap(),
+            language,
+        },
+        khu_pho: vec![KhuPho { id: id("kp3"), name: "Khu phố 3".to_owned() }],
+        sites: vec![site("hem-42", "Hẻm 42 Lê Văn Sỹ"), site("hem-44", "")],
+        fire_points: vec![
+            fire_point("xa", 151.0),
+            fire_point("gần", 40.0),
+            fire_point("vừa", 149.0),
+        ],
+        model: ModelIdentity { name: "keng".to_owned(), sha256: "0f".repeat(32) },
+    }
+}
+
+fn incident(kind: Kind, cameras: &[&str]) -> Incident {
+    let sighting = |name: &&str| Sighting {
+        camera: id(name),
+        confidence: Some(0.83),
+        zone: None,
+        bbox: Some(BoundingBox::new(0.41, 0.22, 0.52, 0.37)),
+        since: EVENING,
+    };
+    Incident {
+        id: IncidentId::parse("20261121t151403120z-hem-42").unwrap(),
+        revision: 1,
+        khu_pho: id("kp3"),
+        kind,
+        severity: Severity::Critical,
+        state: State::Open,
+        opened_at: EVENING,
+        updated_at: EVENING,
+        closed_at: None,
+        cameras: cameras.iter().map(sighting).collect(),
+        reports: Vec::new(),
+        dwell: None,
+        acknowledged: None,
+        exercise: false,
+    }
+}
+
+fn json(context: &Context, incident: &Incident) -> serde_json::Value {
+    serde_json::from_slice(&context.render(incident, 1042, None, None)).unwrap()
+}
+
+#[test]
+fn a_fire_is_told_in_one_line_with_what_is_at_hand() {
+    let context = context(Language::Vi);
+    let alert = json(&context, &incident(Kind::Fire, &["hem-42", "hem-44"]));
+    assert_eq!(alert["message"], "CHÁY tại Hẻm 42 Lê Văn Sỹ (Khu phố 3), 2 camera thấy lửa");
+    assert_eq!(alert["opened_at"], "2026-11-21T22:14:03.120+07:00");
+    assert_eq!(alert["cameras"][0]["box"], serde_json::json!([0.41, 0.22, 0.52, 0.37]));
+    let names: Vec<_> = alert["fire_points"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 2, "what is over 150 m away is of no use");
+    assert_eq!((&names[0]["name"], &names[0]["distance_m"]), (&"gần".into(), &40.0.into()));
+}
+
+#[test]
+fn every_kind_and_state_has_a_line_in_both_languages() {
+    for (language, word) in [(Language::Vi, "tại"), (Language::En, " at ")] {
+        let context = context(language);
+        for kind in [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other] {
+            let mut lines = std::collections::BTreeSet::new();
+            for state in State::ALL {
+                let told = context.message(&Incident { state, ..incident(kind, &["hem-42"]) });
+                assert!(told.contains(word), "{told}");
+                assert!(told.chars().count() <= 120, "too long for a lock screen: {told}");
+                lines.insert(told);
+            }
+            assert_eq!(lines.len(), State::ALL.len(), "{kind:?}: each state reads differently");
+        }
+        let drill = Incident { exercise: true, ..incident(Kind::Fire, &["hem-42"]) };
+        let told = context.message(&drill);
+        assert!(told.starts_with("DIỄN TẬP") || told.starts_with("EXERCISE"), "{told}");
+    }
+}
+
+#[test]
+fn the_same_incident_gives_the_same_bytes() {
+    let (context, incident) = (context(Language::Vi), incident(Kind::Fire, &["hem-42"]));
+    assert_eq!(context.render(&incident, 7, None, None), context.render(&incident, 7, None, None));
+}
+
+#[test]
+fn what_is_no_alert_is_refused_with_the_field() {
+    let context = context(Language::Vi);
+    let good = json(&context, &incident(Kind::Fire, &["hem-42"]));
+    for (field, value) in [
+        ("schema", "keng.alert/2"),
+        ("kind", "flood"),
+        ("state", "forgotten"),
+        ("khu_pho", "KP 3"),
+        ("id", "a/b"),
+        ("opened_at", "yesterday"),
+    ] {
+        let mut bad = good.clone();
+        bad[field] = value.into();
+        let error = parse(bad.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(field) && error.contains(value), "{error}");
+    }
+    assert!(parse(b"").is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_incident_fits_the_schema_and_reads_back(incident in any_incident(), vi: bool) {
+        let context = context(if vi { Language::Vi } else { Language::En });
+        let latency = Some(Latency { decode: Duration::from_micros(6_123), ..Latency::default() });
+        let topic = Some("keng/a/b/incident/c/snapshot".to_owned());
+        let bytes = context.render(&incident, 1, topic, latency);
+        prop_assert!(!bytes.contains(&b'\n'), "one line");
+        let alert: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let faults: Vec<_> = schema().iter_errors(&alert).map(|e| e.to_string()).collect();
+        prop_assert!(faults.is_empty(), "{faults:?}\n{alert}");
+        prop_assert_eq!(parse(&bytes).unwrap(), incident);
+    }
+}
+
+fn schema() -> &'static jsonschema::Validator {
+    static SCHEMA: std::sync::OnceLock<jsonschema::Validator> = std::sync::OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let text = include_str!("../config/alert.schema.json");
+        jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
+    })
+}
+
+/// Incidents as the register can make them, in the precision that alerts carry.
+fn any_incident() -> impl Strategy<Value = Incident> {
+    let kinds = [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other];
+    let severities = [Severity::Info, Severity::Warning, Severity::Critical];
+    let who = (
+        prop::sample::select(kinds.to_vec()),
+        prop::sample::select(severities.to_vec()),
+        prop::sample::select(State::ALL.to_vec()),
+        1u32..1_000_000,
+        prop::collection::vec(any_sighting(), 1..5),
+        prop::collection::vec(any_witness(), 0..20),
+    );
+    (who, 0u64..100_000, any::<bool>(), any_text()).prop_map(|(who, dwell, exercise, by)| {
+        let (kind, severity, state, revision, cameras, reports) = who;
+        let taken = Acknowledgement { at: EVENING, by: format!("x{by}"), note: Some(by) };
+        Incident {
+            severity,
+            state,
+            revision,
+            cameras,
+            reports,
+            closed_at: state.is_closed().then_some(EVENING),
+            dwell: (kind == Kind::Loitering).then(|| Duration::from_millis(dwell * 100)),
+            acknowledged: (state != State::Open).then_some(taken),
+            exercise,
+            ..incident(kind, &[])
+        }
+    })
+}
+
+fn any_sighting() -> impl Strategy<Value = Sighting> {
+    let share = || (0u16..=1_000).prop_map(|n| f32::from(n) / 1_000.0);
+    let edges = (share(), share(), share(), share());
+    (edges, share(), any_text(), any::<bool>()).prop_map(
+        |((a, b, c, d), confidence, zone, seen)| Sighting {
+            camera: id("hem-42"),
+            confidence: seen.then_some(confidence),
+            zone: Some(zone),
+            bbox: seen.then(|| BoundingBox::new(a, b, c, d)),
+            since: EVENING,
+        },
+    )
+}
+
+fn any_witness() -> impl Strategy<Value = Witness> {
+    any_text().prop_map(|text| Witness {
+        at: EVENING,
+        by: format!("x{text}"),
+        place: None,
+        note: Some(text),
+    })
+}
+
+/// Whatever people type, quotes and control characters included.
+fn any_text() -> impl Strategy<Value = String> {
+    prop::collection::vec(any::<char>(), 0..20).prop_map(|chars| chars.into_iter().collect())
+}
