@@ -175,10 +175,13 @@ fn after_a_loss_pictures_are_held_back_but_not_for_ever() {
     }
     packets[5].lost = 2;
     packets.remove(4);
-    let frames = push_all(&mut decoder(), &packets, Want::Picture);
+    let mut decoder = decoder();
+    let frames = push_all(&mut decoder, &packets, Want::Picture);
     let stamps: Vec<u64> = frames.iter().map(|frame| frame.at.mono.0 / 40_000).collect();
     let until = 3 + HOLD_BACK_MAX.as_millis() as u64 / 40;
     assert_eq!(stamps[..6], [0, 1, 2, 3, until, until + 1]);
+    // The fourth never came; all between are counted.
+    assert_eq!(decoder.take_held_back(), until - 5);
 }
 
 #[test]

@@ -116,6 +116,7 @@ pub struct Decoder {
     damaged: bool,
     /// When the packet of the last true picture arrived, or, before any, the first packet.
     true_at: Option<Mono>,
+    held_back: u64,
     size: Option<(u32, u32)>,
 }
 
@@ -145,6 +146,7 @@ impl Decoder {
             last_at: Stamp::default(),
             damaged: false,
             true_at: None,
+            held_back: 0,
             size: None,
         }
     }
@@ -205,6 +207,11 @@ impl Decoder {
         self.in_flight.clear();
         self.backlog.rewind();
         frame
+    }
+
+    /// Wanted pictures since the last call that were held back because they are not true.
+    pub fn take_held_back(&mut self) -> u64 {
+        std::mem::take(&mut self.held_back)
     }
 
     /// Notes what makes the next pictures untrue, and when they are true again.
@@ -271,9 +278,11 @@ impl Decoder {
                 self.spare = Some(video);
                 continue;
             };
-            if self.is_presentable(&video, packet.received.mono) && packet.wanted {
+            let presentable = self.is_presentable(&video, packet.received.mono);
+            if presentable && packet.wanted {
                 newest = Some((video, packet.received));
             } else {
+                self.held_back += u64::from(packet.wanted);
                 self.spare = Some(video);
             }
         }

@@ -94,6 +94,7 @@ impl Worker {
         }
         // A panic in FFmpeg's bindings is this camera's own misfortune: it begins anew.
         let decoded = catch_unwind(AssertUnwindSafe(|| decode(&mut self.decoder, &packet, choice)));
+        self.flow.dropped.inc_by(self.decoder.take_held_back());
         match decoded {
             Ok(Ok(frame)) => {
                 if let Some(frame) = frame {

@@ -116,6 +116,8 @@ async fn attempt_session(
         Some(line) => line,
         None => line.insert(Line::open(config.clone(), ward.clone(), links.clone()).await?),
     };
+    // Each attempt, however it ends: what waits for a broker that is gone is counted too.
+    line.measure();
     let result = session::run(line, shutdown).await;
     line.in_flight.disconnected();
     line.save_cursor().await;
@@ -192,13 +194,18 @@ impl Line {
         })
     }
 
-    /// Takes in as many entries as there is room for.
-    pub(super) async fn fill(&mut self) -> Result<(), Error> {
-        let (after, room) = (self.in_flight.loaded(), self.in_flight.room());
+    /// How many entries the broker has not acknowledged.
+    fn measure(&self) {
         let last = self.links.outbox.last();
         let depth = last.0.saturating_sub(self.in_flight.cursor().0);
         self.links.meters.outbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
-        if room == 0 || after >= last {
+    }
+
+    /// Takes in as many entries as there is room for.
+    pub(super) async fn fill(&mut self) -> Result<(), Error> {
+        let (after, room) = (self.in_flight.loaded(), self.in_flight.room());
+        self.measure();
+        if room == 0 || after >= self.links.outbox.last() {
             return Ok(());
         }
         let entries = blocking(&self.links.outbox, move |outbox| {

@@ -35,15 +35,20 @@ pub(crate) enum Auth {
 }
 
 impl Server {
-    /// Serves a clip at `/cam`; `port` 0 lets the system choose.
+    /// Serves moving bars at `/cam`; `port` 0 lets the system choose.
     pub(crate) async fn start(codec: Codec, auth: Auth, port: u16) -> Self {
+        Self::serve((codec, &clip(codec), FPS), auth, port).await
+    }
+
+    /// Serves a clip of so many frames a second, Annex B with access unit delimiters, at `/cam`.
+    pub(crate) async fn serve(
+        (codec, clip, fps): (Codec, &Path, u32),
+        auth: Auth,
+        port: u16,
+    ) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/gst_rtsp_server.py");
-        let (name, clip) = match codec {
-            Codec::H264 => ("h264", clip(codec)),
-            Codec::H265 => ("h265", clip(codec)),
-        };
         let mut command = Command::new("/usr/bin/python3");
-        command.arg(script).args([&port.to_string(), name, &FPS.to_string()]).arg(clip);
+        command.arg(script).args([&port.to_string(), codec.as_str(), &fps.to_string()]).arg(clip);
         match auth {
             Auth::None => {}
             Auth::Digest => drop(command.args(["digest", "viewer", "right"])),
@@ -74,21 +79,15 @@ impl Server {
     }
 }
 
-/// Two seconds of moving bars with a key frame a second, as Annex B with access unit delimiters.
-/// H.265's groups of pictures are open: all key frames but the first are CRA, which is what
-/// tells a client that knows IDR only.
+/// Two seconds of moving bars with a key frame a second.
 fn clip(codec: Codec) -> PathBuf {
     static CLIPS: OnceLock<(tempfile::TempDir, PathBuf, PathBuf)> = OnceLock::new();
     let (_folder, h264, h265) = CLIPS.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder for clips");
         let h264 = folder.path().join("clip.h264");
         let h265 = folder.path().join("clip.h265");
-        encode_h264(&h264, SIZE);
-        let x265 = format!(
-            "keyint={GOP}:min-keyint={GOP}:scenecut=0:aud=1:open-gop=1:pools=1:\
-             repeat-headers=1:log-level=error"
-        );
-        encode(&h265, SIZE, &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", &x265]);
+        encode(&h264, Codec::H264, &bars(SIZE));
+        encode(&h265, Codec::H265, &bars(SIZE));
         (folder, h264, h265)
     });
     match codec {
@@ -99,14 +98,28 @@ fn clip(codec: Codec) -> PathBuf {
 
 /// The same clip in H.264 and any size.
 pub(crate) fn encode_h264(path: &Path, size: (u32, u32)) {
-    let x264 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:aud=1:slices=1");
-    encode(path, size, &["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", &x264]);
+    encode(path, Codec::H264, &bars(size));
 }
 
-fn encode(path: &Path, (width, height): (u32, u32), codec: &[&str]) {
-    let source = format!("testsrc2=size={width}x{height}:rate={FPS}:duration=2");
+fn bars((width, height): (u32, u32)) -> String {
+    format!("testsrc2=size={width}x{height}:rate={FPS}:duration=2")
+}
+
+/// What FFmpeg's filter `source` makes, with access unit delimiters and a key frame every [`GOP`]
+/// frames; the path's ending says in what: Annex B or a container. H.265's groups of pictures are
+/// open: all key frames but the first are CRA, which is what tells a client that knows IDR only.
+pub(crate) fn encode(path: &Path, codec: Codec, source: &str) {
+    let x264 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:aud=1:slices=1");
+    let x265 = format!(
+        "keyint={GOP}:min-keyint={GOP}:scenecut=0:aud=1:open-gop=1:pools=1:repeat-headers=1:\
+         log-level=error"
+    );
+    let codec = match codec {
+        Codec::H264 => ["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", &x264],
+        Codec::H265 => ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", &x265],
+    };
     let done = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", &source, "-pix_fmt", "yuv420p"])
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p"])
         .args(codec)
         .arg(path)
         .output()

@@ -76,10 +76,15 @@ impl Mosquitto {
 
     /// Asks it to stop, and waits.
     pub(crate) fn stop(&mut self) {
-        let mut child = self.child.take().expect("it runs");
-        let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        assert!(asked.success());
-        child.wait().unwrap();
+        self.signal("TERM");
+        self.child.take().expect("it runs").wait().unwrap();
+    }
+
+    /// Sends a signal: STOP makes it deaf and dumb until CONT.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Forgets all that it knew, where it had written anything.

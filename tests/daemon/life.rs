@@ -1,0 +1,79 @@
+//! How the daemon starts, refuses to start, and ends.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::STATUS;
+use crate::daemon::Log;
+use crate::daemon::Site;
+use crate::daemon::camera;
+use crate::daemon::ward;
+use crate::daemon::ward_with;
+use crate::ears::Ears;
+use crate::mosquitto::Mosquitto;
+use crate::mosquitto::free_port;
+use crate::mosquitto::until;
+
+/// A stop has four steps of 5 s at most; none of them has anything to wait for here.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The names of the steps that have stopped, in their order.
+fn steps(log: &Log) -> Vec<String> {
+    let stopped = |event: &Value| {
+        let step = event["fields"]["step"].as_str()?.to_owned();
+        (event["fields"]["message"] == "stopped").then_some(step)
+    };
+    log.events().iter().filter_map(stopped).collect()
+}
+
+#[tokio::test]
+async fn sigterm_stops_everything_in_order_and_says_so() {
+    let site = Site::new();
+    let broker = Mosquitto::start().await;
+    let ears = Ears::new(broker.port, "phone").await;
+    let away = camera(1, "away", &format!("rtsp://127.0.0.1:{}/cam", free_port()), "");
+    site.configure(&ward(broker.port, &[away]));
+    let daemon = site.start().await;
+    until("the daemon is online", || ears.newest(STATUS)["state"] == "online").await;
+
+    let (status, took, log) = daemon.stop().await;
+    println!("stopped {:.0} ms after SIGTERM", took.as_secs_f64() * 1e3);
+    assert_eq!(status.code(), Some(0));
+    assert!(took <= STOPS_WITHIN, "{took:?}");
+    assert_eq!(steps(&log), ["cameras", "detectors", "outbox", "mqtt and page"]);
+    until("the daemon is offline", || ears.newest(STATUS)["state"] == "offline").await;
+}
+
+#[tokio::test]
+async fn what_is_taken_already_is_named() {
+    let site = Site::new();
+    let embedded = format!("listen = \"127.0.0.1:{}\"", free_port());
+    site.configure(&ward_with(&embedded, "127.0.0.1:0", &[]));
+    let daemon = site.start().await;
+    let page = daemon.get("/healthz");
+    assert_eq!(page, "ok\n");
+
+    let refused = site.run_configured(&["run"]).await;
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("in use") && text.contains("var"), "{text}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let other = Site::new();
+    let page = format!("127.0.0.1:{port}");
+    other.configure(&ward_with("url = \"mqtt://127.0.0.1:1\"", &page, &[]));
+    let refused = other.run_configured(&["run"]).await;
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains(&format!("port {port} is in use")) && text.contains("[web]"), "{text}");
+
+    other.configure(&ward_with(&embedded, "127.0.0.1:0", &[]));
+    let refused = other.run_configured(&["run"]).await;
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("listens there already") && text.contains("[mqtt]"), "{text}");
+    assert_eq!(daemon.stop().await.0.code(), Some(0));
+}

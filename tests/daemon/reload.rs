@@ -1,0 +1,74 @@
+//! A changed configuration: a good one touches what has changed, a bad one touches nothing.
+
+use keng::camera::Codec;
+use serde_json::Value;
+
+use crate::STATUS;
+use crate::daemon::Daemon;
+use crate::daemon::Site;
+use crate::daemon::camera;
+use crate::daemon::ward;
+use crate::ears::Ears;
+use crate::gst;
+use crate::gst::Auth;
+use crate::gst::Server;
+use crate::mosquitto::Mosquitto;
+use crate::mosquitto::until;
+use crate::scene;
+use crate::status_of;
+
+#[tokio::test]
+async fn a_reload_touches_only_what_has_changed() {
+    let site = Site::new();
+    let clip = site.path("clip.h264");
+    gst::encode(&clip, Codec::H264, &scene::quiet(10));
+    let server = Server::serve((Codec::H264, &clip, gst::FPS), Auth::None, 0).await;
+    let url = format!("rtsp://127.0.0.1:{}/cam", server.port);
+    let (old, new) = (camera(1, "old", &url, ""), camera(2, "new", &url, ""));
+    let broker = Mosquitto::start().await;
+    let ears = Ears::new(broker.port, "phone").await;
+    site.configure(&ward(broker.port, &[old.clone()]));
+    let daemon = site.start().await;
+    until("the camera is looked at", || daemon.analysed("old") > 0).await;
+
+    let both = ward(broker.port, &[old.clone(), new]);
+    site.configure(&both);
+    daemon.signal("HUP");
+    until("the new camera is online", || ears.newest(&status_of("new"))["state"] == "online").await;
+    until("it is looked at", || daemon.analysed("new") > 0).await;
+    goes_on(&daemon, "old").await;
+
+    // Line 1 is [ward].
+    site.configure(&both.replacen("[ward]\n", "[ward]\nidd = \"x\"\n", 1));
+    daemon.signal("HUP");
+    until("the refusal is told", || ears.newest(STATUS)["reload_error"].is_string()).await;
+    let told = ears.newest(STATUS)["reload_error"].clone();
+    let text = told.as_str().unwrap();
+    assert!(text.contains("keng.toml:2:1: ward.idd: unknown key"), "{text}");
+    assert_eq!(daemon.status()["reload_error"], told);
+    assert_eq!(daemon.metric("keng_reload_failures_total"), 1);
+    assert!(daemon.log.text().contains("keng.toml:2:1"), "the log names the place");
+    goes_on(&daemon, "old").await;
+    goes_on(&daemon, "new").await;
+
+    site.configure(&ward(broker.port, &[old]));
+    daemon.signal("HUP");
+    until("the refusal is over", || {
+        let status = ears.newest(STATUS);
+        status["reload_error"] == Value::Null && status["cameras"] == 1
+    })
+    .await;
+    let topic = status_of("new");
+    let cleared = || ears.on(&topic).last().is_some_and(|heard| heard.payload.is_empty());
+    until("the camera that is gone is cleared", cleared).await;
+    assert_eq!(daemon.camera("new"), Value::Null);
+    assert_eq!(daemon.status()["reload_error"], Value::Null);
+    goes_on(&daemon, "old").await;
+}
+
+/// The camera is looked at in the session in which it was first.
+async fn goes_on(daemon: &Daemon, camera: &str) {
+    let before = daemon.analysed(camera);
+    until("the camera is looked at as before", || daemon.analysed(camera) > before).await;
+    assert_eq!(daemon.sessions(camera), 1, "{camera} was not touched");
+}
