@@ -78,7 +78,7 @@ def place(canvas: Pixels, weights: Floats, sample: Annotated, cell: tuple[int, i
     if flip:
         matrix[0] = (-sx, 0, shift[0] + cols * sx)
         boxes, ignore = mirror(boxes), mirror(ignore)
-    mode = cv2.INTER_LINEAR if scale > 0.6 else cv2.INTER_AREA
+    mode = cv2.INTER_LINEAR if scale > 0.5 else cv2.INTER_AREA
     image = sample.image
     if mode == cv2.INTER_AREA:
         small = (max(1, round(cols * sx)), max(1, round(rows * sy)))

@@ -35,7 +35,7 @@ FIRE_FREE = frozenset(("css", "tud", "path", "room", "hseg"))
 NO_PERSON_TRUTH = frozenset(("nightneg",))
 SOURCE_WEIGHT = {"contfire": 0.5, "css": 0.6, "tud": 0.6, "webnight": 3.0, "glow": 4.0,
                  "supperjoy": 4.0, "nightneg": 2.0, "dark": 3.0, "road": 2.0, "room": 2.0,
-                 "camvid": 0.8, "therm": 3.0, "coco": 2.0, "xiapinquan": 1.2, "cctvfire8": 1.0}
+                 "camvid": 1.2, "therm": 3.0, "coco": 2.5, "xiapinquan": 1.2, "cctvfire8": 1.0}
 SYNTHETIC_PREFIX = "syn"
 
 

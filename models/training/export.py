@@ -92,6 +92,7 @@ def export(checkpoint: Path, out: Path, version: str, thresholds: dict[str, floa
                           output_names=["output0"], opset_version=17, dynamo=False,
                           dynamic_axes={"images": {0: "batch"}, "output0": {0: "batch"}})
     loaded = onnx.load(out)
+    loaded.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4 + len(CLASSES)
     onnx.helper.set_model_props(loaded, {
         "names": str(dict(enumerate(CLASSES))), "keng.family": "yolov8", "keng.color": "rgb",
         "keng.scale": "1/255", "keng.letterbox": "center", "keng.pad": "114",

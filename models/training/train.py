@@ -30,8 +30,8 @@ from net import TRAIN_CLASSES, KengNet, anchor_points
 
 # Progress at which a stage ends, input size, share of mosaics, batch size.
 STAGES = (
-    (0.68, (320, 192), 0.5, 16),
-    (0.90, (416, 256), 0.4, 16),
+    (0.56, (320, 192), 0.5, 16),
+    (0.86, (416, 256), 0.4, 16),
     (1.01, (512, 288), 0.2, 16),
 )
 WARMUP_STEPS = 300
