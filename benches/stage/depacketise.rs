@@ -38,7 +38,7 @@ use crate::support::measure::ClockId;
 use crate::support::measure::seconds;
 
 /// Access units a turn.
-const UNITS: usize = 60;
+const UNITS: usize = 100;
 /// The server sends about one a millisecond.
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -81,7 +81,7 @@ pub(crate) fn measure(bench: &mut Bench) {
     let mut ours = runtime.block_on(source.open(&config)).expect("a session of ours");
     let mut bare = runtime.block_on(open(&url)).expect("a session of retina's");
     let (title, key) = ("depacketise (RTSP over TCP)", Some("depacketise"));
-    let plan = Plan { title, key, clock: ClockId::ThreadCPUTime, turns: 120 };
+    let plan = Plan { title, key, clock: ClockId::ThreadCPUTime, turns: 150 };
     let mut odd = false;
     bench.pairs(plan, || {
         // Both find as much that has come meanwhile: reading what is there and waiting for what
