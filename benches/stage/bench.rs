@@ -126,16 +126,18 @@ impl Bench {
         let least = if self.test { 0.0 } else { TURN_SECONDS };
         let repeats =
             (repeats(least, plan.clock, &mut ours), repeats(least, plan.clock, &mut bare));
+        // As much work for both, so that it lasts as long.
+        let repeats = repeats.0.max(repeats.1);
         let mut odd = false;
         self.pairs(plan, || {
             // Whoever is second finds the caches as the first one left them: change places.
             odd = !odd;
             if odd {
-                let first = turn(plan.clock, repeats.0, &mut ours);
-                (first, turn(plan.clock, repeats.1, &mut bare))
+                let first = turn(plan.clock, repeats, &mut ours);
+                (first, turn(plan.clock, repeats, &mut bare))
             } else {
-                let first = turn(plan.clock, repeats.1, &mut bare);
-                (turn(plan.clock, repeats.0, &mut ours), first)
+                let first = turn(plan.clock, repeats, &mut bare);
+                (turn(plan.clock, repeats, &mut ours), first)
             }
         });
     }

@@ -81,9 +81,14 @@ impl Report<'_> {
             Against::Bare { ratio, .. } => Some(ratio),
             Against::Frame => self.share(row),
         };
+        let spread = match row.against {
+            Against::Bare { spread, .. } => spread,
+            Against::Frame => 0.0,
+        };
         match (row.budget, found) {
             (Some(_), _) if !self.judged => "not judged",
-            (Some(budget), Some(found)) if found > budget => "OVER",
+            (Some(budget), Some(found)) if found - spread > budget => "OVER",
+            (Some(budget), Some(found)) if found > budget => "unclear",
             (Some(_), Some(_)) => "ok",
             (Some(_), None) => "not judged",
             (None, _) => "",
