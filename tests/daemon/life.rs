@@ -76,7 +76,12 @@ async fn without_a_broker_of_the_ward_the_embedded_one_serves() {
     say(port, "keng/p14/kp3/report", report, &[]);
     until("the alert", || !ears.on(ALERTS).is_empty()).await;
     assert!(daemon.feed().contains(&ears.on(ALERTS)[0].text()), "the same bytes");
-    assert_eq!(daemon.stop().await.0.code(), Some(0));
+    drop(ears);
+    let (status, _, log) = daemon.stop().await;
+    assert_eq!(status.code(), Some(0));
+    let errors: Vec<Value> =
+        log.events().into_iter().filter(|event| event["level"] == "ERROR").collect();
+    assert!(errors.is_empty(), "nothing has failed: {errors:#?}");
 }
 
 #[tokio::test]
