@@ -1,11 +1,15 @@
 //! What 32 decoders cost as a thread each and as a pool of two threads that take turns.
 //!
-//! `cargo bench --bench decode_threads`; needs `ffmpeg` for the stream. Prints wall and CPU time,
-//! and how late pictures were: from a packet's due time to its decoded picture.
+//! `cargo bench --bench decode_threads`. Prints wall and CPU time, and how late pictures were: from
+//! a packet's due time to its decoded picture. Judges nothing; a few packets with `-- --test`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 
-use std::process::Command;
+mod support {
+    pub(crate) mod clips;
+    pub(crate) mod measure;
+}
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
@@ -13,7 +17,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use keng::camera::Codec;
 use keng::camera::Packet;
 use keng::frame::InputFormat;
 use keng::frame::Placement;
@@ -22,18 +25,25 @@ use keng::frame::decode::Config;
 use keng::frame::decode::Decoder;
 use keng::frame::decode::Want;
 use keng::time::Clock;
-use keng::time::Mono;
-use keng::time::Stamp;
 use keng::time::SystemClock;
 use keng::ward::Id;
+
+use support::clips;
+use support::measure::ClockId;
+use support::measure::is_test;
+use support::measure::median;
+use support::measure::seconds;
 
 const CAMERAS: usize = 32;
 const PACKETS: usize = 100;
 
 fn main() {
-    let packets = Arc::new(stream());
-    println!("{CAMERAS} cameras, {PACKETS} packets each, every fifth scaled");
-    for pace in [Pace::Flat, Pace::Real(8)] {
+    let mut packets = clips::packets("night_fire.mp4");
+    packets.truncate(if is_test() { 4 } else { PACKETS });
+    let count = packets.len();
+    let packets = Arc::new(packets);
+    println!("{CAMERAS} cameras, {count} packets each, every fifth scaled");
+    for pace in [Pace::Flat, Pace::Real(clips::RATE)] {
         for threads in [CAMERAS, 2] {
             measure(&packets, threads, pace);
         }
@@ -52,7 +62,7 @@ enum Pace {
 fn measure(packets: &Arc<Vec<Packet>>, threads: usize, pace: Pace) {
     let clock = Arc::new(SystemClock::new());
     let lateness = Arc::new(Mutex::new(Vec::new()));
-    let (cpu, start) = (cpu_seconds(), clock.now().mono);
+    let (cpu, start) = (seconds(ClockId::ProcessCPUTime), clock.now().mono);
     let work: Vec<Arc<Camera>> = (0..CAMERAS).map(|index| Arc::new(Camera::new(index))).collect();
     let mut senders = Vec::new();
     let mut workers = Vec::new();
@@ -99,11 +109,11 @@ fn measure(packets: &Arc<Vec<Packet>>, threads: usize, pace: Pace) {
         worker.join().expect("nobody panics");
     }
     let wall = clock.now().mono.since(start).as_secs_f64();
-    let cpu = cpu_seconds() - cpu;
-    let mut late = lateness.lock().expect("nobody panics").clone();
-    late.sort();
-    let ms = |share: usize| late[(late.len() - 1) * share / 100].as_secs_f64() * 1e3;
-    let (p50, p99) = (ms(50), ms(99));
+    let cpu = seconds(ClockId::ProcessCPUTime) - cpu;
+    let late = lateness.lock().expect("nobody panics").clone();
+    let mut late: Vec<f64> = late.into_iter().map(|late| late.as_secs_f64() * 1e3).collect();
+    let p50 = median(&mut late);
+    let p99 = late[(late.len() - 1) * 99 / 100];
     println!(
         "{pace:?}: {threads:2} threads: wall {wall:.2} s, cpu {cpu:.2} s, \
          late p50 {p50:.1} ms, p99 {p99:.1} ms"
@@ -131,40 +141,4 @@ impl Camera {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         if count.is_multiple_of(5) { Want::Picture } else { Want::Reference }
     }
-}
-
-/// User and system time of this process.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has it");
-    let after = stat.rsplit(')').next().expect("the name ends with it");
-    let ticks: f64 =
-        after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
-    ticks / 100.0
-}
-
-/// 720p, 2 Mbit/s, a key frame every two seconds, no B frames: an ordinary camera.
-fn stream() -> Vec<Packet> {
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25,noise=alls=6:allf=t"])
-        .args(["-frames:v", &PACKETS.to_string(), "-pix_fmt", "yuv420p", "-c:v", "libx264"])
-        .args(["-preset", "veryfast", "-b:v", "2M", "-maxrate", "2M", "-bufsize", "2M"])
-        .args(["-x264-params", "aud=1:repeat-headers=1:bframes=0:keyint=50:log-level=0"])
-        .args(["-f", "h264", "-"])
-        .output()
-        .expect("ffmpeg must be installed: `make setup`");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let bytes = made.stdout;
-    let mut starts: Vec<usize> =
-        (0..bytes.len() - 4).filter(|i| bytes[*i..].starts_with(&[0, 0, 0, 1, 9])).collect();
-    starts.push(bytes.len());
-    let units = starts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]);
-    let packet = |(index, unit): (usize, &[u8])| Packet {
-        codec: Codec::H264,
-        data: unit.into(),
-        key: index % 50 == 0,
-        media_time_us: 0,
-        received: Stamp { mono: Mono(0), ..Stamp::default() },
-        lost: 0,
-    };
-    units.enumerate().map(packet).collect()
 }

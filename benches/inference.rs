@@ -1,45 +1,51 @@
 //! What a picture costs in the network, by pictures a run and threads a session.
 //!
-//! `KENG_BENCH_MODEL=FILE cargo bench --bench inference`; without it, a test model.
+//! `KENG_BENCH_MODEL=FILE cargo bench --bench inference`; without it, the shipped model. Prints
+//! wall time and judges nothing; once each with `-- --test`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod support {
+    pub(crate) mod measure;
+    pub(crate) mod model;
+}
 
 use keng::detection::Detector;
-use keng::detection::onnx::OnnxConfig;
 use keng::detection::onnx::OnnxDetector;
 use keng::frame::Frame;
 use keng::frame::Letterbox;
 use keng::frame::Picture;
-use keng::time::Clock;
 use keng::time::Stamp;
-use keng::time::SystemClock;
 use keng::ward::Id;
+
+use support::measure::ClockId;
+use support::measure::is_test;
+use support::measure::median;
+use support::measure::seconds;
+use support::model;
 
 const RUNS: usize = 60;
 
 fn main() {
-    let model = std::env::var_os("KENG_BENCH_MODEL").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testdata/models/yolov8_like.onnx"),
-        PathBuf::from,
-    );
-    println!("{}", model.display());
+    let path = model::config(1).model;
+    let note = if path.starts_with(model::TEST_MODELS) { " (does next to nothing)" } else { "" };
+    println!("model: {}{note}", path.display());
     for intra_threads in [1, 2] {
         for batch in [1, 4, 8] {
-            let (median, least) = measure(&model, intra_threads, batch);
+            let mut times = measure(intra_threads, batch);
+            let median = median(&mut times);
             println!(
                 "{intra_threads} threads, {batch} a run: median {median:.2} ms a picture, \
-                 least {least:.2}"
+                 least {:.2}",
+                times[0]
             );
         }
     }
 }
 
-fn measure(model: &std::path::Path, intra_threads: usize, batch: usize) -> (f64, f64) {
-    let config =
-        OnnxConfig { model: model.to_owned(), runtime: None, intra_threads, confidence_min: 0.3 };
+/// Milliseconds a picture, run by run.
+fn measure(intra_threads: usize, batch: usize) -> Vec<f64> {
+    let config = model::config(intra_threads);
     let mut detector = OnnxDetector::load(&config, &[]).expect("the model loads");
     let format = detector.input();
     let size = format.size;
@@ -56,14 +62,11 @@ fn measure(model: &std::path::Path, intra_threads: usize, batch: usize) -> (f64,
     };
     let frames: Vec<Frame> = (0..batch).map(frame).collect();
     let frames: Vec<&Frame> = frames.iter().collect();
-    let clock = Arc::new(SystemClock::new());
-    let mut times: Vec<f64> = (0..RUNS.div_ceil(batch).max(8))
-        .map(|_| {
-            let start = clock.now().mono;
-            detector.detect(&frames).expect("the model runs");
-            clock.now().mono.since(start).as_secs_f64() * 1e3 / batch as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    (times[times.len() / 2], times[0])
+    let runs = if is_test() { 1 } else { RUNS.div_ceil(batch).max(8) };
+    let run = |_| {
+        let start = seconds(ClockId::Monotonic);
+        detector.detect(&frames).expect("the model runs");
+        (seconds(ClockId::Monotonic) - start) * 1e3 / batch as f64
+    };
+    (0..runs).map(run).collect()
 }

@@ -120,8 +120,7 @@ impl Core {
         // What a camera saw ends with it; else its incident would never expire.
         let gone = before.into_values().flat_map(|mut camera| camera.rules.stop(now));
         let ended: Vec<_> = gone.collect();
-        let revisions = ended.iter().filter_map(|e| self.register.on_event(e, &self.sites));
-        let revisions = revisions.collect();
+        let revisions = self.register.on_events(&ended, &self.sites);
         self.sites = sites;
         revisions
     }
@@ -154,18 +153,15 @@ impl Core {
         if camera.rules.is_tense() {
             camera.attention.focus(at);
         }
-        let on_event = |e| self.register.on_event(e, &self.sites);
-        events.iter().filter_map(on_event).collect()
+        self.register.on_events(&events, &self.sites)
     }
 
     /// Takes in that time has passed; to be called about once a second.
     pub fn on_tick(&mut self, at: Stamp) -> Vec<Incident> {
         let at = self.forward(at);
-        let mut revisions = Vec::new();
-        for camera in self.cameras.values_mut() {
-            let events = camera.rules.on_tick(at);
-            revisions.extend(events.iter().filter_map(|e| self.register.on_event(e, &self.sites)));
-        }
+        let events = self.cameras.values_mut().flat_map(|camera| camera.rules.on_tick(at));
+        let events: Vec<_> = events.collect();
+        let mut revisions = self.register.on_events(&events, &self.sites);
         revisions.extend(self.register.on_tick(at));
         revisions
     }

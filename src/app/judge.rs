@@ -44,6 +44,8 @@ pub(super) struct Judge {
     /// The cameras at work, by id: those whose owners allow it.
     permitted: Vec<Id>,
     consent_checked: Stamp,
+    /// When a frame was last judged.
+    last_frame: Option<Stamp>,
     lenses: Lenses,
     statuses: Statuses,
     reload_error: Option<String>,
@@ -71,6 +73,7 @@ impl Judge {
             model,
             permitted: Vec::new(),
             consent_checked: now,
+            last_frame: None,
             lenses,
             statuses,
             reload_error: None,
@@ -133,6 +136,7 @@ impl Judge {
         let core = judged.mono.since(begun.mono);
         self.core_timer.observe(core);
         self.statuses.count(&result.camera);
+        self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
         self.lenses.attend(&result.camera, level);
         if revisions.is_empty() {
@@ -154,6 +158,7 @@ impl Judge {
             self.lenses.attend(id, level);
             self.statuses.tell(id, self.lenses.state(id), level, now);
         }
+        self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
         self.statuses.tell_ward(self.reload_error.clone());
         self.publish(revisions, now).await;
         let unchecked = now.mono.since(self.consent_checked.mono);

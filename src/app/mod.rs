@@ -48,6 +48,8 @@ pub(crate) const CONFIDENCE_FLOOR: f32 = 0.1;
 const JOBS_MAX: usize = 256;
 /// Commands and reports that may wait for the core; then they wait at the broker.
 const INBOUND_MAX: usize = 32;
+/// How often it is looked whether every thread is still there.
+const LOOK: Duration = Duration::from_secs(1);
 /// A stop step that takes longer is left behind.
 const STEP_MAX: Duration = Duration::from_secs(5);
 
@@ -179,6 +181,24 @@ impl App {
         let stops =
             Stops { lenses: lenses_stop, core, exchange, detectors, scribe, outlets, tasks };
         Ok(Self { page, broker, broker_state, meters, outbox, stops })
+    }
+
+    /// Ends when a thread that everything needs has ended by itself: it has panicked, and half a
+    /// daemon that looks healthy is worse than one that starts again.
+    pub async fn broken(&self) -> &'static str {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            if self.stops.scribe.is_finished() {
+                return "the outbox's thread has ended";
+            }
+            if self.stops.detectors.iter().any(JoinHandle::is_finished) {
+                return "a detector's thread has ended";
+            }
+            if self.stops.core.is_finished() {
+                return "the core has ended";
+            }
+        }
     }
 
     /// Stops in the order of the flow: cameras, decoders, detectors, core, outbox, then whoever

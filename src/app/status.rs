@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,8 @@ use crate::web::StatusBoard;
 
 /// Frames are counted over as long for the rate that is told.
 const RATE_OVER_S: f64 = 10.0;
+/// With cameras online, a detector that says nothing for as long hangs or is overrun.
+const IDLE_MAX: Duration = Duration::from_secs(15);
 
 /// The newest status of everything. Clones share it.
 #[derive(Clone)]
@@ -30,6 +33,7 @@ struct Inner {
     cameras: Vec<Seat>,
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
+    not_ready: Option<String>,
 }
 
 /// Where a camera is told of.
@@ -87,6 +91,7 @@ impl Statuses {
             cameras: Vec::new(),
             known: BTreeMap::new(),
             reload_error: None,
+            not_ready: Some("nothing has been looked at yet".to_owned()),
         };
         let statuses = Self { board, inner: Arc::new(Mutex::new(inner)) };
         statuses.configure(settings);
@@ -156,6 +161,20 @@ impl Statuses {
         self.board.set(&topic, bytes.as_bytes());
     }
 
+    /// How long ago the last frame of any camera was analysed; none: never.
+    pub(super) fn tell_idle(&self, idle: Option<Duration>) {
+        let mut inner = self.lock();
+        let online = inner.known.values().any(|camera| camera.word == "online");
+        inner.not_ready = match idle {
+            _ if inner.cameras.is_empty() => None,
+            None => Some("no camera has given a picture yet".to_owned()),
+            Some(idle) if online && idle >= IDLE_MAX => {
+                Some(format!("cameras stream, but nothing was looked at for {} s", idle.as_secs()))
+            }
+            Some(_) => None,
+        };
+    }
+
     /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
     pub(super) fn tell_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
@@ -196,6 +215,6 @@ impl StatusBoard for Statuses {
     }
 
     fn not_ready(&self) -> Option<String> {
-        None
+        self.lock().not_ready.clone()
     }
 }

@@ -29,6 +29,9 @@ pub enum Error {
     /// Something it needs.
     #[error("failed to start")]
     Start(#[from] app::Error),
+    /// A part of it has panicked.
+    #[error("{0}, see the log; whoever supervises the daemon should start it again")]
+    Broken(&'static str),
 }
 
 impl Error {
@@ -41,7 +44,7 @@ impl Error {
 /// Runs until `shutdown`, then drains.
 ///
 /// # Errors
-/// [`Error`] where it can't start; nothing that happens later ends it.
+/// [`Error`] where it can't start, or where a part that everything needs has panicked.
 pub async fn run(args: &Args, shutdown: CancellationToken) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "keng");
     let loaded = config::load(&args.config).map_err(Error::Config)?;
@@ -51,9 +54,13 @@ pub async fn run(args: &Args, shutdown: CancellationToken) -> Result<(), Error> 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::start(loaded.settings, Some(args.config.clone()), clock).await?;
     tracing::info!(page = %format_args!("http://{}", app.page), broker = ?app.broker, "ready");
-    shutdown.cancelled().await;
+    let broken = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        what = app.broken() => Some(what),
+    };
     tracing::info!("draining; a second signal ends at once");
     app.drain().await;
     tracing::info!("stopped");
-    Ok(())
+    broken.map_or(Ok(()), |what| Err(Error::Broken(what)))
 }

@@ -51,13 +51,7 @@ impl Register {
     /// Takes back what was open when the daemon stopped. Evidence counts as of `now`.
     pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, now: Stamp) {
         for incident in incidents.into_iter().filter(|incident| !incident.state.is_closed()) {
-            let entry = Entry {
-                incident,
-                active: BTreeSet::new(),
-                last_evidence: now.mono,
-                opened: now.mono,
-            };
-            self.open.insert(entry.incident.id.clone(), entry);
+            self.insert(incident, BTreeSet::new(), now.mono);
         }
     }
 
@@ -71,29 +65,46 @@ impl Register {
         self.open.values().any(|entry| entry.active.iter().any(|(id, _)| id == camera))
     }
 
-    /// Takes in one event; answers with the new revision, where there is one.
-    pub fn on_event(&mut self, event: &Event, sites: &Sites) -> Option<Incident> {
-        let source = (event.camera.clone(), event.rule);
-        if event.phase == Phase::Ended {
-            self.settled.remove(&source);
-            return self.on_end(&source, event.at);
+    /// Takes in what happened at one moment; answers with one revision for each incident that
+    /// people should know more of: a power cut of a whole street is told once.
+    pub fn on_events(&mut self, events: &[Event], sites: &Sites) -> Vec<Incident> {
+        let mut news: BTreeMap<IncidentId, Stamp> = BTreeMap::new();
+        let mut closed = Vec::new();
+        for event in events {
+            if event.phase == Phase::Ended {
+                closed.extend(self.on_end(event));
+            } else if let Some(id) = self.take_in(event, sites) {
+                news.insert(id, event.at);
+            }
         }
+        let told = |(id, at): (IncidentId, Stamp)| Some(self.open.get_mut(&id)?.revise(at));
+        let mut revisions: Vec<Incident> = news.into_iter().filter_map(told).collect();
+        revisions.append(&mut closed);
+        revisions
+    }
+
+    /// The incident that the event belongs to, where it makes news of it.
+    fn take_in(&mut self, event: &Event, sites: &Sites) -> Option<IncidentId> {
+        let source = (event.camera.clone(), event.rule);
         if self.settled.contains(&source) || self.is_patrolled(event, sites) {
             return None;
         }
         if let Some(id) = self.find(event, sites) {
-            return self.open.get_mut(&id).and_then(|entry| entry.take_in(event, source));
+            let is_news = self.open.get_mut(&id)?.take_in(event, source);
+            return is_news.then_some(id);
         }
         let khu_pho = sites.get(&event.camera)?.khu_pho.clone();
         let id = self.free_id(event.at, &event.camera);
         let mut incident = blank(id.clone(), khu_pho, event.rule.into(), event.at);
         incident.cameras.push(sighting(event));
         incident.dwell = event.evidence.dwell;
-        let opened = incident.clone();
-        let active = BTreeSet::from([source]);
-        let (last_evidence, opened_at) = (event.at.mono, event.at.mono);
-        self.open.insert(id, Entry { incident, active, last_evidence, opened: opened_at });
-        Some(opened)
+        self.insert(incident, BTreeSet::from([source]), event.at.mono);
+        Some(id)
+    }
+
+    fn insert(&mut self, incident: Incident, active: BTreeSet<Source>, at: Mono) {
+        let entry = Entry { incident, active, last_evidence: at, opened: at };
+        self.open.insert(entry.incident.id.clone(), entry);
     }
 
     /// Takes in that time has passed: incidents without evidence expire.
@@ -178,10 +189,8 @@ impl Register {
         let id = self.free_id(at, khu_pho);
         let mut incident = blank(id.clone(), khu_pho.clone(), kind, at);
         incident.reports.push(witness);
-        let opened = incident.clone();
-        let active = BTreeSet::new();
-        self.open.insert(id, Entry { incident, active, last_evidence: at.mono, opened: at.mono });
-        Some(opened)
+        self.insert(incident, BTreeSet::new(), at.mono);
+        self.open.get_mut(&id).map(|entry| entry.revise(at))
     }
 
     /// Takes in that a patrol is there.
@@ -217,9 +226,12 @@ impl Register {
         self.open.iter().find(|(_, entry)| belongs(entry)).map(|(id, _)| id.clone())
     }
 
-    fn on_end(&mut self, source: &Source, at: Stamp) -> Option<Incident> {
-        let (id, entry) = self.open.iter_mut().find(|(_, entry)| entry.active.contains(source))?;
-        entry.active.remove(source);
+    fn on_end(&mut self, event: &Event) -> Option<Incident> {
+        let source = (event.camera.clone(), event.rule);
+        let at = event.at;
+        self.settled.remove(&source);
+        let (id, entry) = self.open.iter_mut().find(|(_, entry)| entry.active.contains(&source))?;
+        entry.active.remove(&source);
         entry.last_evidence = at.mono;
         // A camera that is back needs nobody any more; a fire that is out of sight does.
         let settled = entry.incident.kind == Kind::Camera && entry.active.is_empty();
@@ -255,9 +267,9 @@ impl Register {
 }
 
 impl Entry {
-    /// Takes in an event that started or goes on; answers with a revision where people should
-    /// know: a new camera, a rise in kind or severity, or news that the rule found worth telling.
-    fn take_in(&mut self, event: &Event, source: Source) -> Option<Incident> {
+    /// Takes in an event that started or goes on. Whether people should know: of a new camera, a
+    /// rise in kind or severity, or what the rule found worth telling.
+    fn take_in(&mut self, event: &Event, source: Source) -> bool {
         let kind = self.incident.kind.max(event.rule.into());
         let risen = kind > self.incident.kind;
         let begun = self.active.insert(source);
@@ -274,8 +286,7 @@ impl Entry {
             Some(_) => {}
         }
         let told = event.phase == Phase::Ongoing;
-        (risen || joined || told || begun && self.incident.state == State::Open)
-            .then(|| self.revise(event.at))
+        risen || joined || told || begun && self.incident.state == State::Open
     }
 
     fn revise(&mut self, at: Stamp) -> Incident {
@@ -287,10 +298,11 @@ impl Entry {
     }
 }
 
+/// Revision 0: the first telling makes it 1.
 fn blank(id: IncidentId, khu_pho: Id, kind: Kind, at: Stamp) -> Incident {
     Incident {
         id,
-        revision: 1,
+        revision: 0,
         khu_pho,
         kind,
         severity: Severity::of(kind, 1),

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::detection::Class;
-use crate::rule::{BurningConfig, Draft, Evidence, Phase, RuleKind, Zone, zone};
+use crate::rule::found::Found;
+use crate::rule::{BurningConfig, Draft, Evidence, RuleKind, Zone, zone};
 use crate::time::Stamp;
 use crate::track::{Track, TrackId};
 
@@ -19,7 +20,7 @@ const CREDIT_MAX: Duration = Duration::from_millis(1_500);
 /// A frame without the thing takes away this share of what one with it adds. Flames flicker and
 /// the detector is no better than it is: at 0.5, found in a third of the frames just holds.
 const DOUBT: f64 = 0.5;
-/// An ongoing event is told again after as long, or at once when it has doubled in confidence.
+/// An ongoing event is told again after as long.
 const RETELL: Duration = Duration::from_secs(30);
 
 /// The rule of one class on one camera.
@@ -37,15 +38,6 @@ pub struct Burning {
 struct Place {
     since: Stamp,
     evidence_s: f64,
-}
-
-/// The event that goes on.
-#[derive(Clone, Debug)]
-struct Found {
-    since: Stamp,
-    last_seen: Stamp,
-    last_told: Stamp,
-    evidence: Evidence,
 }
 
 impl Burning {
@@ -93,8 +85,8 @@ impl Burning {
     }
 
     pub(crate) fn on_tick(&mut self, config: &BurningConfig, at: Stamp, events: &mut Vec<Draft>) {
-        let quiet = |found: &Found| at.mono.since(found.last_seen.mono) >= config.quiet;
-        if !config.enabled || self.burning.as_ref().is_some_and(quiet) {
+        let quiet = self.burning.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
+        if !config.enabled || quiet {
             self.end(at, events);
         }
     }
@@ -118,14 +110,7 @@ impl Burning {
         events: &mut Vec<Draft>,
     ) {
         if let (Some(found), Some((_, evidence))) = (&mut self.burning, &best) {
-            let stronger = evidence.confidence >= found.evidence.confidence * 2.0;
-            found.last_seen = at;
-            if stronger || at.mono.since(found.last_told.mono) >= RETELL {
-                found.last_told = at;
-                found.evidence = evidence.clone();
-                let since = found.since;
-                events.push(self.draft(Phase::Ongoing, at, since, evidence.clone()));
-            }
+            events.extend(found.see(evidence.clone(), RETELL, at));
             return;
         }
         let confirmed = self
@@ -136,22 +121,15 @@ impl Burning {
         let (None, Some((_, place)), Some((_, evidence))) = (&self.burning, confirmed, best) else {
             return self.on_tick(config, at, events);
         };
-        let since = place.since;
-        self.burning =
-            Some(Found { since, last_seen: at, last_told: at, evidence: evidence.clone() });
-        events.push(self.draft(Phase::Started, at, since, evidence));
+        let (found, started) = Found::new(self.rule, place.since, at, evidence);
+        self.burning = Some(found);
+        events.push(started);
     }
 
     /// What goes on ends, and what has gathered is forgotten.
     pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
-        if let Some(found) = self.burning.take() {
-            events.push(self.draft(Phase::Ended, at, found.since, found.evidence));
-        }
+        events.extend(self.burning.take().map(|found| found.end(at)));
         self.places.clear();
-    }
-
-    fn draft(&self, phase: Phase, at: Stamp, since: Stamp, evidence: Evidence) -> Draft {
-        Draft { rule: self.rule, phase, at, since, evidence }
     }
 }
 

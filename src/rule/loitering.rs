@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::detection::Class;
-use crate::rule::{Draft, Evidence, LoiteringConfig, Phase, RuleKind, Zone, zone};
+use crate::rule::found::Found;
+use crate::rule::{Draft, Evidence, LoiteringConfig, RuleKind, Zone, zone};
 use crate::time::Stamp;
 use crate::track::{State, Track, TrackId};
 
@@ -32,15 +33,6 @@ struct Stay {
     since: Stamp,
     last_seen: Stamp,
     dwell: Duration,
-    evidence: Evidence,
-}
-
-/// The event that goes on.
-#[derive(Clone, Debug)]
-struct Found {
-    since: Stamp,
-    last_seen: Stamp,
-    last_told: Stamp,
     evidence: Evidence,
 }
 
@@ -72,42 +64,28 @@ impl Loitering {
             .filter(|stay| stay.last_seen == at && stay.dwell >= config.dwell)
             .max_by_key(|stay| stay.dwell);
         let Some(stay) = longest else { return };
-        let evidence = stay.evidence.clone();
+        let (since, evidence) = (stay.since, stay.evidence.clone());
         match &mut self.loitering {
             None => {
-                let found = Found {
-                    since: stay.since,
-                    last_seen: at,
-                    last_told: at,
-                    evidence: evidence.clone(),
-                };
-                events.push(draft(Phase::Started, at, &found));
+                let (found, started) = Found::new(RuleKind::Loitering, since, at, evidence);
                 self.loitering = Some(found);
+                events.push(started);
             }
-            Some(found) => {
-                found.last_seen = at;
-                found.evidence = evidence;
-                if at.mono.since(found.last_told.mono) >= RETELL {
-                    found.last_told = at;
-                    events.push(draft(Phase::Ongoing, at, found));
-                }
-            }
+            Some(found) => events.extend(found.see(evidence, RETELL, at)),
         }
     }
 
     pub(crate) fn on_tick(&mut self, config: &LoiteringConfig, at: Stamp, events: &mut Vec<Draft>) {
         self.stays.retain(|_, stay| at.mono.since(stay.last_seen.mono) <= GRACE);
-        let over = |found: &Found| at.mono.since(found.last_seen.mono) >= config.quiet;
-        if self.loitering.as_ref().is_some_and(|found| !config.enabled || over(found)) {
+        let quiet = self.loitering.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
+        if !config.enabled || quiet {
             self.end(at, events);
         }
     }
 
     /// What goes on ends. Stays go on: whoever is still there is found again.
     pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
-        if let Some(found) = self.loitering.take() {
-            events.push(draft(Phase::Ended, at, &found));
-        }
+        events.extend(self.loitering.take().map(|found| found.end(at)));
     }
 
     fn see(&mut self, config: &LoiteringConfig, zones: &[Zone], track: &Track, at: Stamp) {
@@ -135,9 +113,4 @@ impl Loitering {
             dwell: Some(stay.dwell),
         };
     }
-}
-
-fn draft(phase: Phase, at: Stamp, found: &Found) -> Draft {
-    let evidence = found.evidence.clone();
-    Draft { rule: RuleKind::Loitering, phase, at, since: found.since, evidence }
 }

@@ -5,6 +5,7 @@
 //! Does not belong here: other cameras (they are `incident`'s).
 
 pub mod burning;
+mod found;
 pub mod health;
 pub mod loitering;
 pub mod schedule;

@@ -1,0 +1,21 @@
+//! Time and how a bench is called; shared by all of them.
+
+pub(crate) use rustix::time::ClockId;
+
+/// Seconds on one of the system's clocks. Processor time (of the thread, of the process) leaves
+/// out what other processes do meanwhile; the wall's time does not.
+pub(crate) fn seconds(clock: ClockId) -> f64 {
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+/// Whether to run once on little input only, to see that it works: `-- --test`.
+pub(crate) fn is_test() -> bool {
+    std::env::args().any(|word| word == "--test")
+}
+
+/// The middle of `values`, which are sorted by this; of two middles the lower one.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) / 2]
+}

@@ -1,0 +1,58 @@
+//! An event that goes on: what it rests upon, when it was last seen and last told.
+
+use std::time::Duration;
+
+use crate::rule::{Draft, Evidence, Phase, RuleKind};
+use crate::time::Stamp;
+
+/// One rule's finding that has not ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    rule: RuleKind,
+    since: Stamp,
+    last_seen: Stamp,
+    last_told: Stamp,
+    evidence: Evidence,
+}
+
+impl Found {
+    /// Found at `at`; the thing itself began at `since`. Answers with the event's start too.
+    pub(crate) fn new(
+        rule: RuleKind,
+        since: Stamp,
+        at: Stamp,
+        evidence: Evidence,
+    ) -> (Self, Draft) {
+        let found = Self { rule, since, last_seen: at, last_told: at, evidence };
+        let draft = found.draft(Phase::Started, at);
+        (found, draft)
+    }
+
+    /// Seen again; told again where `every` has passed since it last was, or where it has doubled
+    /// in confidence.
+    pub(crate) fn see(&mut self, evidence: Evidence, every: Duration, at: Stamp) -> Option<Draft> {
+        self.last_seen = at;
+        let doubled = evidence.confidence >= self.evidence.confidence * 2.0;
+        if !doubled && at.mono.since(self.last_told.mono) < every {
+            return None;
+        }
+        self.last_told = at;
+        self.evidence = evidence;
+        Some(self.draft(Phase::Ongoing, at))
+    }
+
+    /// Whether it has not been seen for `quiet`.
+    pub(crate) fn is_quiet(&self, quiet: Duration, at: Stamp) -> bool {
+        at.mono.since(self.last_seen.mono) >= quiet
+    }
+
+    /// Its end.
+    pub(crate) fn end(self, at: Stamp) -> Draft {
+        self.draft(Phase::Ended, at)
+    }
+
+    fn draft(&self, phase: Phase, at: Stamp) -> Draft {
+        let (rule, since, evidence) = (self.rule, self.since, self.evidence.clone());
+        Draft { rule, phase, at, since, evidence }
+    }
+}

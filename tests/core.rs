@@ -1,0 +1,173 @@
+//! What holds for the core whatever comes in: laws of `pipeline` and `incident`, by random input.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use keng::detection::{Class, Detection};
+use keng::geometry::BoundingBox;
+use keng::incident::{Answer, Incident, Kind, Report, State};
+use keng::pipeline::{Command, Core, FrameResult, Watched};
+use keng::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night};
+use keng::time::{Mono, Stamp, Wall};
+use keng::ward::{Id, Place, Site};
+use proptest::prelude::*;
+
+const CAMERAS: [&str; 3] = ["a", "b", "c"];
+
+/// One thing that happens, and how long after the one before.
+#[derive(Clone, Debug)]
+enum Input {
+    Frame { camera: usize, things: Vec<(usize, f32, f32, f32)> },
+    Tick,
+    Answer { incident: usize, action: &'static str },
+    Report { kind: &'static str },
+    Forget { camera: usize },
+}
+
+fn any_input() -> impl Strategy<Value = (u64, Input)> {
+    let thing = (0usize..3, 0f32..1.0, 0f32..1.0, 0f32..1.0);
+    let frame = (0usize..3, prop::collection::vec(thing, 0..4))
+        .prop_map(|(camera, things)| Input::Frame { camera, things });
+    let actions = vec!["acknowledge", "on_scene", "resolve", "false_alarm"];
+    let answer = (0usize..8, prop::sample::select(actions))
+        .prop_map(|(incident, action)| Input::Answer { incident, action });
+    let kinds = vec!["fire", "smoke", "loitering", "other"];
+    let report = prop::sample::select(kinds).prop_map(|kind| Input::Report { kind });
+    let input = prop_oneof![
+        20 => frame,
+        4 => Just(Input::Tick),
+        2 => answer,
+        1 => report,
+        1 => (0usize..3).prop_map(|camera| Input::Forget { camera }),
+    ];
+    // Mostly a frame's pause, now and then minutes.
+    (prop_oneof![9 => 0u64..1_000, 1 => 0u64..400_000], input)
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+fn watched(name: &str) -> Watched {
+    let seconds = Duration::from_secs;
+    let burning = |confirm| BurningConfig {
+        enabled: true,
+        confidence_min: 0.4,
+        confirm: seconds(confirm),
+        quiet: seconds(20),
+    };
+    let midnight = jiff::civil::Time::midnight();
+    Watched {
+        site: Site {
+            id: id(name),
+            khu_pho: id("kp1"),
+            place: Place::default(),
+            owner: None,
+            neighbours: Vec::new(),
+        },
+        rules: Config {
+            fire: burning(1),
+            smoke: burning(2),
+            loitering: LoiteringConfig {
+                enabled: true,
+                confidence_min: 0.4,
+                dwell: seconds(5),
+                night: Night::Hours { from: midnight, until: midnight },
+                quiet: seconds(20),
+            },
+            camera: HealthConfig { enabled: true, offline: seconds(60) },
+            zones: Vec::new(),
+        },
+    }
+}
+
+/// All revisions, in order.
+fn play(inputs: &[(u64, Input)]) -> Vec<Incident> {
+    let mut now = Stamp { mono: Mono(0), wall: Wall(1_795_274_043_120_000) };
+    let all = || CAMERAS.map(watched).to_vec();
+    let mut core = Core::new(jiff::tz::TimeZone::UTC, all(), now);
+    let mut revisions: Vec<Incident> = Vec::new();
+    for (pause_ms, input) in inputs {
+        now = now + Duration::from_millis(*pause_ms);
+        let came = match input {
+            Input::Frame { camera, things } => {
+                let detections = things.iter().map(|&(class, x, y, confidence)| Detection {
+                    class: Class::ALL[class],
+                    confidence,
+                    // Few places, so that things meet again.
+                    bbox: BoundingBox::new(x.round() * 0.5, y * 0.1, x.round() * 0.5 + 0.2, 0.6),
+                });
+                let camera = id(CAMERAS[*camera]);
+                let detections = detections.collect();
+                core.on_frame(&FrameResult { camera, at: now, detections })
+            }
+            Input::Tick => core.on_tick(now),
+            Input::Answer { incident, action } => {
+                let known: Vec<_> = core.open().map(|incident| incident.id.clone()).collect();
+                let Some(target) = known.get(*incident).cloned() else { continue };
+                let answer = Answer::new(action, "Tổ 3", None).unwrap();
+                let said = core.on_command(&id("kp1"), Command::Answer(target, answer), now);
+                said.ok().flatten().into_iter().collect()
+            }
+            Input::Report { kind } => {
+                let report = Report::new(kind, "Bà Năm", None, None, now.wall).unwrap();
+                let said = core.on_command(&id("kp1"), Command::Report(report), now);
+                said.unwrap().into_iter().collect()
+            }
+            Input::Forget { camera } => {
+                let mut rest = all();
+                rest.remove(*camera);
+                let mut came = core.configure(jiff::tz::TimeZone::UTC, rest, now);
+                came.extend(core.configure(jiff::tz::TimeZone::UTC, all(), now));
+                came
+            }
+        };
+        revisions.extend(came);
+    }
+    revisions
+}
+
+#[test]
+fn the_player_of_these_tests_does_bring_forth_incidents() {
+    let fire = |camera| Input::Frame { camera, things: vec![(0, 0.1, 0.1, 0.9)] };
+    let mut inputs: Vec<_> = (0..40).map(|step| (200, fire(step % 3))).collect();
+    inputs.push((0, Input::Answer { incident: 0, action: "acknowledge" }));
+    inputs.push((0, Input::Forget { camera: 1 }));
+    inputs.push((400_000, Input::Tick));
+    let revisions = play(&inputs);
+    let fires: Vec<_> = revisions.iter().filter(|i| i.kind == Kind::Fire).collect();
+    let last = fires.last().unwrap();
+    assert!(fires.iter().all(|incident| incident.id == last.id), "one khu phố, one fire");
+    assert!(revisions.iter().any(|i| i.kind == Kind::Camera), "then all of them are silent");
+    assert_eq!((last.cameras.len(), last.state), (3, State::Acknowledged));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_laws_of_incidents_hold(inputs in prop::collection::vec(any_input(), 1..200)) {
+        let revisions = play(&inputs);
+        let mut newest: BTreeMap<_, Incident> = BTreeMap::new();
+        for incident in &revisions {
+            let before = newest.insert(incident.id.clone(), incident.clone());
+            let expected = before.as_ref().map_or(1, |before| before.revision + 1);
+            prop_assert_eq!(incident.revision, expected, "revisions count up by one");
+            prop_assert_eq!(incident.closed_at.is_some(), incident.state.is_closed());
+            prop_assert!(!incident.cameras.is_empty() || !incident.reports.is_empty());
+            if let Some(before) = before {
+                prop_assert!(!before.state.is_closed(), "a closed one never changes");
+                prop_assert!(incident.kind >= before.kind && incident.state >= before.state);
+                prop_assert_eq!(incident.opened_at, before.opened_at);
+                prop_assert!(incident.updated_at >= before.updated_at);
+                let kept = before.cameras.iter().zip(&incident.cameras);
+                prop_assert!(kept.into_iter().all(|(old, new)| old.camera == new.camera));
+            } else {
+                prop_assert_eq!(incident.state, State::Open);
+            }
+        }
+        prop_assert_eq!(&play(&inputs), &revisions, "the same inputs give the same revisions");
+    }
+}
