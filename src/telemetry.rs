@@ -13,7 +13,9 @@ use tracing_subscriber::fmt::MakeWriter;
 pub const FILTER_ENV: &str = "KENG_LOG";
 
 /// What is said where nobody filters: the libraries' warnings, and all that people act upon.
-pub const FILTER: &str = "info,rumqttd=warn,rumqttc=warn,retina=warn,sled=warn,ort=warn";
+/// The embedded broker's library calls every client that goes away an error; what ends the broker
+/// itself is told by us.
+pub const FILTER: &str = "info,rumqttd=off,rumqttc=warn,retina=warn,sled=warn,ort=warn";
 
 /// How traces are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]

@@ -75,6 +75,7 @@ const CLIPS: [Clip; 14] = [
 ];
 
 /// The folder of clips and the shipped model, or a word about what is missing.
+#[expect(clippy::print_stdout, reason = "what is skipped is collected and told")]
 fn corpus() -> Option<(PathBuf, PathBuf)> {
     let Some(corpus) = std::env::var_os("KENG_CORPUS") else {
         println!("skipped: KENG_CORPUS is not set");

@@ -253,6 +253,12 @@ pub(super) fn explain(broker: String, error: ConnectionError) -> Error {
         ConnectionError::MqttState(StateError::Deserialization(
             rumqttc::Error::PayloadSizeLimitExceeded(_),
         )) => Error::Oversized { broker },
+        // A broker that is killed breaks off in the middle of what is read.
+        ConnectionError::MqttState(StateError::Deserialization(rumqttc::Error::Io(source)))
+            if is_closed(&source) =>
+        {
+            Error::Closed { broker }
+        }
         ConnectionError::MqttState(StateError::Deserialization(error)) => {
             Error::NotMqtt { broker, detail: error.to_string() }
         }
@@ -262,13 +268,20 @@ pub(super) fn explain(broker: String, error: ConnectionError) -> Error {
 
 fn io_error(broker: String, source: io::Error) -> Error {
     match source.kind() {
-        io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => Error::Closed { broker },
+        _ if is_closed(&source) => Error::Closed { broker },
         io::ErrorKind::InvalidData => Error::NotMqtt { broker, detail: source.to_string() },
         _ => Error::Unreachable { broker, source },
     }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+    )
 }
 
 fn tls(broker: String, error: &TlsError) -> Error {

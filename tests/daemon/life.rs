@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use keng::camera::Codec;
 use serde_json::Value;
 
+use crate::ALERTS;
 use crate::STATUS;
 use crate::daemon::Log;
 use crate::daemon::Site;
@@ -12,9 +14,14 @@ use crate::daemon::camera;
 use crate::daemon::ward;
 use crate::daemon::ward_with;
 use crate::ears::Ears;
+use crate::ears::say;
+use crate::gst;
+use crate::gst::Auth;
+use crate::gst::Server;
 use crate::mosquitto::Mosquitto;
 use crate::mosquitto::free_port;
 use crate::mosquitto::until;
+use crate::scene;
 
 /// A stop has four steps of 5 s at most; none of them has anything to wait for here.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -31,12 +38,20 @@ fn steps(log: &Log) -> Vec<String> {
 #[tokio::test]
 async fn sigterm_stops_everything_in_order_and_says_so() {
     let site = Site::new();
+    let clip = site.path("clip.h264");
+    gst::encode(&clip, Codec::H264, &scene::quiet(10));
+    let server = Server::serve((Codec::H264, &clip, gst::FPS), Auth::Digest, 0).await;
+    let site = site.with_secret("CAM_PASSWORD", "right");
+    let password = "username = \"viewer\"\npassword = { env = \"CAM_PASSWORD\" }";
+    let there = format!("rtsp://127.0.0.1:{}/cam", server.port);
+    let away = format!("rtsp://127.0.0.1:{}/cam", free_port());
+    let cameras = [camera(1, "there", &there, password), camera(2, "away", &away, "")];
     let broker = Mosquitto::start().await;
     let ears = Ears::new(broker.port, "phone").await;
-    let away = camera(1, "away", &format!("rtsp://127.0.0.1:{}/cam", free_port()), "");
-    site.configure(&ward(broker.port, &[away]));
+    site.configure(&ward(broker.port, &cameras));
     let daemon = site.start().await;
     until("the daemon is online", || ears.newest(STATUS)["state"] == "online").await;
+    until("the camera is looked at", || daemon.analysed("there") > 0).await;
 
     let (status, took, log) = daemon.stop().await;
     println!("stopped {:.0} ms after SIGTERM", took.as_secs_f64() * 1e3);
@@ -44,6 +59,29 @@ async fn sigterm_stops_everything_in_order_and_says_so() {
     assert!(took <= STOPS_WITHIN, "{took:?}");
     assert_eq!(steps(&log), ["cameras", "detectors", "outbox", "mqtt and page"]);
     until("the daemon is offline", || ears.newest(STATUS)["state"] == "offline").await;
+}
+
+#[tokio::test]
+async fn without_a_broker_of_the_ward_the_embedded_one_serves() {
+    let site = Site::new();
+    let port = free_port();
+    let embedded = format!("listen = \"127.0.0.1:{port}\"");
+    let url = format!("rtsp://127.0.0.1:{}/cam", free_port());
+    let away = camera(1, "away", &url, "");
+    site.configure(&ward_with(&embedded, "127.0.0.1:0", &[away]));
+    let daemon = site.start().await;
+    let ears = Ears::new(port, "phone").await;
+    until("its status is there", || ears.newest(STATUS)["state"] == "online").await;
+    let report = r#"{"kind":"fire","place":"Chợ nhỏ","by":"Ba Năm"}"#;
+    say(port, "keng/p14/kp3/report", report, &[]);
+    until("the alert", || !ears.on(ALERTS).is_empty()).await;
+    assert!(daemon.feed().contains(&ears.on(ALERTS)[0].text()), "the same bytes");
+    drop(ears);
+    let (status, _, log) = daemon.stop().await;
+    assert_eq!(status.code(), Some(0));
+    let errors: Vec<Value> =
+        log.events().into_iter().filter(|event| event["level"] == "ERROR").collect();
+    assert!(errors.is_empty(), "nothing has failed: {errors:#?}");
 }
 
 #[tokio::test]

@@ -91,6 +91,8 @@ async fn an_alert_waits_for_the_broker() {
     assert!(ears.on(ALERTS).is_empty());
     until("it is counted as waiting", || daemon.metric("keng_outbox_depth") == 1).await;
 
+    assert!(!daemon.log.text().contains("does not speak MQTT"), "it does, but it was killed");
+
     broker.restart().await;
     until("the alert arrives", || !ears.on(ALERTS).is_empty()).await;
     let heard = ears.on(ALERTS);

@@ -27,7 +27,7 @@ async fn a_reload_touches_only_what_has_changed() {
     let (old, new) = (camera(1, "old", &url, ""), camera(2, "new", &url, ""));
     let broker = Mosquitto::start().await;
     let ears = Ears::new(broker.port, "phone").await;
-    site.configure(&ward(broker.port, &[old.clone()]));
+    site.configure(&ward(broker.port, std::slice::from_ref(&old)));
     let daemon = site.start().await;
     until("the camera is looked at", || daemon.analysed("old") > 0).await;
 

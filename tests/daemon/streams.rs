@@ -79,6 +79,7 @@ async fn street(site: &Site) -> (Vec<Server>, Vec<String>) {
     (servers, cameras)
 }
 
+#[expect(clippy::print_stdout, reason = "a figure for whoever runs it")]
 fn check_alert(alert: &Value, camera: &str) {
     let schema = std::fs::read_to_string(root().join("config/alert.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();

@@ -21,7 +21,7 @@ fn place(config: &str, needle: &str) -> String {
 #[tokio::test]
 async fn every_fault_of_a_configuration_is_told_with_its_place() {
     let hem_42 = camera(1, "hem-42", "rtsp://192.0.2.1/a", "");
-    let good = ward(1883, &[hem_42.clone()]);
+    let good = ward(1883, std::slice::from_ref(&hem_42));
     let zone = "[[camera.zone]]\nname = \"z\"\nrules = [\"fire\"]\n\
                 polygon = [[0.1, 0.1], [0.9, 0.9]]\n";
     for (config, at, what) in [

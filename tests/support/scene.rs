@@ -21,19 +21,16 @@ pub(crate) fn person(from: u32, until: u32) -> String {
 /// The same street with lamps that blink white and yellow, and nothing else.
 pub(crate) fn quiet(until: u32) -> String {
     let lamp = |x: u32, colour: &str, phase: u32| {
-        format!(
-            "drawbox=x={x}:y=80:w=32:h=32:color={colour}:t=fill:enable='eq(mod(floor(t),2),{phase})'"
-        )
+        let when = format!("eq(mod(floor(t),2),{phase})");
+        format!("drawbox=x={x}:y=80:w=32:h=32:color={colour}:t=fill:enable='{when}'")
     };
     format!("{},{},{}", street((320, 192), until), lamp(96, "white", 0), lamp(192, "yellow", 1))
 }
 
 fn patch(colour: &str, size: (u32, u32), from: u32, until: u32) -> String {
     let (x, y, side) = (size.0 * 128 / 320, size.1 * 80 / 192, size.0 * 16 / 320);
-    let street = street(size, until);
-    format!(
-        "{street},drawbox=x={x}:y={y}:w={side}:h={side}:color={colour}:t=fill:enable='gte(t,{from})'"
-    )
+    let drawn = format!("x={x}:y={y}:w={side}:h={side}:color={colour}:t=fill");
+    format!("{},drawbox={drawn}:enable='gte(t,{from})'", street(size, until))
 }
 
 fn street((width, height): (u32, u32), until: u32) -> String {
