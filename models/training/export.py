@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from net import CLASSES, ConvBnAct, KengNet, anchor_points, decode_boxes
 
 WIDTH, HEIGHT = 512, 288
-THRESHOLDS = {"fire": 0.4, "smoke": 0.4, "person": 0.4}
+THRESHOLDS = {"fire": 0.25, "smoke": 0.25, "person": 0.4}
 
 
 class Shipped(nn.Module):
