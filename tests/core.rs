@@ -85,12 +85,19 @@ fn watched(name: &str) -> Watched {
 
 /// All revisions, in order.
 fn play(inputs: &[(u64, Input)]) -> Vec<Incident> {
-    let mut now = Stamp { mono: Mono(0), wall: Wall(1_795_274_043_120_000) };
+    play_on(inputs, |now| now)
+}
+
+/// The same on a machine whose clocks show what `clock` makes of true time.
+fn play_on(inputs: &[(u64, Input)], clock: impl Fn(Stamp) -> Stamp) -> Vec<Incident> {
+    let mut truly = Stamp { mono: Mono(0), wall: Wall(1_795_274_043_120_000) };
+    let mut now = clock(truly);
     let all = || CAMERAS.map(watched).to_vec();
     let mut core = Core::new(jiff::tz::TimeZone::UTC, all(), now);
     let mut revisions: Vec<Incident> = Vec::new();
     for (pause_ms, input) in inputs {
-        now = now + Duration::from_millis(*pause_ms);
+        truly = truly + Duration::from_millis(*pause_ms);
+        now = clock(truly);
         let came = match input {
             Input::Frame { camera, things } => {
                 let detections = things.iter().map(|&(class, x, y, confidence)| Detection {
@@ -169,5 +176,28 @@ proptest! {
             }
         }
         prop_assert_eq!(&play(&inputs), &revisions, "the same inputs give the same revisions");
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumps_changes_nothing_but_the_times_that_are_told(
+        inputs in prop::collection::vec(any_input(), 1..200),
+        jump_s in -3_600i64..3_600,
+    ) {
+        // Reports are told apart by the wall's time, so that a redelivery is known again.
+        let inputs: Vec<_> =
+            inputs.into_iter().filter(|(_, i)| !matches!(i, Input::Report { .. })).collect();
+        let jumps = |now: Stamp| match now.mono.0 {
+            0..20_000_000 => now,
+            _ => Stamp { wall: Wall(now.wall.0 + jump_s * 1_000_000), ..now },
+        };
+        let timeless = |incidents: Vec<Incident>| -> Vec<_> {
+            incidents.into_iter().map(|i| (i.revision, i.kind, i.state, i.dwell)).collect()
+        };
+        let (steady, jumping) = (play(&inputs), play_on(&inputs, jumps));
+        // Incidents of one moment are told in the order of their ids, which carry the time.
+        let (mut steady, mut jumping) = (timeless(steady), timeless(jumping));
+        steady.sort_unstable();
+        jumping.sort_unstable();
+        prop_assert_eq!(steady, jumping);
     }
 }

@@ -26,6 +26,10 @@ const SAME_REPORT: Duration = Duration::from_secs(600);
 /// More incidents open at once are an attack or a broken model; the oldest of them expires.
 const OPEN_MAX: usize = 10_000;
 
+/// Counts incidents in the order in which they were opened: their ids carry the wall's time, which
+/// may jump.
+type Serial = u64;
+
 /// One rule's event on one camera.
 type Source = (Id, RuleKind);
 
@@ -41,7 +45,8 @@ struct Entry {
 /// All open incidents.
 #[derive(Clone, Debug, Default)]
 pub struct Register {
-    open: BTreeMap<IncidentId, Entry>,
+    open: BTreeMap<Serial, Entry>,
+    opened: Serial,
     /// Events whose incident people closed while they went on: mute until they end.
     settled: BTreeSet<Source>,
     patrols: Vec<(Id, Patrol, Mono)>,
@@ -50,7 +55,9 @@ pub struct Register {
 impl Register {
     /// Takes back what was open when the daemon stopped. Evidence counts as of `now`.
     pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, now: Stamp) {
-        for incident in incidents.into_iter().filter(|incident| !incident.state.is_closed()) {
+        let mut open: Vec<_> = incidents.into_iter().filter(|i| !i.state.is_closed()).collect();
+        open.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
+        for incident in open {
             self.insert(incident, BTreeSet::new(), now.mono);
         }
     }
@@ -68,43 +75,43 @@ impl Register {
     /// Takes in what happened at one moment; answers with one revision for each incident that
     /// people should know more of: a power cut of a whole street is told once.
     pub fn on_events(&mut self, events: &[Event], sites: &Sites) -> Vec<Incident> {
-        let mut news: BTreeMap<IncidentId, Stamp> = BTreeMap::new();
+        let mut news: BTreeMap<Serial, Stamp> = BTreeMap::new();
         let mut closed = Vec::new();
         for event in events {
             if event.phase == Phase::Ended {
                 closed.extend(self.on_end(event));
-            } else if let Some(id) = self.take_in(event, sites) {
-                news.insert(id, event.at);
+            } else if let Some(serial) = self.take_in(event, sites) {
+                news.insert(serial, event.at);
             }
         }
-        let told = |(id, at): (IncidentId, Stamp)| Some(self.open.get_mut(&id)?.revise(at));
+        let told = |(serial, at): (Serial, Stamp)| Some(self.open.get_mut(&serial)?.revise(at));
         let mut revisions: Vec<Incident> = news.into_iter().filter_map(told).collect();
         revisions.append(&mut closed);
         revisions
     }
 
     /// The incident that the event belongs to, where it makes news of it.
-    fn take_in(&mut self, event: &Event, sites: &Sites) -> Option<IncidentId> {
+    fn take_in(&mut self, event: &Event, sites: &Sites) -> Option<Serial> {
         let source = (event.camera.clone(), event.rule);
         if self.settled.contains(&source) || self.is_patrolled(event, sites) {
             return None;
         }
-        if let Some(id) = self.find(event, sites) {
-            let is_news = self.open.get_mut(&id)?.take_in(event, source);
-            return is_news.then_some(id);
+        if let Some(serial) = self.find(event, sites) {
+            let is_news = self.open.get_mut(&serial)?.take_in(event, source);
+            return is_news.then_some(serial);
         }
         let khu_pho = sites.get(&event.camera)?.khu_pho.clone();
         let id = self.free_id(event.at, &event.camera);
-        let mut incident = blank(id.clone(), khu_pho, event.rule.into(), event.at);
+        let mut incident = blank(id, khu_pho, event.rule.into(), event.at);
         incident.cameras.push(sighting(event));
         incident.dwell = event.evidence.dwell;
-        self.insert(incident, BTreeSet::from([source]), event.at.mono);
-        Some(id)
+        Some(self.insert(incident, BTreeSet::from([source]), event.at.mono))
     }
 
-    fn insert(&mut self, incident: Incident, active: BTreeSet<Source>, at: Mono) {
-        let entry = Entry { incident, active, last_evidence: at, opened: at };
-        self.open.insert(entry.incident.id.clone(), entry);
+    fn insert(&mut self, incident: Incident, active: BTreeSet<Source>, at: Mono) -> Serial {
+        self.opened += 1;
+        self.open.insert(self.opened, Entry { incident, active, last_evidence: at, opened: at });
+        self.opened
     }
 
     /// Takes in that time has passed: incidents without evidence expire.
@@ -118,14 +125,14 @@ impl Register {
             };
             entry.active.is_empty() && at.mono.since(entry.last_evidence) >= patience
         };
-        let over: Vec<IncidentId> = self
+        let over: Vec<Serial> = self
             .open
             .iter()
             .enumerate()
             .filter(|(index, (_, entry))| *index < surplus || stale(entry))
-            .map(|(_, (id, _))| id.clone())
+            .map(|(_, (serial, _))| *serial)
             .collect();
-        over.iter().filter_map(|id| self.close(id, State::Expired, at)).collect()
+        over.into_iter().filter_map(|serial| self.close(serial, State::Expired, at)).collect()
     }
 
     /// Takes in what somebody did about an incident. `Ok(None)`: it was so already.
@@ -140,10 +147,9 @@ impl Register {
         at: Stamp,
     ) -> Result<Option<Incident>, AnswerError> {
         let unknown = || AnswerError::UnknownIncident(id.as_str().to_owned());
-        let entry = self.open.get_mut(id).ok_or_else(unknown)?;
-        if entry.incident.khu_pho != *khu_pho {
-            return Err(unknown());
-        }
+        let asked = |entry: &Entry| entry.incident.id == *id && entry.incident.khu_pho == *khu_pho;
+        let found = self.open.iter_mut().find(|(_, entry)| asked(entry));
+        let (&serial, entry) = found.ok_or_else(unknown)?;
         let now = entry.incident.state;
         if answer.state == now {
             return Ok(None);
@@ -156,7 +162,7 @@ impl Register {
         let taken = Acknowledgement { at: at.wall, by, note };
         entry.incident.acknowledged.get_or_insert(taken);
         if state.is_closed() {
-            return Ok(self.close(id, state, at));
+            return Ok(self.close(serial, state, at));
         }
         entry.incident.state = state;
         Ok(Some(entry.revise(at)))
@@ -187,10 +193,10 @@ impl Register {
             return Some(entry.revise(at));
         }
         let id = self.free_id(at, khu_pho);
-        let mut incident = blank(id.clone(), khu_pho.clone(), kind, at);
+        let mut incident = blank(id, khu_pho.clone(), kind, at);
         incident.reports.push(witness);
-        self.insert(incident, BTreeSet::new(), at.mono);
-        self.open.get_mut(&id).map(|entry| entry.revise(at))
+        let serial = self.insert(incident, BTreeSet::new(), at.mono);
+        self.open.get_mut(&serial).map(|entry| entry.revise(at))
     }
 
     /// Takes in that a patrol is there.
@@ -204,7 +210,7 @@ impl Register {
     }
 
     /// The oldest open incident that the event belongs to.
-    fn find(&self, event: &Event, sites: &Sites) -> Option<IncidentId> {
+    fn find(&self, event: &Event, sites: &Sites) -> Option<Serial> {
         let kind = Kind::from(event.rule);
         let belongs = |entry: &Entry| {
             if !entry.incident.kind.joins(kind) {
@@ -223,24 +229,24 @@ impl Register {
             let near = |seen: &Sighting| sites.may_share(&seen.camera, &event.camera);
             own || fresh && (reported || entry.incident.cameras.iter().any(near))
         };
-        self.open.iter().find(|(_, entry)| belongs(entry)).map(|(id, _)| id.clone())
+        self.open.iter().find(|(_, entry)| belongs(entry)).map(|(serial, _)| *serial)
     }
 
     fn on_end(&mut self, event: &Event) -> Option<Incident> {
         let source = (event.camera.clone(), event.rule);
         let at = event.at;
         self.settled.remove(&source);
-        let (id, entry) = self.open.iter_mut().find(|(_, entry)| entry.active.contains(&source))?;
+        let going_on = |entry: &Entry| entry.active.contains(&source);
+        let (&serial, entry) = self.open.iter_mut().find(|(_, entry)| going_on(entry))?;
         entry.active.remove(&source);
         entry.last_evidence = at.mono;
         // A camera that is back needs nobody any more; a fire that is out of sight does.
         let settled = entry.incident.kind == Kind::Camera && entry.active.is_empty();
-        let id = id.clone();
-        settled.then(|| self.close(&id, State::Resolved, at)).flatten()
+        settled.then(|| self.close(serial, State::Resolved, at)).flatten()
     }
 
-    fn close(&mut self, id: &IncidentId, state: State, at: Stamp) -> Option<Incident> {
-        let mut entry = self.open.remove(id)?;
+    fn close(&mut self, serial: Serial, state: State, at: Stamp) -> Option<Incident> {
+        let mut entry = self.open.remove(&serial)?;
         self.settled.append(&mut entry.active);
         entry.incident.state = state;
         entry.incident.closed_at = Some(at.wall);
@@ -260,7 +266,7 @@ impl Register {
     /// Two incidents of one origin in one millisecond differ by a suffix.
     fn free_id(&self, at: Stamp, origin: &Id) -> IncidentId {
         let id = IncidentId::new(at.wall, origin);
-        let taken = |id: &IncidentId| self.open.contains_key(id);
+        let taken = |id: &IncidentId| self.open().any(|known| known.id == *id);
         let suffixed = |n: u32| IncidentId(format!("{id}-{n}"));
         if taken(&id) { (2..).map(suffixed).find(|id| !taken(id)).unwrap_or(id) } else { id }
     }
