@@ -27,7 +27,7 @@ impl Sites {
 
     /// Whether both cameras may see the same thing. Symmetric.
     ///
-    /// Named neighbours may; so may cameras within [`NEAR_M`]; where a place is unknown and no
+    /// Named neighbours may; so may cameras within `NEAR_M`; where a place is unknown and no
     /// neighbour is named, the khu phố decides, as a last resort.
     pub fn may_share(&self, a: &Id, b: &Id) -> bool {
         if a == b {
