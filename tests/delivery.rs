@@ -419,7 +419,7 @@ async fn the_embedded_broker_carries_alerts_and_commands() {
 /// Runs one of this file's tests as a process of its own, which may be killed.
 fn child(test: &str, store: &Path, port: u16) -> Command {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", test, "--nocapture", "--ignored"]);
+    child.args(["--exact", test, "--nocapture"]);
     child.env("KENG_TEST_STORE", store).env("KENG_TEST_PORT", port.to_string());
     child.stdout(Stdio::piped()).stderr(Stdio::null());
     child
@@ -431,7 +431,6 @@ fn child_store() -> Option<std::path::PathBuf> {
 }
 
 #[test]
-#[ignore = "the process that another test kills"]
 fn child_appends_for_ever() {
     let Some(store) = child_store() else { return };
     let outbox = Outbox::open(&store).unwrap();
@@ -468,7 +467,6 @@ fn what_was_durable_survives_kill_9() {
 }
 
 #[tokio::test]
-#[ignore = "the process that another test kills"]
 async fn child_publishes() {
     let Some(store) = child_store() else { return };
     let port = std::env::var("KENG_TEST_PORT").unwrap().parse().unwrap();
@@ -508,7 +506,6 @@ async fn an_alert_arrives_though_the_daemon_was_killed_before_the_puback() {
 }
 
 #[test]
-#[ignore = "the process whose disk another test fills"]
 fn child_meets_a_full_disk() {
     let Some(store) = child_store() else { return };
     let outbox = Outbox::open(&store).unwrap();
