@@ -165,6 +165,19 @@ impl Bench {
         bare
     }
 
+    /// What ours cost more than bare in the row before, as a share of a frame's cost: where a stage
+    /// is a two-thousandth of a frame, the ratio of two figures so small is mostly chance.
+    pub(crate) fn extra(&mut self, title: &str, key: &'static str) {
+        self.used.push(key);
+        let budget = self.budgets.share_max.get(key).copied();
+        let budget = Some(budget.unwrap_or_else(|| panic!("no budget for {key}")));
+        let Some(Row { us, against: Against::Bare { us: bare, .. }, .. }) = self.rows.last() else {
+            panic!("{key}: no row with a bare library stands before")
+        };
+        let (title, us) = (title.to_owned(), (us - bare).max(0.0));
+        self.rows.push(Row { title, us, against: Against::Frame, budget });
+    }
+
     /// For what no library does: its share of a frame's cost is judged.
     pub(crate) fn alone(&mut self, plan: Plan, mut ours: impl FnMut() -> usize) -> f64 {
         let budget = plan.key.map(|key| {

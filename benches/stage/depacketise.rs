@@ -80,7 +80,7 @@ pub(crate) fn measure(bench: &mut Bench) {
     let source = Rtsp::new(Arc::new(SystemClock::new()));
     let mut ours = runtime.block_on(source.open(&config)).expect("a session of ours");
     let mut bare = runtime.block_on(open(&url)).expect("a session of retina's");
-    let (title, key) = ("depacketise (RTSP over TCP)", Some("depacketise"));
+    let (title, key) = ("depacketise (RTSP over TCP)", None);
     let plan = Plan { title, key, clock: ClockId::ThreadCPUTime, turns: 150 };
     let mut odd = false;
     bench.pairs(plan, || {
@@ -101,6 +101,7 @@ pub(crate) fn measure(bench: &mut Bench) {
         }
         (of_ours, of_bare)
     });
+    bench.extra("  of which ours, over retina's", "depacketise_extra");
     runtime.block_on(async {
         ours.close().await;
         // retina takes its leave in the background of a runtime.
