@@ -86,7 +86,7 @@ impl Burning {
         let (known, class) = (self.places.len(), self.class);
         for track in tracks.iter().filter(|track| track.class == class) {
             if let Some(evidence) = seen(config, zones, self.rule, track, at) {
-                self.place(config, evidence, track.bbox, at);
+                self.place(config, &evidence, track.bbox, at);
             }
         }
         self.weigh(known, passed.min(CREDIT_MAX).as_secs_f64(), config);
@@ -108,36 +108,28 @@ impl Burning {
         self.places.clear();
     }
 
-    /// Gives one sight to the place that it belongs to, or to a new one where it is sure.
-    fn place(&mut self, config: &BurningConfig, evidence: Evidence, bbox: BoundingBox, at: Stamp) {
+    /// Gives one sight to every place that it touches, or to a new one where it is sure. To every
+    /// one: places that share a flame would otherwise starve each other, and a lower
+    /// `confidence_min` would alarm later.
+    fn place(&mut self, config: &BurningConfig, evidence: &Evidence, bbox: BoundingBox, at: Stamp) {
         let sure = evidence.confidence >= config.confidence_min;
-        let near = |place: &Place| bbox.intersection(&place.bbox.grown(REACH));
-        let nearest = self
-            .places
-            .iter_mut()
-            .filter(|place| near(place) > 0.0)
-            .max_by(|a, b| near(a).total_cmp(&near(b)));
-        let Some(place) = nearest else {
-            if sure && self.places.len() < PLACES_MAX {
-                self.places.push(Place {
-                    bbox,
-                    since: at,
-                    last_sure: at,
-                    evidence_s: 0.0,
-                    sight: Some(evidence),
-                });
+        let near = |place: &&mut Place| bbox.intersection(&place.bbox.grown(REACH)) > 0.0;
+        let mut is_new = true;
+        for place in self.places.iter_mut().filter(near) {
+            is_new = false;
+            if sure {
+                place.last_sure = at;
+            } else if at.mono.since(place.last_sure.mono) > config.confirm {
+                continue;
             }
-            return;
-        };
-        if sure {
-            place.last_sure = at;
-        } else if at.mono.since(place.last_sure.mono) > config.confirm {
-            return;
+            place.bbox = drifted(&place.bbox, &bbox);
+            if place.sight.as_ref().is_none_or(|s| s.confidence < evidence.confidence) {
+                place.sight = Some(evidence.clone());
+            }
         }
-        let best = place.sight.as_ref().is_none_or(|s| s.confidence < evidence.confidence);
-        place.bbox = drifted(&place.bbox, &bbox);
-        if best {
-            place.sight = Some(evidence);
+        if is_new && sure && self.places.len() < PLACES_MAX {
+            let sight = Some(evidence.clone());
+            self.places.push(Place { bbox, since: at, last_sure: at, evidence_s: 0.0, sight });
         }
     }
 
