@@ -24,8 +24,8 @@ use crate::ward::Id;
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
-/// Owners' consent ends at midnight; looked at as often.
-const CONSENT_CHECK: Duration = Duration::from_secs(60);
+/// How often it is looked whether an owner's consent has ended or an alert grown old.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const SECONDS_A_DAY: u64 = 86_400;
 
 /// Where things come in.
@@ -43,7 +43,7 @@ pub(super) struct Judge {
     context: Arc<alert::Context>,
     /// The cameras at work, by id: those whose owners allow it.
     permitted: Vec<Id>,
-    consent_checked: Stamp,
+    kept_house: Stamp,
     /// When a frame was last judged.
     last_frame: Option<Stamp>,
     lenses: Lenses,
@@ -72,7 +72,7 @@ impl Judge {
             settings,
             model,
             permitted: Vec::new(),
-            consent_checked: now,
+            kept_house: now,
             last_frame: None,
             lenses,
             statuses,
@@ -161,9 +161,13 @@ impl Judge {
         self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
         self.statuses.tell_ward(self.reload_error.clone());
         self.publish(revisions, now).await;
-        let unchecked = now.mono.since(self.consent_checked.mono);
-        if unchecked >= CONSENT_CHECK && self.consent_changed(now) {
-            self.apply(self.settings.clone()).await;
+        if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {
+            self.kept_house = now;
+            if self.consent_changed(now) {
+                self.apply(self.settings.clone()).await;
+            }
+            // Old alerts go though no new one comes: the scribe prunes when it is woken.
+            self.hand_over(Vec::new(), None, now, None).await;
         }
     }
 
@@ -242,8 +246,7 @@ impl Judge {
         self.settings = settings;
     }
 
-    fn consent_changed(&mut self, now: Stamp) -> bool {
-        self.consent_checked = now;
+    fn consent_changed(&self, now: Stamp) -> bool {
         let cameras = permitted(&self.settings, now.wall);
         !cameras.iter().map(|camera| &camera.site.id).eq(self.permitted.iter())
     }
