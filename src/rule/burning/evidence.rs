@@ -1,0 +1,441 @@
+//! Evidence of something burning, over real time, for each part of the view.
+//!
+//! The view is a fixed grid; a sight touches every cell that its box, grown by half its size,
+//! reaches: a flame's boxes split, merge and change from frame to frame, and what they share is
+//! the place. A frame that shows flames there adds the time since the camera's frame before; one
+//! that does not takes part of it away, and never below nothing: Page's cumulative sum
+//! (Biometrika 1954), in seconds. So a flame that the detector finds in half of the frames
+//! confirms too, only later, and one that flashes, or a lamp that passes by, never does.
+//!
+//! Two sums are kept. The *plain* one takes sights as they are. The *weighed* one takes less of
+//! what looks like no flame, or lies where people declared false alarms, and more of what grows.
+//! Something burns where the weighed sum reaches the time of confirmation, or the plain one
+//! [`PLAIN_BAR`] times that (more by [`MEMORY_BAR`] where people declared false alarms): whatever
+//! speaks against a fire delays it by no more.
+//!
+//! Both sums rise with each sight that is added, each one that is surer, and each lower threshold:
+//! more evidence never alarms later, but for what it tells of a thing's nature.
+
+use std::time::Duration;
+
+use crate::geometry::BoundingBox;
+use crate::time::Stamp;
+
+/// Times the time of confirmation: so much plain evidence suffices whatever speaks against it.
+pub(super) const PLAIN_BAR: f64 = 10.0;
+/// And so much more where many fresh verdicts of people speak against it.
+pub(super) const MEMORY_BAR: f64 = 10.0;
+/// A frame without the thing takes away this share of what one with it adds. Flames flicker and
+/// the detector is no better than it is: at 0.3, found in a quarter of the frames just holds.
+const DOUBT: f64 = 0.3;
+/// What many fresh verdicts divide the gain by, less one.
+const MEMORY_SLOWS: f64 = 9.0;
+/// A thing that grows gains as many times as fast.
+const GROWTH_GAIN: f64 = 1.5;
+/// Of the bars, what a sum comes to at most: so that a fire that goes out is forgotten.
+const CAP: f64 = 1.5;
+/// What many small sums may lose.
+const ROUNDING_S: f64 = 1e-6;
+/// A sight reaches as many of its own sizes beyond its box on each side.
+const REACH: f32 = 0.5;
+const COLUMNS: u8 = 32;
+const ROWS: u8 = 18;
+const CELLS: usize = COLUMNS as usize * ROWS as usize;
+
+/// One sight as evidence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    /// Where.
+    pub(super) bbox: BoundingBox,
+    /// Of the detector, 0..1.
+    pub(super) confidence: f32,
+    /// Whether it is sure enough to count by itself; others count where a sure one was of late.
+    pub(super) sure: bool,
+    /// How much its nature speaks against it, 0..1.
+    pub(super) objection: f64,
+    /// Whether it grows.
+    pub(super) grows: bool,
+    /// How much people's verdicts speak against its place, 0..1.
+    pub(super) verdicts: f64,
+}
+
+impl Sight {
+    /// What it adds to the weighed sum in a second.
+    fn gain(&self) -> f64 {
+        let gain = (1.0 + DOUBT) * (1.0 - self.objection) - DOUBT;
+        if gain <= 0.0 {
+            return gain;
+        }
+        let growth = if self.grows { GROWTH_GAIN } else { 1.0 };
+        gain * growth / (1.0 + MEMORY_SLOWS * self.verdicts)
+    }
+}
+
+/// What a frame shows of one cell.
+#[derive(Clone, Copy, Debug)]
+struct Touch {
+    sure: bool,
+    gain: f64,
+    verdicts: f64,
+    /// The surest sight's number.
+    best: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    since: Stamp,
+    last_sure: Stamp,
+    plain_s: f64,
+    weighed_s: f64,
+}
+
+/// The strongest evidence that a frame has added to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Strongest {
+    /// Its surest sight's number.
+    pub(super) sight: usize,
+    /// Since when that place has been seen.
+    pub(super) since: Stamp,
+    /// Whether it suffices.
+    pub(super) suffices: bool,
+}
+
+/// How one frame is weighed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weighing {
+    /// When it was taken.
+    pub(super) at: Stamp,
+    /// What it vouches for: the time since the frame before.
+    pub(super) credit: Duration,
+    /// The time of confirmation.
+    pub(super) confirm: Duration,
+    /// Weak sights count where a sure one was no longer ago.
+    pub(super) patience: Duration,
+}
+
+/// The evidence of one class on one camera. Empty while nothing is seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    cells: Vec<Option<Cell>>,
+}
+
+impl Ledger {
+    /// Whether some weighed evidence has gathered.
+    pub(super) fn is_tense(&self) -> bool {
+        self.cells.iter().flatten().any(|cell| cell.weighed_s > 0.0)
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.cells.clear();
+    }
+
+    /// Takes in what one frame shows, in any order.
+    pub(super) fn weigh(&mut self, sights: &[Sight], how: Weighing) -> Option<Strongest> {
+        if self.cells.is_empty() && sights.is_empty() {
+            return None;
+        }
+        self.cells.resize(CELLS, None);
+        let touches = self.touches(sights, how);
+        let mut strongest: Option<(f64, f64, Strongest)> = None;
+        for (cell, touch) in self.cells.iter_mut().zip(&touches) {
+            let (weighed, plain, suffices) = settle(cell, *touch, how);
+            let (Some(touch), Some(cell)) = (touch, cell) else { continue };
+            let above = |(w, p, s): &(f64, f64, Strongest)| {
+                (suffices, weighed, plain) > (s.suffices, *w, *p)
+            };
+            if strongest.as_ref().is_none_or(above) {
+                let found = Strongest { sight: touch.best, since: cell.since, suffices };
+                strongest = Some((weighed, plain, found));
+            }
+        }
+        if self.cells.iter().all(Option::is_none) {
+            self.cells.clear();
+        }
+        strongest.map(|(_, _, found)| found)
+    }
+
+    /// What each cell is touched by; the surest sights first, so that weak ones of the same frame
+    /// count beside them.
+    fn touches(&self, sights: &[Sight], how: Weighing) -> Vec<Option<Touch>> {
+        let mut touches: Vec<Option<Touch>> = vec![None; CELLS];
+        let sure = sights.iter().enumerate().filter(|(_, sight)| sight.sure);
+        let weak = sights.iter().enumerate().filter(|(_, sight)| !sight.sure);
+        for (number, sight) in sure.chain(weak) {
+            for index in cells_of(&sight.bbox) {
+                let known = self.cells[index]
+                    .is_some_and(|cell| how.at.mono.since(cell.last_sure.mono) <= how.patience);
+                let touch = &mut touches[index];
+                if !sight.sure && !known && touch.is_none() {
+                    continue;
+                }
+                let new = Touch {
+                    sure: sight.sure,
+                    gain: sight.gain(),
+                    verdicts: sight.verdicts,
+                    best: number,
+                };
+                *touch = Some(touch.map_or(new, |old| Touch {
+                    sure: old.sure || new.sure,
+                    gain: old.gain.max(new.gain),
+                    verdicts: old.verdicts.min(new.verdicts),
+                    best: surer(sights, old.best, new.best),
+                }));
+            }
+        }
+        touches
+    }
+}
+
+/// Adds to `slot` what the frame shows of it. Its sums, and whether they suffice.
+fn settle(slot: &mut Option<Cell>, touch: Option<Touch>, how: Weighing) -> (f64, f64, bool) {
+    let credit_s = how.credit.as_secs_f64();
+    let confirm_s = how.confirm.as_secs_f64();
+    let Some(cell) = slot else {
+        // The first sight counts nothing: it may be a flash.
+        *slot = touch.map(|_| Cell {
+            since: how.at,
+            last_sure: how.at,
+            plain_s: 0.0,
+            weighed_s: 0.0,
+        });
+        return (0.0, 0.0, touch.is_some() && confirm_s <= 0.0);
+    };
+    if touch.is_some_and(|touch| touch.sure) {
+        cell.last_sure = how.at;
+    }
+    let (plain, weighed) = touch.map_or((-DOUBT, -DOUBT), |touch| (1.0, touch.gain));
+    let bar_max_s = confirm_s * (PLAIN_BAR + MEMORY_BAR);
+    cell.plain_s = (cell.plain_s + plain * credit_s).clamp(0.0, bar_max_s);
+    cell.weighed_s = (cell.weighed_s + weighed * credit_s).clamp(0.0, confirm_s * CAP);
+    let sums = (cell.weighed_s, cell.plain_s);
+    if sums.1 <= 0.0 && how.at.mono.since(cell.last_sure.mono) > how.confirm {
+        *slot = None;
+    }
+    let verdicts = touch.map_or(1.0, |touch| touch.verdicts);
+    let bar_s = confirm_s * (PLAIN_BAR + MEMORY_BAR * verdicts);
+    let suffices = sums.0 + ROUNDING_S >= confirm_s || sums.1 + ROUNDING_S >= bar_s;
+    (sums.0, sums.1, suffices)
+}
+
+/// The surer of two sights; of equal ones the one that stands further left, then higher.
+fn surer(sights: &[Sight], a: usize, b: usize) -> usize {
+    let rank = |number: usize| {
+        let Sight { bbox, confidence, .. } = sights[number];
+        [confidence, -bbox.x0, -bbox.y0, -bbox.x1, -bbox.y1]
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+/// The cells that a box reaches.
+fn cells_of(bbox: &BoundingBox) -> impl Iterator<Item = usize> {
+    let around = bbox.grown(REACH);
+    let columns = part(around.x0, COLUMNS)..=part(around.x1, COLUMNS);
+    let rows = part(around.y0, ROWS)..=part(around.y1, ROWS);
+    rows.flat_map(move |row| columns.clone().map(move |column| row * usize::from(COLUMNS) + column))
+}
+
+/// The part of `count` equal ones that `share` (0..1) lies in.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..1 of a few")]
+fn part(share: f32, count: u8) -> usize {
+    let part = (share * f32::from(count)) as usize;
+    part.min(usize::from(count) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STEP: Duration = Duration::from_millis(250);
+
+    fn sight(confidence: f32, objection: f64, verdicts: f64) -> Sight {
+        let bbox = BoundingBox::new(0.4, 0.4, 0.5, 0.5);
+        Sight { bbox, confidence, sure: confidence >= 0.5, objection, grows: false, verdicts }
+    }
+
+    fn weighing(at: Stamp) -> Weighing {
+        let confirm = Duration::from_secs(3);
+        Weighing { at, credit: STEP, confirm, patience: confirm }
+    }
+
+    /// Seconds until it suffices, of a minute and a half.
+    fn confirmed_s(frame: impl Fn(u32) -> Vec<Sight>) -> Option<f64> {
+        let mut ledger = Ledger::default();
+        (0..360_u32).find_map(|number| {
+            let at = Stamp::default() + STEP * number;
+            let found = ledger.weigh(&frame(number), weighing(at));
+            found.filter(|found| found.suffices).map(|_| f64::from(number) * 0.25)
+        })
+    }
+
+    #[test]
+    fn the_time_of_confirmation_is_what_a_flame_takes_and_no_frame_less() {
+        assert_eq!(confirmed_s(|_| vec![sight(0.6, 0.0, 0.0)]), Some(3.0));
+        assert_eq!(confirmed_s(|n| vec![sight(0.6, 0.0, 0.0); usize::from(n < 12)]), None);
+        let growing = Sight { grows: true, ..sight(0.6, 0.0, 0.0) };
+        assert_eq!(confirmed_s(|_| vec![growing]), Some(2.0));
+    }
+
+    #[test]
+    fn whatever_speaks_against_it_delays_it_to_the_stated_bars() {
+        assert_eq!(confirmed_s(|_| vec![sight(0.6, 1.0, 0.0)]), Some(3.0 * PLAIN_BAR));
+        let all = Some(3.0 * (PLAIN_BAR + MEMORY_BAR));
+        assert_eq!(confirmed_s(|_| vec![sight(0.6, 1.0, 1.0)]), all);
+        assert_eq!(confirmed_s(|_| vec![sight(0.6, 0.0, 1.0)]), Some(30.0));
+        assert_eq!(confirmed_s(|_| vec![sight(0.6, 0.0, 0.25)]), Some(9.75), "one fresh verdict");
+    }
+
+    #[test]
+    fn what_was_gathered_before_the_objection_is_taken_back() {
+        // A lamp is known as one after two seconds; then it is shaken by the wind for two more.
+        let lamp = |number: u32| match number {
+            0..8 => vec![sight(0.6, 0.0, 0.0)],
+            8..40 => vec![sight(0.6, 1.0, 0.0)],
+            _ => vec![sight(0.6, 0.0, 0.0); usize::from(number < 48)],
+        };
+        assert_eq!(confirmed_s(lamp), None);
+    }
+
+    #[test]
+    fn a_flame_beside_a_lamp_is_no_lamp() {
+        let both = vec![sight(0.9, 1.0, 1.0), sight(0.5, 0.0, 0.0)];
+        assert_eq!(confirmed_s(|_| both.clone()), Some(3.0));
+    }
+
+    #[test]
+    fn weak_sights_count_only_where_a_sure_one_was_of_late() {
+        assert_eq!(confirmed_s(|_| vec![sight(0.4, 0.0, 0.0)]), None);
+        let one_of = |n: u32| move |number: u32| {
+            let confidence = if number.is_multiple_of(n) { 0.6 } else { 0.4 };
+            vec![sight(confidence, 0.0, 0.0)]
+        };
+        assert_eq!(confirmed_s(one_of(12)), Some(3.0));
+        let beside = |_| vec![sight(0.4, 0.0, 0.0), sight(0.6, 1.0, 0.0)];
+        assert_eq!(confirmed_s(beside), Some(3.0), "the sure one vouches for the weak one");
+    }
+
+    #[test]
+    fn all_of_it_is_forgotten() {
+        let mut ledger = Ledger::default();
+        for number in 0..200 {
+            let sights = vec![sight(0.6, 0.0, 0.0); usize::from(number < 20)];
+            ledger.weigh(&sights, weighing(Stamp::default() + STEP * number));
+            assert_eq!(ledger.cells.is_empty(), number >= 83, "{number}");
+        }
+    }
+
+    #[test]
+    fn every_box_reaches_a_cell_and_none_outside() {
+        for bbox in [
+            BoundingBox::default(),
+            BoundingBox::new(1.0, 1.0, 1.0, 1.0),
+            BoundingBox::new(0.0, 0.0, 1.0, 1.0),
+        ] {
+            let cells: Vec<usize> = cells_of(&bbox).collect();
+            assert!(!cells.is_empty() && cells.iter().all(|cell| *cell < CELLS), "{bbox:?}");
+        }
+        assert_eq!(cells_of(&BoundingBox::new(0.0, 0.0, 1.0, 1.0)).count(), CELLS);
+    }
+
+    fn any_sight() -> impl Strategy<Value = Sight> {
+        let place = (0f32..1.0, 0f32..1.0, 0.01f32..0.4, 0.01f32..0.4);
+        (place, 0.3f32..1.0, 0f64..1.0, any::<bool>(), 0f64..1.0).prop_map(
+            |((x, y, width, height), confidence, objection, grows, verdicts)| Sight {
+                bbox: BoundingBox::new(x, y, x + width, y + height),
+                confidence,
+                sure: false,
+                objection,
+                grows,
+                verdicts,
+            },
+        )
+    }
+
+    fn any_frames() -> impl Strategy<Value = Vec<(u64, Vec<Sight>)>> {
+        let frame = (50u64..1_000, prop::collection::vec(any_sight(), 0..4));
+        prop::collection::vec(frame, 1..80)
+    }
+
+    /// When it suffices first, by a rule that is sure from `least` on.
+    fn first(frames: &[(u64, Vec<Sight>)], least: f32) -> Option<Stamp> {
+        let (mut ledger, mut at) = (Ledger::default(), Stamp::default());
+        frames.iter().find_map(|(pause_ms, sights)| {
+            let credit = Duration::from_millis(*pause_ms);
+            at = at + credit;
+            let counts = sights.iter().filter(|sight| sight.confidence >= least * 0.6);
+            let sights: Vec<Sight> =
+                counts.map(|s| Sight { sure: s.confidence >= least, ..*s }).collect();
+            let how = Weighing { credit, confirm: Duration::from_secs(1), ..weighing(at) };
+            ledger.weigh(&sights, how).filter(|found| found.suffices).map(|_| at)
+        })
+    }
+
+    fn no_later(sooner: Option<Stamp>, later: Option<Stamp>) -> bool {
+        later.is_none_or(|later| sooner.is_some_and(|sooner| sooner <= later))
+    }
+
+    proptest! {
+        #[test]
+        fn a_lower_threshold_never_alarms_later(
+            frames in any_frames(), least in 0.3f32..1.0, share in 0f32..1.0,
+        ) {
+            let (low, high) = (first(&frames, least * share), first(&frames, least));
+            prop_assert!(no_later(low, high), "{:?} after {:?}", low, high);
+        }
+
+        #[test]
+        fn more_evidence_never_alarms_later(
+            frames in any_frames(),
+            more in prop::collection::vec(any_sight(), 80),
+            by in 0f32..0.5,
+        ) {
+            let mut richer = frames.clone();
+            for ((_, sights), sight) in richer.iter_mut().zip(more) {
+                for old in sights.iter_mut() {
+                    old.confidence = (old.confidence + by).min(1.0);
+                }
+                sights.push(sight);
+            }
+            let (rich, poor) = (first(&richer, 0.5), first(&frames, 0.5));
+            prop_assert!(no_later(rich, poor), "{:?} after {:?}", rich, poor);
+        }
+
+        #[test]
+        fn what_speaks_against_it_never_delays_beyond_the_bars(frames in any_frames()) {
+            let plain: Vec<_> = frames.iter().map(|(pause_ms, sights)| {
+                let plain = sights.iter().map(|s| Sight { objection: 0.0, verdicts: 0.0, ..*s });
+                (*pause_ms, plain.map(|s| Sight { grows: false, ..s }).collect::<Vec<_>>())
+            }).collect();
+            // Where the plain sum of these comes to the highest bar, the weighed one must alarm.
+            let (mut sums, mut at) = (Ledger::default(), Stamp::default());
+            let reached = plain.iter().find_map(|(pause_ms, sights)| {
+                let credit = Duration::from_millis(*pause_ms);
+                at = at + credit;
+                let sure: Vec<_> = sights.iter().map(|s| Sight { sure: true, ..*s }).collect();
+                sums.weigh(&sure, Weighing { credit, confirm: Duration::from_millis(100),
+                    ..weighing(at) });
+                let bar_s = 0.1 * (PLAIN_BAR + MEMORY_BAR);
+                sums.cells.iter().flatten().any(|c| c.plain_s >= bar_s).then_some(at)
+            });
+            let (mut ledger, mut at) = (Ledger::default(), Stamp::default());
+            let alarmed = frames.iter().find_map(|(pause_ms, sights)| {
+                let credit = Duration::from_millis(*pause_ms);
+                at = at + credit;
+                let sure: Vec<_> = sights.iter().map(|s| Sight { sure: true, ..*s }).collect();
+                let how = Weighing { credit, confirm: Duration::from_millis(100),
+                    ..weighing(at) };
+                ledger.weigh(&sure, how).filter(|found| found.suffices).map(|_| at)
+            });
+            prop_assert!(no_later(alarmed, reached), "{:?} after {:?}", alarmed, reached);
+        }
+
+        #[test]
+        fn the_order_of_sights_does_not_matter(frames in any_frames()) {
+            let turned: Vec<_> = frames.iter().map(|(pause_ms, sights)| {
+                (*pause_ms, sights.iter().rev().copied().collect::<Vec<_>>())
+            }).collect();
+            prop_assert_eq!(first(&frames, 0.5), first(&turned, 0.5));
+        }
+    }
+}
