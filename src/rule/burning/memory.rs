@@ -1,8 +1,8 @@
 //! Places that people declared false alarms: a lamp, a welding shop's door.
 //!
 //! Each raises the bar around itself, more with every verdict, and fades with its half-life. It
-//! is never deafness: what the bar can come to is bounded (see `evidence`), and a thing much
-//! larger than what people saw, or one that grows, hardly meets it.
+//! is never deafness: what the bar can come to is bounded, a thing much larger than what people
+//! saw reaches beyond it, and one that grows hardly meets it (see `evidence`).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,15 +18,20 @@ const PLACES_MAX: usize = 64;
 const VERDICTS_MAX: usize = 8;
 /// A verdict on a box that overlaps so much is one on the same place.
 const SAME_IOU: f32 = 0.3;
-/// A thing is at the place where its middle lies in the place's box, grown on each side by as
-/// many of its own sizes.
-const REACH: f32 = 0.5;
-/// A thing of so many times the area is much larger.
-const LARGER: f32 = 2.5;
+/// A verdict counts in its box, grown on each side by as many of its own sizes: what people saw
+/// reaches no further, and what is twice as wide does.
+const REACH: f32 = 1.5;
 /// As many fresh verdicts are half of what many can say.
 const HALF_CONVINCED: f64 = 3.0;
-/// What is left of the memory for a thing that is much larger, or grows.
-const LARGER_SHARE: f64 = 0.1;
+
+/// A part of the view where verdicts speak against what is seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Mark {
+    /// Where.
+    pub(super) area: BoundingBox,
+    /// How strongly: 0 not at all, towards 1 with many fresh ones.
+    pub(super) doubt: f64,
+}
 
 /// One camera's false alarms.
 #[derive(Clone, Debug, Default)]
@@ -92,29 +97,14 @@ impl Memory {
         self.places.push(Place { rule, bbox, verdicts: VecDeque::from([verdict]) });
     }
 
-    /// How strongly people's verdicts speak against `bbox` at `at`: 0 not at all, towards 1 with
-    /// many fresh ones.
-    pub(super) fn doubt(
-        &self,
-        rule: RuleKind,
-        bbox: &BoundingBox,
-        grows: bool,
-        (half_life, at): (Duration, Mono),
-    ) -> f64 {
-        let doubts = self.places.iter().filter(|place| place.rule == rule).map(|place| {
-            let around = place.bbox.grown(REACH);
-            let middle = bbox.center();
-            let inside = (around.x0..=around.x1).contains(&middle.x)
-                && (around.y0..=around.y1).contains(&middle.y);
-            if !inside {
-                return 0.0;
-            }
-            let larger = grows || bbox.area() > place.bbox.area() * LARGER;
-            let share = if larger { LARGER_SHARE } else { 1.0 };
+    /// Where verdicts speak against `rule` at `at`, and how strongly.
+    pub(super) fn marks(&self, rule: RuleKind, half_life: Duration, at: Mono) -> Vec<Mark> {
+        let places = self.places.iter().filter(|place| place.rule == rule);
+        let mark = |place: &Place| {
             let weight = place.weight(half_life, at);
-            share * weight / (weight + HALF_CONVINCED)
-        });
-        doubts.fold(0.0, f64::max)
+            Mark { area: place.bbox.grown(REACH), doubt: weight / (weight + HALF_CONVINCED) }
+        };
+        places.map(mark).collect()
     }
 
     /// Takes over what `other` knows.
@@ -139,8 +129,11 @@ mod tests {
         Mono(0) + DAY * n
     }
 
+    /// Against what is seen in `bbox`.
     fn doubt(memory: &Memory, bbox: &BoundingBox, after_days: u32) -> f64 {
-        memory.doubt(RuleKind::Fire, bbox, false, (DAY * 10, days(after_days)))
+        let marks = memory.marks(RuleKind::Fire, DAY * 10, days(after_days));
+        let there = marks.iter().filter(|mark| mark.area.intersection(bbox) > 0.0);
+        there.map(|mark| mark.doubt).fold(0.0, f64::max)
     }
 
     fn once() -> Memory {
@@ -155,10 +148,9 @@ mod tests {
         assert_eq!(doubt(&memory, &lamp(), 0), 0.25);
         assert_eq!(doubt(&memory, &lamp(), 10), 0.5 / 3.5);
         assert!(doubt(&memory, &lamp(), 100) < 0.001);
-        let beside = BoundingBox::new(0.56, 0.4, 0.66, 0.5);
+        let beside = BoundingBox::new(0.66, 0.4, 0.7, 0.5);
         assert_eq!(doubt(&memory, &beside, 0), 0.0);
-        let other = memory.doubt(RuleKind::Smoke, &lamp(), false, (DAY, Mono(0)));
-        assert_eq!(other, 0.0);
+        assert!(memory.marks(RuleKind::Smoke, DAY, Mono(0)).is_empty());
     }
 
     #[test]
@@ -174,22 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_much_larger_or_grows_hardly_meets_it() {
-        let memory = once();
-        let large = BoundingBox::new(0.35, 0.35, 0.55, 0.55);
-        assert_eq!(doubt(&memory, &large, 0), 0.025);
-        let now = (DAY * 10, Mono(0));
-        assert_eq!(memory.doubt(RuleKind::Fire, &lamp(), true, now), 0.025);
-    }
-
-    #[test]
     fn a_verdict_read_back_is_as_old_as_it_is() {
         let mut memory = Memory::default();
         memory.learn(RuleKind::Fire, lamp(), DAY * 10, Mono(0));
         assert_eq!(doubt(&memory, &lamp(), 0), doubt(&once(), &lamp(), 10));
         assert_eq!(doubt(&memory, &lamp(), 5), doubt(&once(), &lamp(), 15));
-        let none = memory.doubt(RuleKind::Fire, &lamp(), false, (Duration::ZERO, Mono(0)));
-        assert_eq!(none, 0.0, "no half-life, no memory");
+        let none = memory.marks(RuleKind::Fire, Duration::ZERO, Mono(0));
+        assert_eq!(none[0].doubt, 0.0, "no half-life, no memory");
     }
 
     #[test]

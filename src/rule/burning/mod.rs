@@ -89,12 +89,10 @@ impl Burning {
         let (sights, seen) = self.look(terms, tracks, at);
         let patience =
             if self.burning.is_some() { config.quiet.max(config.confirm) } else { config.confirm };
-        let how = Weighing {
-            at,
-            credit: passed.min(CREDIT_MAX),
-            confirm: config.confirm,
-            patience,
-        };
+        let marks = terms.memory.marks(self.rule, config.forget, at.mono);
+        let credit = passed.min(CREDIT_MAX);
+        let gap = passed.saturating_sub(credit);
+        let how = Weighing { at, credit, gap, confirm: config.confirm, patience, marks: &marks };
         let strongest = self.ledger.weigh(&sights, how);
         match (&mut self.burning, strongest) {
             (Some(found), Some(strongest)) => {
@@ -139,7 +137,7 @@ impl Burning {
             if track.seen_at(at) {
                 signature.see(track.bbox, at.mono);
                 if let Some(evidence) = shown(terms, self.rule, track) {
-                    sights.push(self.sight(terms, track, &signature, at));
+                    sights.push(self.sight(terms.config, track, &signature));
                     seen.push(evidence);
                 }
             }
@@ -148,17 +146,14 @@ impl Burning {
         (sights, seen)
     }
 
-    fn sight(&self, terms: Terms<'_>, track: &Track, signature: &Signature, at: Stamp) -> Sight {
-        let Terms { config, memory, .. } = terms;
+    fn sight(&self, config: &BurningConfig, track: &Track, signature: &Signature) -> Sight {
         let character = signature.character(self.class);
-        let fading = (config.forget, at.mono);
         Sight {
             bbox: track.bbox,
             confidence: track.confidence,
             sure: track.confidence >= config.confidence_min,
             objection: character.objection,
             grows: character.grows,
-            verdicts: memory.doubt(self.rule, &track.bbox, character.grows, fading),
         }
     }
 }

@@ -84,9 +84,9 @@ impl Signature {
 
     /// What it says of a thing that would be `class`.
     pub(super) fn character(&self, class: Class) -> Character {
-        let grows = self.grows();
-        let rigid = if grows { 0.0 } else { self.rigidity() };
-        Character { objection: rigid.max(self.travel(class)), grows }
+        let objection = self.rigidity().max(self.travel(class));
+        // A sign's next face may be larger.
+        Character { objection, grows: objection <= 0.0 && self.grows() }
     }
 
     fn is_told_enough(&self) -> bool {
