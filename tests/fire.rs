@@ -146,8 +146,7 @@ fn our_rule_beside_others_over_made_sequences() {
     println!("| two minutes of | ours | seconds alone | log-odds | Pyronear's window | at 30 s |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for (name, scene) in Scene::ALL {
-        let all: Vec<_> =
-            (0..SEEDS).map(|seed| judged(&scene.play(seed), scene.class())).collect();
+        let all: Vec<_> = (0..SEEDS).map(|seed| judged(&scene.play(seed), scene.class())).collect();
         let tallies = [0, 1, 2, 3, 4].map(|judge| Tally::of(all.iter().map(|row| row[judge])));
         let cells = tallies.map(Tally::told).join(" | ");
         println!("| {name} | {cells} |");

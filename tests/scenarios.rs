@@ -84,6 +84,7 @@ impl Play {
                     match *key {
                         "dwell" => rules.loitering.dwell = seconds,
                         "confirm" => rules.fire.confirm = seconds,
+                        "forget" => rules.fire.forget = seconds,
                         "confirm_smoke" => rules.smoke.confirm = seconds,
                         "offline" => rules.camera.offline = seconds,
                         other => panic!("unknown setting {other}"),
@@ -228,7 +229,7 @@ fn detection(words: &[&str], at: Stamp) -> Detection {
     let height = numbers.get(3).copied().unwrap_or(0.3);
     // Flames and smoke never look the same twice.
     let flickers = class != Class::Person && *name != "lamp";
-    let [left, top, right] = [1, 2, 3].map(|n| if flickers { flicker(at, n) * height } else { 0.0 });
+    let [left, top, right] = [1, 2, 3].map(|n| if flickers { flicker(at, n, height) } else { 0.0 });
     let bbox = BoundingBox::new(
         x - height / 6.0 + left,
         y - height / 2.0 + top,
@@ -238,13 +239,13 @@ fn detection(words: &[&str], at: Stamp) -> Detection {
     Detection { class, confidence, bbox }
 }
 
-/// Up to a twentieth either way, another one each moment; looks random, is not.
-fn flicker(at: Stamp, number: u64) -> f32 {
+/// By how much an edge moves, some pixels either way, another each moment; looks random, is not.
+fn flicker(at: Stamp, number: u64, height: f32) -> f32 {
     // The finaliser of SplitMix64.
     let mut mixed = at.mono.0.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (f32::from(u16::try_from(mixed >> 48).unwrap()) / 65_536.0 - 0.5) / 10.0
+    (f32::from(u16::try_from(mixed >> 48).unwrap()) / 65_536.0 - 0.5) * (0.02 + height / 10.0)
 }
 
 fn default_rules() -> Config {

@@ -95,9 +95,8 @@ pub(crate) fn summed(
             return Some(*at);
         }
         for (bbox, confidence) in boxes {
-            let known = |(place, _): &(BoundingBox, f64)| {
-                bbox.intersection(&place.grown(0.5)) > 0.0
-            };
+            let known =
+                |(place, _): &(BoundingBox, f64)| bbox.intersection(&place.grown(0.5)) > 0.0;
             if confidence >= least && !places.iter().any(known) && places.len() < 32 {
                 places.push((bbox, 0.0));
             }

@@ -174,11 +174,7 @@ impl Scene {
 }
 
 /// Flames about a foot, found in this share of the frames; now and then only half of them.
-fn flame(
-    recall: f64,
-    (x, width, height): (f64, f64, f64),
-    chance: &mut Chance,
-) -> Option<Shape> {
+fn flame(recall: f64, (x, width, height): (f64, f64, f64), chance: &mut Chance) -> Option<Shape> {
     let found = chance.below(recall);
     let [dx, dfoot, dw, dh, dc] = [0; 5].map(|_| (chance.next() - 0.5) * 2.0);
     let part = if chance.below(0.15) { 0.5 } else { 1.0 };

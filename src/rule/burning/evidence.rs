@@ -387,9 +387,11 @@ mod tests {
     #[test]
     fn weak_sights_count_only_where_a_sure_one_was_of_late() {
         assert_eq!(confirmed_s(|_| vec![sight(0.4, 0.0)]), None);
-        let one_of = |n: u32| move |number: u32| {
-            let confidence = if number.is_multiple_of(n) { 0.6 } else { 0.4 };
-            vec![sight(confidence, 0.0)]
+        let one_of = |n: u32| {
+            move |number: u32| {
+                let confidence = if number.is_multiple_of(n) { 0.6 } else { 0.4 };
+                vec![sight(confidence, 0.0)]
+            }
         };
         assert_eq!(confirmed_s(one_of(12)), Some(3.0));
         let beside = |_| vec![sight(0.4, 0.0), sight(0.6, 1.0)];
@@ -407,9 +409,10 @@ mod tests {
         };
         // Two seconds of evidence, of which ten seconds' gap leave none.
         assert_eq!([0, 1, 2].map(|at| see(at, 0)), [false; 3]);
-        assert_eq!([13, 14, 15, 16].map(|at| see(at, if at == 13 { 10 } else { 0 })), [
-            false, false, false, true
-        ]);
+        assert_eq!(
+            [13, 14, 15, 16].map(|at| see(at, if at == 13 { 10 } else { 0 })),
+            [false, false, false, true]
+        );
     }
 
     #[test]
@@ -468,11 +471,7 @@ mod tests {
     }
 
     /// When it suffices first, of sure sights.
-    fn alarmed(
-        frames: &[(u64, Vec<Sight>)],
-        marks: &[Mark],
-        confirm: Duration,
-    ) -> Option<Stamp> {
+    fn alarmed(frames: &[(u64, Vec<Sight>)], marks: &[Mark], confirm: Duration) -> Option<Stamp> {
         let (mut ledger, mut at) = (Ledger::default(), Stamp::default());
         frames.iter().find_map(|(pause_ms, sights)| {
             let credit = Duration::from_millis(*pause_ms);
