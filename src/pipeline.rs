@@ -161,7 +161,8 @@ impl Core {
         self.learn(incident, Duration::from_micros(age_us), now);
     }
 
-    /// What `incident` was opened for is no such thing where its cameras saw it, `age` before `now`.
+    /// What `incident` was opened for was no such thing where its cameras saw it: somebody said so
+    /// `age` before `now`.
     fn learn(&mut self, incident: &Incident, age: Duration, now: Stamp) {
         let rule = match incident.kind {
             Kind::Fire => RuleKind::Fire,
