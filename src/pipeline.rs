@@ -4,6 +4,7 @@
 //! revisions, so that a recording replays exactly.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::attention::Attention;
 use crate::attention::Level;
@@ -14,12 +15,16 @@ use crate::incident::Answer;
 use crate::incident::AnswerError;
 use crate::incident::Incident;
 use crate::incident::IncidentId;
+use crate::incident::Kind;
 use crate::incident::Patrol;
 use crate::incident::Register;
 use crate::incident::Report;
 use crate::incident::Sites;
+use crate::incident::State;
 use crate::rule;
+use crate::rule::RuleKind;
 use crate::rule::Rules;
+use crate::rule::burning::memory::Memory;
 use crate::rule::health::Fault;
 use crate::time::Mono;
 use crate::time::Stamp;
@@ -31,6 +36,11 @@ use crate::ward::Site;
 
 /// A detection of this share of a rule's least confidence makes the camera worth a closer look.
 const CURIOUS_SHARE: f32 = 0.6;
+
+/// Fire and smoke of this confidence are followed whatever the rules ask for.
+const FOLLOWED_MIN: f32 = 0.2;
+/// Cameras that aren't watched and whose false alarms are known; those of more are forgotten.
+const LESSONS_MAX: usize = 1_000;
 
 /// What the detector saw in one frame.
 #[derive(Clone, Debug)]
@@ -77,6 +87,8 @@ pub struct Core {
     sites: Sites,
     cameras: BTreeMap<Id, CameraCore>,
     register: Register,
+    /// What false alarms taught about cameras that aren't watched just now.
+    lessons: BTreeMap<Id, Memory>,
     /// The newest moment taken in: time never runs backwards in here.
     latest: Stamp,
 }
@@ -89,6 +101,7 @@ impl Core {
             sites: Sites::default(),
             cameras: BTreeMap::new(),
             register: Register::default(),
+            lessons: BTreeMap::new(),
             latest: now,
         };
         core.configure(timezone, cameras, now);
@@ -112,12 +125,20 @@ impl Core {
                 camera.rules.reconfigure(rules.clone());
                 camera
             });
-            let camera = kept.unwrap_or_else(|| CameraCore {
+            let mut camera = kept.unwrap_or_else(|| CameraCore {
                 tracker: Tracker::new(),
                 rules: Rules::new(site.id.clone(), rules, now),
                 attention: Attention::default(),
             });
+            if let Some(lessons) = self.lessons.remove(&site.id) {
+                camera.rules.memory_mut().merge(lessons);
+            }
             self.cameras.insert(site.id, camera);
+        }
+        for (id, camera) in &mut before {
+            if self.lessons.len() < LESSONS_MAX {
+                self.lessons.insert(id.clone(), std::mem::take(camera.rules.memory_mut()));
+            }
         }
         // What a camera saw ends with it; else its incident would never expire.
         let gone = before.into_values().flat_map(|mut camera| camera.rules.stop(now));
@@ -133,6 +154,39 @@ impl Core {
         self.register.restore(incidents, now);
     }
 
+    /// Takes back what people declared a false alarm before the daemon stopped. Its cameras may be
+    /// watched already, or not yet.
+    pub fn recall(&mut self, incident: &Incident, now: Stamp) {
+        let now = self.forward(now);
+        let closed_at = incident.closed_at.unwrap_or(incident.updated_at);
+        let age_us = u64::try_from(now.wall.0.saturating_sub(closed_at.0)).unwrap_or(0);
+        self.learn(incident, Duration::from_micros(age_us), now);
+    }
+
+    /// What `incident` was opened for was no such thing where its cameras saw it: somebody said so
+    /// `age` before `now`.
+    fn learn(&mut self, incident: &Incident, age: Duration, now: Stamp) {
+        let rule = match incident.kind {
+            Kind::Fire => RuleKind::Fire,
+            Kind::Smoke => RuleKind::Smoke,
+            _ => return,
+        };
+        if incident.state != State::FalseAlarm || incident.exercise {
+            return;
+        }
+        for seen in &incident.cameras {
+            let Some(bbox) = seen.bbox else { continue };
+            match self.cameras.get_mut(&seen.camera) {
+                Some(camera) => camera.rules.learn(rule, bbox, age, now),
+                None if self.lessons.len() < LESSONS_MAX => {
+                    let lessons = self.lessons.entry(seen.camera.clone()).or_default();
+                    lessons.learn(rule, bbox, age, now.mono);
+                }
+                None => {}
+            }
+        }
+    }
+
     /// Takes in one frame. A camera that isn't watched (any more) is ignored.
     pub fn on_frame(&mut self, result: &FrameResult) -> Vec<Incident> {
         let at = self.forward(result.at);
@@ -140,7 +194,9 @@ impl Core {
         let config = camera.rules.config();
         let least = Class::ALL.map(|class| config.confidence_min(class));
         let least = move |class: Class| least[class as usize];
-        let confident = |d: &Detection| d.confidence >= least(d.class);
+        // What burns is followed from a fixed floor on: its nature shall not depend on thresholds.
+        let burning = |d: &Detection| d.class != Class::Person && d.confidence >= FOLLOWED_MIN;
+        let confident = |d: &Detection| d.confidence >= least(d.class) || burning(d);
         let tracks: Vec<&Track> =
             camera.tracker.update(&result.detections, confident, at).collect();
         let events = camera.rules.on_frame(&tracks, &self.timezone, at);
@@ -193,7 +249,13 @@ impl Core {
     ) -> Result<Option<Incident>, AnswerError> {
         let at = self.forward(at);
         match command {
-            Command::Answer(id, answer) => self.register.on_answer(khu_pho, &id, answer, at),
+            Command::Answer(id, answer) => {
+                let closed = self.register.on_answer(khu_pho, &id, answer, at)?;
+                if let Some(incident) = &closed {
+                    self.learn(incident, Duration::ZERO, at);
+                }
+                Ok(closed)
+            }
             Command::Report(report) => Ok(self.register.on_report(khu_pho, report, at)),
             Command::Patrol(patrol) => {
                 self.register.on_patrol(khu_pho, patrol, at);

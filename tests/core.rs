@@ -57,6 +57,7 @@ fn watched(name: &str) -> Watched {
         confidence_min: 0.4,
         confirm: seconds(confirm),
         quiet: seconds(20),
+        forget: seconds(14 * 86_400),
     };
     let midnight = jiff::civil::Time::midnight();
     Watched {

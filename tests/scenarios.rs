@@ -10,10 +10,10 @@
 //! ```
 //!
 //! A range is stepped through at `set step` seconds; `-` is no frame at all, `none` a frame that
-//! shows nothing. A thing is `class x,y[,confidence[,height]]`. The clock ticks once a second
-//! throughout. With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference
-//! before it is committed. Behind the bar stands every revision that the line brings forth, in
-//! order.
+//! shows nothing. A thing is `class x,y[,confidence[,height]]`; fire and smoke flicker, and a
+//! `lamp` is taken for fire and doesn't. The clock ticks once a second throughout. With
+//! `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference before it is
+//! committed. Behind the bar stands every revision that the line brings forth, in order.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -84,6 +84,7 @@ impl Play {
                     match *key {
                         "dwell" => rules.loitering.dwell = seconds,
                         "confirm" => rules.fire.confirm = seconds,
+                        "forget" => rules.fire.forget = seconds,
                         "confirm_smoke" => rules.smoke.confirm = seconds,
                         "offline" => rules.camera.offline = seconds,
                         other => panic!("unknown setting {other}"),
@@ -159,7 +160,7 @@ impl Play {
             [camera, things @ ..] => {
                 let detections = match things {
                     ["none"] => Vec::new(),
-                    things => things.chunks(2).map(detection).collect(),
+                    things => things.chunks(2).map(|words| detection(words, at)).collect(),
                 };
                 self.core.on_frame(&FrameResult { camera: id(camera), at, detections })
             }
@@ -218,16 +219,33 @@ fn zone(name: &str, rule: &str, edges: &[&str]) -> Zone {
     Zone { name: name.to_owned(), rules, polygon: Polygon::new(corners.to_vec()).unwrap() }
 }
 
-fn detection(words: &[&str]) -> Detection {
-    let [class, numbers] = words else { panic!("a thing is a class and numbers: {words:?}") };
-    let class = Class::ALL.into_iter().find(|c| c.as_str() == *class).unwrap();
+fn detection(words: &[&str], at: Stamp) -> Detection {
+    let [name, numbers] = words else { panic!("a thing is a class and numbers: {words:?}") };
+    let named = |class: &Class| class.as_str() == if *name == "lamp" { "fire" } else { *name };
+    let class = Class::ALL.into_iter().find(named).unwrap();
     let numbers: Vec<f32> = numbers.split(',').map(|n| n.parse().unwrap()).collect();
     let (x, y) = (numbers[0], numbers[1]);
     let confidence = numbers.get(2).copied().unwrap_or(0.8);
     let height = numbers.get(3).copied().unwrap_or(0.3);
-    let bbox =
-        BoundingBox::new(x - height / 6.0, y - height / 2.0, x + height / 6.0, y + height / 2.0);
+    // Flames and smoke never look the same twice.
+    let flickers = class != Class::Person && *name != "lamp";
+    let [left, top, right] = [1, 2, 3].map(|n| if flickers { flicker(at, n, height) } else { 0.0 });
+    let bbox = BoundingBox::new(
+        x - height / 6.0 + left,
+        y - height / 2.0 + top,
+        x + height / 6.0 + right,
+        y + height / 2.0,
+    );
     Detection { class, confidence, bbox }
+}
+
+/// By how much an edge moves, some pixels either way, another each moment; looks random, is not.
+fn flicker(at: Stamp, number: u64, height: f32) -> f32 {
+    // The finaliser of SplitMix64.
+    let mut mixed = at.mono.0.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (f32::from(u16::try_from(mixed >> 48).unwrap()) / 65_536.0 - 0.5) * (0.02 + height / 10.0)
 }
 
 fn default_rules() -> Config {
@@ -237,6 +255,7 @@ fn default_rules() -> Config {
         confidence_min,
         confirm: seconds(confirm),
         quiet: seconds(20),
+        forget: seconds(14 * 86_400),
     };
     Config {
         fire: burning(0.45, 3),

@@ -180,6 +180,7 @@ fn config() -> rule::Config {
         confidence_min,
         confirm: seconds(confirm),
         quiet: seconds(20),
+        forget: seconds(14 * 86_400),
     };
     let night =
         Night::Hours { from: jiff::civil::time(22, 0, 0, 0), until: jiff::civil::time(5, 0, 0, 0) };

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::lens::Lenses;
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
-use super::{context, inbound, permitted};
+use super::{context, inbound, permitted, recall};
 use crate::alert;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{Analysed, ModelIdentity};
@@ -84,7 +84,8 @@ impl Judge {
         }
     }
 
-    /// Takes back the incidents that were open when the daemon stopped.
+    /// Takes back the incidents that were open when the daemon stopped, and what people declared
+    /// false alarms.
     pub(super) fn restore(mut self, outbox: &Outbox) -> Self {
         let live = outbox.live().unwrap_or_else(|error| {
             tracing::error!(%error, "open incidents can't be read back");
@@ -101,7 +102,15 @@ impl Judge {
         if !incidents.is_empty() {
             tracing::info!(open = incidents.len(), "open incidents read back");
         }
-        self.core.restore(incidents, self.clock.now());
+        let now = self.clock.now();
+        self.core.restore(incidents, now);
+        let taught = recall::false_alarms(outbox).unwrap_or_else(|error| {
+            tracing::error!(%error, "false alarms can't be read back");
+            Vec::new()
+        });
+        for incident in &taught {
+            self.core.recall(incident, now);
+        }
         self
     }
 

@@ -163,7 +163,12 @@ fn burning(rule: &BurningConfig) -> String {
         return "off".to_owned();
     }
     let (confirm, quiet) = (seconds(rule.confirm), seconds(rule.quiet));
-    format!("from {:.2}, for {confirm}; over after {quiet}", rule.confidence_min)
+    let days = rule.forget.as_secs_f64() / 86_400.0;
+    let forgets = match rule.forget.is_zero() {
+        true => "false alarms teach nothing".to_owned(),
+        false => format!("false alarms fade by half in {days} days"),
+    };
+    format!("from {:.2}, for {confirm}; over after {quiet}; {forgets}", rule.confidence_min)
 }
 
 fn loitering(camera: &CameraSettings) -> String {
@@ -242,8 +247,8 @@ mod tests {
             "ward         phuong-14 (Phường 14, quận Tân Bình), Asia/Ho_Chi_Minh",
             "camera      hem-42",
             "stream      rtsp://192.0.2.15:8554/live/sub over udp, no user",
-            "fire        from 0.55, for 3 s; over after 30 s",
-            "fire        from 0.45, for 3 s; over after 30 s",
+            "fire        from 0.55, for 3 s; over after 30 s; false alarms fade by half in 14 days",
+            "fire        from 0.45, for 3 s; over after 30 s; false alarms fade by half in 14 days",
             "loitering   from 0.45, for 120 s, 22:00-05:00; over after 60 s",
             "zone        cổng trường: loitering; 4 corners, 35 % of the view",
         ] {

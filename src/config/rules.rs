@@ -17,6 +17,10 @@ use super::values;
 
 /// Zones and masks of one camera.
 pub(super) const AREAS_MAX: usize = 32;
+/// The longest half-life of a memory.
+const DAYS_MAX: f32 = 3_650.0;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What holds where neither `[rule]` nor the camera says otherwise.
 pub(super) fn defaults() -> Config {
@@ -27,12 +31,14 @@ pub(super) fn defaults() -> Config {
             confidence_min: 0.45,
             confirm: seconds(3),
             quiet: seconds(30),
+            forget: DAY * 14,
         },
         smoke: BurningConfig {
             enabled: true,
             confidence_min: 0.50,
             confirm: seconds(6),
             quiet: seconds(30),
+            forget: DAY * 14,
         },
         loitering: LoiteringConfig {
             enabled: true,
@@ -63,6 +69,7 @@ pub(super) fn read(section: &Section<'_>, mut base: Config, ward: Option<Coordin
             lay(&mut burning.confidence_min, confidence(&keys));
             lay(&mut burning.confirm, keys.item("confirm_s").and_then(|i| i.seconds(600)));
             lay(&mut burning.quiet, keys.item("quiet_s").and_then(|i| i.seconds(3600)));
+            lay(&mut burning.forget, keys.item("forget_days").and_then(|i| days(&i)));
             keys.finish();
         }
     }
@@ -132,6 +139,12 @@ fn kinds(section: &Section<'_>) -> Option<Vec<RuleKind>> {
 
 fn confidence(section: &Section<'_>) -> Option<f32> {
     section.item("confidence_min")?.number(0.0..=1.0, "")
+}
+
+/// A number of days, which may have a fraction.
+fn days(item: &Item<'_>) -> Option<Duration> {
+    let days: f32 = item.number(0.0..=DAYS_MAX, " (days)")?;
+    Some(DAY.mul_f64(f64::from(days)))
 }
 
 fn night(item: &Item<'_>, ward: Option<Coordinates>) -> Option<Night> {

@@ -17,6 +17,7 @@ use crate::detection::Class;
 use crate::frame::look::Look;
 use crate::geometry::BoundingBox;
 use crate::geometry::Polygon;
+use crate::rule::burning::memory::Memory;
 use crate::time::Stamp;
 use crate::track::Track;
 use crate::ward::Id;
@@ -47,6 +48,8 @@ pub struct BurningConfig {
     pub confirm: Duration,
     /// An event ends after as long without evidence.
     pub quiet: Duration,
+    /// Half-life of what people's false alarms teach; zero: nothing is learnt.
+    pub forget: Duration,
 }
 
 /// Loitering: `[rule.loitering]`.
@@ -180,6 +183,7 @@ pub struct Rules {
     smoke: burning::Burning,
     loitering: loitering::Loitering,
     health: health::Health,
+    memory: Memory,
 }
 
 impl Rules {
@@ -191,8 +195,20 @@ impl Rules {
             smoke: burning::Burning::new(Class::Smoke),
             loitering: loitering::Loitering::default(),
             health: health::Health::new(now),
+            memory: Memory::default(),
             config,
         }
+    }
+
+    /// Takes in that people declared what `rule` saw in `bbox` a false alarm, `age` before `at`:
+    /// fire and smoke learn by it.
+    pub fn learn(&mut self, rule: RuleKind, bbox: BoundingBox, age: Duration, at: Stamp) {
+        self.memory.learn(rule, bbox, age, at.mono);
+    }
+
+    /// What people's false alarms have taught, for when the camera is watched again.
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 
     /// What they go by.
@@ -226,8 +242,10 @@ impl Rules {
     ) -> Vec<Event> {
         let zones = &self.config.zones;
         let mut events = Vec::new();
-        self.fire.on_frame(&self.config.fire, zones, tracks, at, &mut events);
-        self.smoke.on_frame(&self.config.smoke, zones, tracks, at, &mut events);
+        let memory = &self.memory;
+        let terms = |config| burning::Terms { config, zones, memory };
+        self.fire.on_frame(terms(&self.config.fire), tracks, at, &mut events);
+        self.smoke.on_frame(terms(&self.config.smoke), tracks, at, &mut events);
         let night = self.config.loitering.night.holds(at.wall, zone);
         self.loitering.on_frame(&self.config.loitering, (zones, night), tracks, at, &mut events);
         self.health.on_frame(at, &mut events);

@@ -11,12 +11,7 @@ const PIXELS: f32 = 1_000.0;
 
 fn config() -> HealthConfig {
     let seconds = Duration::from_secs;
-    HealthConfig {
-        enabled: true,
-        offline: seconds(60),
-        frozen: seconds(60),
-        blinded: seconds(30),
-    }
+    HealthConfig { enabled: true, offline: seconds(60), frozen: seconds(60), blinded: seconds(30) }
 }
 
 /// A street: texture mostly in the lower half, noise that never repeats.
@@ -32,8 +27,7 @@ struct Scene {
     noise: bool,
 }
 
-const STREET: Scene =
-    Scene { texture: 1.0, light: 110.0, grey: false, turned: false, noise: true };
+const STREET: Scene = Scene { texture: 1.0, light: 110.0, grey: false, turned: false, noise: true };
 
 impl Scene {
     #[expect(clippy::cast_possible_truncation, reason = "sums of a small picture")]
@@ -108,10 +102,8 @@ fn a_blinded_camera_is_told_once_and_so_is_its_return() {
         ("a street without power by night", dark, false, false),
     ] {
         let told = play(&[(300, STREET), (100, blind), (60, STREET)], daylight);
-        let wanted = [
-            (RuleKind::Blinded, Phase::Started, 330),
-            (RuleKind::Blinded, Phase::Ended, 410),
-        ];
+        let wanted =
+            [(RuleKind::Blinded, Phase::Started, 330), (RuleKind::Blinded, Phase::Ended, 410)];
         let wanted: &[_] = if expected { &wanted } else { &[] };
         assert_eq!(told, wanted, "{what}");
     }
@@ -144,8 +136,7 @@ fn the_same_picture_again_and_again_is_frozen() {
     let stuck = Scene { noise: false, ..STREET };
     let told = play(&[(100, STREET), (120, stuck), (10, STREET)], false);
     // The first stuck picture differs from the one before; the second is the first repetition.
-    let expected =
-        [(RuleKind::Frozen, Phase::Started, 161), (RuleKind::Frozen, Phase::Ended, 220)];
+    let expected = [(RuleKind::Frozen, Phase::Started, 161), (RuleKind::Frozen, Phase::Ended, 220)];
     assert_eq!(told, expected);
     assert_eq!(play(&[(100, STREET), (61, stuck), (10, STREET)], false), [], "one look short");
 }

@@ -1,0 +1,173 @@
+//! Fire and smoke: evidence that accumulates over real time, at one place of the view.
+//!
+//! Belongs here: how evidence is summed up ([`evidence`]), what a thing's boxes tell of its nature
+//! ([`signature`]), where people declared false alarms ([`memory`]). The credit of a single frame
+//! is capped, so that a camera of one frame a minute can't confirm with two of them.
+//!
+//! Once a place has been seen surely, weaker sights within the time of confirmation count too, and
+//! while an event goes on, within the time after which it ends: hysteresis, as of Canny's edges,
+//! in time.
+
+mod evidence;
+pub(crate) mod memory;
+mod signature;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::detection::Class;
+use crate::rule::found::Found;
+use crate::rule::{BurningConfig, Draft, Evidence, RuleKind, Zone, zone};
+use crate::time::Stamp;
+use crate::track::Track;
+use crate::track::TrackId;
+
+use evidence::{Ledger, Sight, Weighing};
+use memory::Memory;
+use signature::Signature;
+
+/// One frame vouches for no more than this: about the longest pause between two looks at an
+/// idle camera.
+const CREDIT_MAX: Duration = Duration::from_millis(1_500);
+/// Of `confidence_min`: weaker sights never count.
+const WEAK_SHARE: f32 = 0.6;
+/// An ongoing event is told again after as long.
+const RETELL: Duration = Duration::from_secs(30);
+
+/// The rule of one class on one camera.
+#[derive(Clone, Debug)]
+pub struct Burning {
+    class: Class,
+    rule: RuleKind,
+    ledger: Ledger,
+    /// What each track's boxes tell; gone with the track.
+    signatures: BTreeMap<TrackId, Signature>,
+    last_frame: Option<Stamp>,
+    burning: Option<Found>,
+}
+
+/// What the rule goes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) config: &'a BurningConfig,
+    pub(crate) zones: &'a [Zone],
+    pub(crate) memory: &'a Memory,
+}
+
+impl Burning {
+    /// For [`Class::Fire`] or [`Class::Smoke`].
+    pub fn new(class: Class) -> Self {
+        let rule = if class == Class::Smoke { RuleKind::Smoke } else { RuleKind::Fire };
+        Self {
+            class,
+            rule,
+            ledger: Ledger::default(),
+            signatures: BTreeMap::new(),
+            last_frame: None,
+            burning: None,
+        }
+    }
+
+    /// Whether something is confirmed, or some evidence has gathered.
+    pub(crate) fn is_tense(&self) -> bool {
+        self.burning.is_some() || self.ledger.is_tense()
+    }
+
+    pub(crate) fn on_frame(
+        &mut self,
+        terms: Terms<'_>,
+        tracks: &[&Track],
+        at: Stamp,
+        events: &mut Vec<Draft>,
+    ) {
+        let config = terms.config;
+        if !config.enabled {
+            return self.end(at, events);
+        }
+        let passed = self.last_frame.map_or(Duration::ZERO, |last| at.mono.since(last.mono));
+        self.last_frame = Some(at);
+        let (sights, seen) = self.look(terms, tracks, at);
+        let patience =
+            if self.burning.is_some() { config.quiet.max(config.confirm) } else { config.confirm };
+        let marks = terms.memory.marks(self.rule, config.forget, at.mono);
+        let credit = passed.min(CREDIT_MAX);
+        let gap = passed.saturating_sub(credit);
+        let how = Weighing { at, credit, gap, confirm: config.confirm, patience, marks: &marks };
+        let strongest = self.ledger.weigh(&sights, how);
+        match (&mut self.burning, strongest) {
+            (Some(found), Some(strongest)) => {
+                events.extend(found.see(seen[strongest.sight].clone(), RETELL, at));
+            }
+            (None, Some(strongest)) if strongest.suffices => {
+                let evidence = seen[strongest.sight].clone();
+                let (found, started) = Found::new(self.rule, strongest.since, at, evidence);
+                self.burning = Some(found);
+                events.push(started);
+            }
+            _ => self.on_tick(config, at, events),
+        }
+    }
+
+    pub(crate) fn on_tick(&mut self, config: &BurningConfig, at: Stamp, events: &mut Vec<Draft>) {
+        let quiet = self.burning.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
+        if !config.enabled || quiet {
+            self.end(at, events);
+        }
+    }
+
+    /// What goes on ends, and what has gathered is forgotten.
+    pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+        events.extend(self.burning.take().map(|found| found.end(at)));
+        self.ledger.clear();
+        self.signatures.clear();
+    }
+
+    /// What the frame of `at` shows, where the rule looks and the detector is sure enough; the
+    /// signatures take in all of it, so that they don't depend on thresholds.
+    fn look(
+        &mut self,
+        terms: Terms<'_>,
+        tracks: &[&Track],
+        at: Stamp,
+    ) -> (Vec<Sight>, Vec<Evidence>) {
+        let mut before = std::mem::take(&mut self.signatures);
+        let (mut sights, mut seen) = (Vec::new(), Vec::new());
+        for track in tracks.iter().filter(|track| track.class == self.class) {
+            let mut signature = before.remove(&track.id).unwrap_or_default();
+            if track.seen_at(at) {
+                signature.see(track.bbox, at.mono);
+                if let Some(evidence) = shown(terms, self.rule, track) {
+                    sights.push(self.sight(terms.config, track, &signature));
+                    seen.push(evidence);
+                }
+            }
+            self.signatures.insert(track.id, signature);
+        }
+        (sights, seen)
+    }
+
+    fn sight(&self, config: &BurningConfig, track: &Track, signature: &Signature) -> Sight {
+        let character = signature.character(self.class);
+        Sight {
+            bbox: track.bbox,
+            confidence: track.confidence,
+            sure: track.confidence >= config.confidence_min,
+            objection: character.objection,
+            grows: character.grows,
+        }
+    }
+}
+
+/// What `track` shows just now, where the rule looks and the detector is sure enough.
+fn shown(terms: Terms<'_>, rule: RuleKind, track: &Track) -> Option<Evidence> {
+    if track.confidence < terms.config.confidence_min * WEAK_SHARE {
+        return None;
+    }
+    let place = zone::of_burning(terms.zones, rule, &track.bbox);
+    (place != zone::Place::Outside).then(|| Evidence {
+        confidence: track.confidence,
+        bbox: Some(track.bbox),
+        zone: place.name(),
+        dwell: None,
+    })
+}
