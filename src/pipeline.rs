@@ -14,8 +14,10 @@ use crate::incident::AnswerError;
 use crate::incident::Incident;
 use crate::incident::IncidentId;
 use crate::incident::Patrol;
+use crate::incident::Policy;
 use crate::incident::Register;
 use crate::incident::Report;
+use crate::incident::Silence;
 use crate::incident::Sites;
 use crate::rule;
 use crate::rule::Rules;
@@ -46,6 +48,8 @@ pub struct FrameResult {
 pub enum Command {
     /// Somebody did something about an incident.
     Answer(IncidentId, Answer),
+    /// Somebody switches the siren off.
+    Silence(IncidentId, Silence),
     /// Somebody saw something.
     Report(Report),
     /// A patrol is there.
@@ -102,6 +106,7 @@ impl Core {
         now: Stamp,
     ) -> Vec<Incident> {
         let now = self.forward(now);
+        self.register.set_timezone(timezone.clone());
         self.timezone = timezone;
         let mut before = std::mem::take(&mut self.cameras);
         let sites = Sites::new(cameras.iter().map(|watched| watched.site.clone()));
@@ -123,6 +128,16 @@ impl Core {
         let revisions = self.register.on_events(&ended, &self.sites);
         self.sites = sites;
         revisions
+    }
+
+    /// Tells incidents by this policy from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.register.set_policy(policy);
+    }
+
+    /// How much news the cap on alerts has held back since this was last asked.
+    pub fn take_held_back(&mut self) -> u64 {
+        self.register.take_held_back()
     }
 
     /// Takes back what was open when the daemon stopped.
@@ -179,6 +194,9 @@ impl Core {
         let at = self.forward(at);
         match command {
             Command::Answer(id, answer) => self.register.on_answer(khu_pho, &id, answer, at),
+            Command::Silence(id, silence) => {
+                self.register.on_silence(khu_pho, &id, silence, at).map(Some)
+            }
             Command::Report(report) => Ok(self.register.on_report(khu_pho, report, at)),
             Command::Patrol(patrol) => {
                 self.register.on_patrol(khu_pho, patrol, at);

@@ -126,7 +126,8 @@ fn confidence(section: &Section<'_>) -> Option<f32> {
     section.item("confidence_min")?.number(0.0..=1.0, "")
 }
 
-fn night(item: &Item<'_>, ward: Option<Coordinates>) -> Option<Night> {
+/// Hours of the ward's clock, or the sun's.
+pub(super) fn night(item: &Item<'_>, ward: Option<Coordinates>) -> Option<Night> {
     let text = item.text()?;
     if text == "sun" {
         if ward.is_none() {
