@@ -276,6 +276,10 @@ mod tests {
         assert!(err.contains("warning: there is no model at ") && err.contains("not-there.onnx"));
         for line in [
             "ward         phuong-14 (Phường 14, quận Tân Bình), Asia/Ho_Chi_Minh",
+            "teams        kp3: Tổ bảo vệ ANTT khu phố 3 (0900 000 003)",
+            "escalation   180 s without an answer",
+            "alerts       at most 30 an hour and camera, then summaries",
+            "siren        off",
             "camera      hem-42",
             "stream      rtsp://192.0.2.15:8554/live/sub over udp, no user",
             "fire        from 0.55, for 3 s; over after 30 s",

@@ -16,6 +16,8 @@ use crate::time::Stamp;
 const JOIN_WITHIN: Duration = Duration::from_secs(120);
 /// Cameras that fell silent within as long of each other did so together.
 const CUT_WITHIN: Duration = Duration::from_secs(60);
+/// Of so many merged incidents, the newest, people may still answer by the old id.
+const FORMERLY_MAX: usize = 64;
 
 impl Register {
     /// The open incidents that the event belongs to, oldest first; those that people know of
@@ -47,6 +49,12 @@ impl Register {
 
 impl Entry {
     fn absorb(&mut self, other: &mut Self) {
+        self.formerly.append(&mut other.formerly);
+        if other.is_told() {
+            self.formerly.push((other.incident.id.clone(), other.incident.khu_pho.clone()));
+        }
+        let surplus = self.formerly.len().saturating_sub(FORMERLY_MAX);
+        self.formerly.drain(..surplus);
         self.active.extend(other.active.iter().cloned());
         for (camera, since) in &other.since {
             self.since.entry(camera.clone()).or_insert(*since);

@@ -61,6 +61,8 @@ impl Since {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) incident: Incident,
+    /// What was merged into it, with its khu phố: people may still answer there.
+    pub(super) formerly: Vec<(IncidentId, Id)>,
     /// Events that go on just now.
     pub(super) active: BTreeSet<Source>,
     pub(super) last_evidence: Mono,
@@ -231,7 +233,7 @@ impl Register {
         let entry = self.open.get_mut(&serial)?;
         let at = news.at.mono;
         let gathers = entry.incident.kind == Kind::Camera && entry.is_told();
-        if gathers && at.since(entry.told) < CUT_TOLD_EVERY {
+        if gathers && !news.urgent && at.since(entry.told) < CUT_TOLD_EVERY {
             entry.pending = true;
             return None;
         }
@@ -332,14 +334,17 @@ impl Register {
         Ok(Some(entry.revise(at)))
     }
 
-    /// The open incident that somebody of `khu_pho` speaks of.
+    /// The open incident that somebody of `khu_pho` speaks of, by its own id or by that of one
+    /// that was merged into it.
     pub(super) fn asked(
         &mut self,
         khu_pho: &Id,
         id: &IncidentId,
     ) -> Result<(Serial, &mut Entry), AnswerError> {
         let meant = |entry: &Entry| {
-            entry.incident.id == *id && entry.incident.khu_pho == *khu_pho && entry.is_told()
+            let own = entry.incident.id == *id && entry.incident.khu_pho == *khu_pho;
+            let mut formerly = entry.formerly.iter();
+            entry.is_told() && (own || formerly.any(|(its, of)| its == id && of == khu_pho))
         };
         let found = self.open.iter_mut().find(|(_, entry)| meant(entry));
         let unknown = || AnswerError::UnknownIncident(id.as_str().to_owned());
@@ -446,6 +451,7 @@ impl Entry {
         Self {
             at_night: is_night(incident.opened_at, zone),
             incident,
+            formerly: Vec::new(),
             active: BTreeSet::new(),
             last_evidence: at.mono,
             evidence: Since::now(at.mono),
