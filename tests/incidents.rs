@@ -95,6 +95,10 @@ fn any_order() -> impl Strategy<Value = Vec<usize>> {
     Just((0..CAMERAS).collect::<Vec<_>>()).prop_shuffle()
 }
 
+fn any_burning() -> impl Strategy<Value = RuleKind> {
+    prop::sample::select(vec![RuleKind::Fire, RuleKind::Smoke])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -102,7 +106,7 @@ proptest! {
     fn which_cameras_share_a_fire_does_not_depend_on_the_order(
         spots in any_spots(),
         order in any_order(),
-        burns in prop::collection::vec(prop::sample::select(vec![RuleKind::Fire, RuleKind::Smoke]), CAMERAS),
+        burns in prop::collection::vec(any_burning(), CAMERAS),
         apart_ms in prop::collection::vec(0u64..5_000, CAMERAS),
     ) {
         let sites = sites(&spots);
@@ -117,8 +121,8 @@ proptest! {
                 prop_assert_eq!(incident.revision, expected);
                 if let Some(known) = newest.get(&incident.id) {
                     prop_assert!(!known.state.is_closed(), "a closed one never changes");
-                    let kept = incident.cameras.iter().zip(&known.cameras);
-                    prop_assert!(kept.into_iter().all(|(a, b)| a.camera == b.camera), "never split");
+                    let mut kept = incident.cameras.iter().zip(&known.cameras);
+                    prop_assert!(kept.all(|(a, b)| a.camera == b.camera), "never split");
                 }
                 newest.insert(incident.id.clone(), incident);
             }

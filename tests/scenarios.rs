@@ -13,9 +13,9 @@
 //! shows nothing. A thing is `class x,y[,confidence[,height]]`. The clock ticks once a second
 //! throughout. `set escalate 180`, `set cap 6` and `siren kp1 AFTER SECONDS [quiet HOURS] [drills]`
 //! are the ward's policy; `kp1 reports fire [drill [loud]]`, `kp1 says siren_off #1`; `stops` and
-//! `restarts` are the daemon's; several happen one after the other at one time with `&`. With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference
-//! before it is committed. Behind the bar stands every revision that the line brings forth, in
-//! order.
+//! `restarts` are the daemon's; several happen one after the other at one time with `&`.
+//! With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference before it is
+//! committed. Behind the bar stands every revision that the line brings forth, in order.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 

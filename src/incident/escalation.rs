@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::incident::register::{Entry, Since};
+use crate::incident::entry::{Entry, Since};
 use crate::incident::{
     AnswerError, Incident, IncidentId, Kind, Register, Severity, Silence, Siren, SirenPolicy, State,
 };

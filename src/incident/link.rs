@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::incident::answer::REPORTS_MAX;
-use crate::incident::register::{Entry, Serial};
+use crate::incident::entry::Entry;
+use crate::incident::register::Serial;
 use crate::incident::{Incident, Kind, Register, Sighting, Siren, Sites, State};
 use crate::rule::{Event, RuleKind};
 use crate::time::Stamp;

@@ -12,6 +12,7 @@
 
 pub mod answer;
 mod budget;
+mod entry;
 mod escalation;
 pub mod join;
 mod link;
