@@ -17,6 +17,7 @@ use crate::incident::Sighting;
 use crate::incident::Siren;
 use crate::incident::State;
 use crate::incident::Witness;
+use crate::rule::health::Fault;
 use crate::time::Wall;
 use crate::ward::Coordinates;
 use crate::ward::FirePoint;
@@ -152,6 +153,7 @@ impl Context {
             zone: seen.zone.clone(),
             bbox: seen.bbox.map(|b| [b.x0, b.y0, b.x1, b.y1].map(share)),
             since: seen.since.to_rfc3339(&self.ward.timezone),
+            fault: seen.fault.map(|fault| fault.as_str().to_owned()),
         }
     }
 
@@ -230,6 +232,13 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
                         BoundingBox::new(x0, y0, x1, y1)
                     }),
                     since: time("cameras.since", &c.since)?,
+                    fault: c
+                        .fault
+                        .map(|text| {
+                            named(&Fault::ALL, |f| f.as_str(), &text)
+                                .ok_or_else(|| wrong("cameras.fault", &text))
+                        })
+                        .transpose()?,
                 })
             })
             .collect::<Result<_, ParseError>>()?,
@@ -340,6 +349,8 @@ struct WireCamera {
     #[serde(rename = "box")]
     bbox: Option<[f64; 4]>,
     since: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use crate::attention::Attention;
 use crate::attention::Level;
 use crate::detection::Class;
 use crate::detection::Detection;
+use crate::frame::look::Look;
 use crate::incident::Answer;
 use crate::incident::AnswerError;
 use crate::incident::Incident;
@@ -21,6 +22,7 @@ use crate::incident::Silence;
 use crate::incident::Sites;
 use crate::rule;
 use crate::rule::Rules;
+use crate::rule::health::Fault;
 use crate::time::Mono;
 use crate::time::Stamp;
 use crate::time::Wall;
@@ -169,6 +171,19 @@ impl Core {
             camera.attention.focus(at);
         }
         self.register.on_events(&events, &self.sites)
+    }
+
+    /// Takes in what a camera's picture of `at` looks like as a whole; once a second is enough.
+    pub fn on_look(&mut self, camera: &Id, look: &Look, at: Stamp) -> Vec<Incident> {
+        let at = self.forward(at);
+        let Some(camera) = self.cameras.get_mut(camera) else { return Vec::new() };
+        let events = camera.rules.on_look(look, &self.timezone, at);
+        self.register.on_events(&events, &self.sites)
+    }
+
+    /// What is wrong with a camera just now.
+    pub fn fault(&self, camera: &Id) -> Option<Fault> {
+        self.cameras.get(camera)?.rules.fault()
     }
 
     /// Takes in that time has passed; to be called about once a second.

@@ -10,6 +10,7 @@ use keng::geometry::BoundingBox;
 use keng::incident::{
     Acknowledgement, Incident, IncidentId, Kind, Severity, Sighting, Siren, State, Witness,
 };
+use keng::rule::health::Fault;
 use keng::time::Wall;
 use keng::ward::{
     Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Owner, Place, Site, Team, Ward,
@@ -68,6 +69,7 @@ fn context(language: Language) -> Context {
 
 fn incident(kind: Kind, cameras: &[&str]) -> Incident {
     let sighting = |name: &&str| Sighting {
+        fault: None,
         camera: id(name),
         confidence: Some(0.83),
         zone: None,
@@ -309,6 +311,7 @@ fn any_sighting() -> impl Strategy<Value = Sighting> {
             confidence: seen.then_some(confidence),
             zone: Some(zone),
             bbox: seen.then(|| BoundingBox::new(a, b, c, d)),
+            fault: (!seen).then_some(Fault::Blinded),
             since: EVENING,
         },
     )

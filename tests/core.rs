@@ -77,7 +77,12 @@ fn watched(name: &str) -> Watched {
                 night: Night::Hours { from: midnight, until: midnight },
                 quiet: seconds(20),
             },
-            camera: HealthConfig { enabled: true, offline: seconds(60) },
+            camera: HealthConfig {
+                enabled: true,
+                offline: seconds(60),
+                frozen: seconds(60),
+                blinded: seconds(30),
+            },
             zones: Vec::new(),
         },
     }

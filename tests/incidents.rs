@@ -99,6 +99,15 @@ fn any_burning() -> impl Strategy<Value = RuleKind> {
     prop::sample::select(vec![RuleKind::Fire, RuleKind::Smoke])
 }
 
+/// Mostly one, so that there is something to join.
+fn any_fault() -> impl Strategy<Value = RuleKind> {
+    prop_oneof![
+        4 => Just(RuleKind::Offline),
+        1 => Just(RuleKind::Blinded),
+        1 => Just(RuleKind::Frozen),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -144,19 +153,20 @@ proptest! {
         spots in any_spots(),
         order in any_order(),
         since_ms in prop::collection::vec(0u64..200_000, CAMERAS),
+        faults in prop::collection::vec(any_fault(), CAMERAS),
     ) {
         let sites = sites(&spots);
         let mut register = Register::default();
         let mut events = Vec::new();
         for (step, index) in (0u64..).zip(order) {
-            events.push(event(index, RuleKind::Offline, since_ms[index], 260_000 + step));
+            events.push(event(index, faults[index], since_ms[index], 260_000 + step));
             drop(register.on_events(&events[events.len() - 1..], &sites));
         }
         let expected = components(&events, |a, b| {
             let apart = a.since.mono.since(b.since.mono).max(b.since.mono.since(a.since.mono));
             let near = sites.same_khu_pho(&a.camera, &b.camera)
                 || sites.may_share(&a.camera, &b.camera);
-            apart <= Duration::from_secs(60) && near
+            a.rule == b.rule && apart <= Duration::from_secs(60) && near
         });
         prop_assert_eq!(partition(&register), expected);
     }

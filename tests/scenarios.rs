@@ -332,7 +332,12 @@ fn default_rules() -> Config {
             },
             quiet: seconds(20),
         },
-        camera: HealthConfig { enabled: true, offline: seconds(3_600) },
+        camera: HealthConfig {
+            enabled: true,
+            offline: seconds(3_600),
+            frozen: seconds(3_600),
+            blinded: seconds(3_600),
+        },
         zones: Vec::new(),
     }
 }

@@ -193,7 +193,12 @@ fn config() -> rule::Config {
             night,
             quiet: seconds(20),
         },
-        camera: HealthConfig { enabled: true, offline: seconds(30) },
+        camera: HealthConfig {
+            enabled: true,
+            offline: seconds(30),
+            frozen: seconds(60),
+            blinded: seconds(30),
+        },
         zones: Vec::new(),
     }
 }

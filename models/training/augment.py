@@ -12,11 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from compose import Patch, paste
+
 PAD = 114
 STRIDE = 8
 MIN_BOX = 4.0
 MIN_VISIBLE = 0.3
 BLANK_WEIGHT = 1.0
+PASTE_FIRE, PASTE_LIGHT = 0.3, 0.25
+# Narrow pictures are set side by side, and enlarged towards filling their cell: padding is what a
+# street camera shows least.
+PAIR_ASPECT, PAIR, COVER = 1.45, 0.7, 0.5
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -97,6 +103,13 @@ def place(canvas: Pixels, weights: Floats, sample: Annotated, cell: tuple[int, i
     return kept[usable]
 
 
+def cover(sample: Annotated, cell: tuple[int, int, int, int]) -> float:
+    """How much a picture that fits a cell must be enlarged to fill it."""
+    rows, cols = sample.image.shape[:2]
+    across, down = (cell[2] - cell[0]) / cols, (cell[3] - cell[1]) / rows
+    return max(across, down) / min(across, down)
+
+
 def mirror(rows: Floats) -> Floats:
     """Boxes of the picture flipped left to right."""
     flipped = rows.copy()
@@ -123,11 +136,30 @@ def flatten_levels(weights: Floats) -> Floats:
     return np.concatenate([level.reshape(-1, weights.shape[2]) for level in levels])
 
 
+def infrared(grey: Pixels, rng: np.random.Generator) -> Pixels:
+    """A camera's own infrared lamp: a bright spot that falls off, low contrast, glare, haze."""
+    rows, cols = grey.shape
+    cx, cy = rng.uniform(0.25, 0.75) * cols, rng.uniform(0.35, 0.9) * rows
+    reach = rng.uniform(0.35, 0.9) * cols
+    ys, xs = np.ogrid[:rows, :cols]
+    far = ((xs - cx) ** 2 + ((ys - cy) * 1.4) ** 2).astype(np.float32) / reach**2
+    light = 0.25 + rng.uniform(0.5, 1.1) * np.exp(-far)
+    picture = grey.astype(np.float32)
+    blurred = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 1.4)))
+    low, contrast = rng.uniform(0, 40), rng.uniform(0.4, 1.0)
+    lit = (blurred * contrast + low) * light
+    if rng.random() < 0.5:
+        lit = lit + 0.35 * cv2.GaussianBlur(lit, (0, 0), 6)
+    return lit.clip(0, 255).astype(np.uint8)
+
+
 class Augmenter:
     """Builds canvases of a given size; stateless but for its bank of noise."""
 
-    def __init__(self, width: int, height: int, classes: int, mosaic: float, seed: int) -> None:
+    def __init__(self, width: int, height: int, classes: int, mosaic: float, seed: int,
+                 fires: list[Patch] | None = None, lamps: list[Patch] | None = None) -> None:
         self.width, self.height, self.classes, self.mosaic = width, height, classes, mosaic
+        self.fires, self.lamps = fires or [], lamps or []
         rng = np.random.default_rng(seed)
         shape = (height + 64, width + 64, 3)
         self.noise = [rng.normal(0, 16, shape).astype(np.int8) for _ in range(4)]
@@ -147,12 +179,39 @@ class Augmenter:
                      for sample, cell, zoom in zip(samples, cells, zooms)]
             boxes = np.concatenate(found)
         else:
-            zoom = float(np.exp(np.clip(rng.normal(0.05, 0.3), -0.8, 0.8)))
-            cell = (0, 0, self.width, self.height)
-            boxes = place(canvas, weights, samples[0], cell, zoom, rng)
+            cells = [(0, 0, self.width, self.height)]
+            rows, cols = samples[0].image.shape[:2]
+            if cols < PAIR_ASPECT * rows and rng.random() < PAIR:
+                middle = int(rng.uniform(0.4, 0.6) * self.width) // STRIDE * STRIDE
+                cells = [(0, 0, middle, self.height), (middle, 0, self.width, self.height)]
+            found = []
+            for sample, cell in zip(samples, cells):
+                zoom = float(np.exp(np.clip(rng.normal(0.05, 0.3), -0.8, 0.8)))
+                if rng.random() < COVER:
+                    zoom *= cover(sample, cell) ** float(rng.random())
+                found.append(place(canvas, weights, sample, cell, zoom, rng))
+            boxes = np.concatenate(found)
+        canvas_free = all(s.negative[0] > 0 for s in samples) and not (boxes[:, 0] == 0).any()
+        boxes = self.compose(canvas, boxes, canvas_free, rng)
         has_fire = bool((boxes[:, 0] == 0).any())
         canvas = self.colour(canvas, has_fire, any(s.night for s in samples[:1]), rng)
         return Canvas(np.ascontiguousarray(canvas[:, :, ::-1]), boxes, flatten_levels(weights))
+
+    def compose(self, canvas: Pixels, boxes: Floats, fire_free: bool, rng: np.random.Generator
+                ) -> Floats:
+        """Paste lamps anywhere and fires where there is none; returns the boxes with the new."""
+        if self.lamps and rng.random() < PASTE_LIGHT:
+            for _ in range(int(rng.integers(1, 4))):
+                glow = 0.4 * float(rng.random()) if rng.random() < 0.5 else 0.0
+                paste(canvas, self.lamps[int(rng.integers(len(self.lamps)))], rng, glow)
+        if not (fire_free and self.fires and rng.random() < PASTE_FIRE):
+            return boxes
+        for _ in range(int(rng.integers(1, 3))):
+            patch = self.fires[int(rng.integers(len(self.fires)))]
+            found = paste(canvas, patch, rng, 0.8 * float(rng.random()))
+            if found is not None and min(found[2] - found[0], found[3] - found[1]) >= MIN_BOX:
+                boxes = np.concatenate((boxes, np.array([[0.0, *found]], np.float32)))
+        return boxes
 
     def colour(self, image: Pixels, fire: bool, night: bool, rng: np.random.Generator) -> Pixels:
         """Exposure, white balance, saturation, infrared grey, noise, blur and block artefacts."""
@@ -164,8 +223,10 @@ class Augmenter:
         table = np.clip(ramp**gamma * gain * balance * 255 + rng.normal(0, 6), 0, 255)
         image = cv2.LUT(image, table.astype(np.uint8)[None])
         pick = rng.random()
-        if pick < (0.02 if fire else 0.14):
+        if pick < (0.02 if fire else 0.2):
             grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+            if rng.random() < 0.6:
+                grey = infrared(grey, rng)
             image = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
         elif pick < 0.6:
             grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)

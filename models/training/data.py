@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from augment import Annotated, Augmenter, Floats
+from compose import Patch, cut, lights
+from mimic import FeatureTeacher
 from net import TRAIN_CLASSES
 from teacher import PERSON, VEHICLES, cached_views
 
@@ -33,9 +35,9 @@ SURE_PERSON, SURE_OTHER = 0.45, 0.4
 DRAFT_WEIGHT = 0.5
 FIRE_FREE = frozenset(("css", "tud", "path", "room", "hseg"))
 NO_PERSON_TRUTH = frozenset(("nightneg",))
-SOURCE_WEIGHT = {"contfire": 0.5, "css": 0.6, "tud": 0.6, "webnight": 3.0, "glow": 4.0,
+SOURCE_WEIGHT = {"contfire": 0.5, "css": 0.8, "tud": 0.9, "webnight": 3.0, "glow": 4.0,
                  "supperjoy": 4.0, "nightneg": 2.0, "dark": 3.0, "road": 2.0, "room": 2.0,
-                 "camvid": 1.2, "therm": 3.0, "coco": 2.5, "xiapinquan": 1.2, "cctvfire8": 1.0}
+                 "camvid": 1.2, "therm": 3.0, "coco": 3.5, "hseg": 2.5, "path": 1.5, "xiapinquan": 1.2, "cctvfire8": 1.0}
 SYNTHETIC_PREFIX = "syn"
 
 
@@ -152,6 +154,22 @@ def load_folder(root: Path, teacher: tuple[Path, Path] | None = None) -> list[En
     return entries
 
 
+def cut_lights(entries: list[Entry]) -> tuple[list[Patch], list[Patch]]:
+    """Patches to paste: the fires that can be keyed, and the lamps of fire-free pictures."""
+    fires, lamps = [], []
+    for entry in entries:
+        sample = entry.sample
+        rows, cols = sample.image.shape[:2]
+        flames = sample.boxes[sample.boxes[:, 0] == 0]
+        if len(flames):
+            sized = flames[:, 1:] * np.array([cols, rows, cols, rows], np.float32)
+            found = [cut(sample.image, tuple(map(float, box))) for box in sized[:3]]
+            fires += [patch for patch in found if patch is not None]
+        elif sample.negative[0] > 0:
+            lamps += lights(sample.image)
+    return fires, lamps
+
+
 @dataclass
 class Batch:
     """Arrays of one training step; the boxes of all pictures form one flat list."""
@@ -161,13 +179,15 @@ class Batch:
     gt_class: NDArray[np.int64]
     gt_box: Floats
     negative: Floats
+    features: list[NDArray[np.float16]]
 
 
 class Loader:
     """Draws samples by weight and prepares batches in background threads, the same for a seed."""
 
     def __init__(self, entries: list[Entry], synthetic: list[Entry], share: float, seed: int,
-                 threads: int = 1) -> None:
+                 threads: int = 1, teacher: FeatureTeacher | None = None) -> None:
+        self.teacher = teacher
         self.entries, self.synthetic, self.share, self.seed = entries, synthetic, share, seed
         weight = np.array([entry.weight for entry in entries])
         self.cumulative = np.cumsum(weight / weight.sum())
@@ -186,10 +206,12 @@ class Loader:
         canvases = [augmenter.build([self.draw(rng) for _ in range(4)], rng) for _ in range(size)]
         boxes = np.concatenate([canvas.boxes for canvas in canvases])
         owner = np.repeat(np.arange(size), [len(canvas.boxes) for canvas in canvases])
+        images = np.stack([canvas.image for canvas in canvases])
         return Batch(
-            np.stack([canvas.image for canvas in canvases]), owner.astype(np.int64),
+            images, owner.astype(np.int64),
             boxes[:, 0].astype(np.int64), np.ascontiguousarray(boxes[:, 1:], np.float32),
-            np.stack([canvas.negative for canvas in canvases]))
+            np.stack([canvas.negative for canvas in canvases]),
+            self.teacher(images) if self.teacher else [])
 
     def batches(self, augmenter: Augmenter, size: int, first: int) -> Iterator[Batch]:
         """Endless batches from step `first`, in order; close the generator to stop the threads."""

@@ -102,6 +102,7 @@ class KengNet(nn.Module):
 
     def __init__(self, classes: int = len(TRAIN_CLASSES), neck: int = 48, hidden: int = 32) -> None:
         super().__init__()
+        self.neck = neck
         self.stem = ConvBnAct(3, 32, 4, 4)
         self.stage3 = nn.Sequential(ConvBnAct(32, 64, 3, 2), CspBlock(64, 64))
         self.stage4 = nn.Sequential(ConvBnAct(64, 128, 3, 2), CspBlock(128, 128, 2))
@@ -118,8 +119,8 @@ class KengNet(nn.Module):
         self.up_path5 = CspBlock(neck, neck)
         self.heads = nn.ModuleList(Head(neck, hidden, classes) for _ in STRIDES)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and log distances (l, t, r, b) [N,A,4]."""
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        """Picture [N,3,H,W] in 0..1 to features [N,neck,H/s,W/s] on strides 8, 16 and 32."""
         c3 = self.stage3(self.stem(x))
         c4 = self.stage4(c3)
         p5 = self.lateral5(self.stage5(c4))
@@ -127,10 +128,18 @@ class KengNet(nn.Module):
         p3 = self.down_path3(self.lateral3(c3) + self.up(p4))
         p4 = self.up_path4(p4 + self.reduce3(p3))
         p5 = self.up_path5(p5 + self.reduce4(p4))
-        outputs = [head(p) for head, p in zip(self.heads, (p3, p4, p5))]
+        return [p3, p4, p5]
+
+    def predict(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits [N,A,C] and log distances (l, t, r, b) [N,A,4] of all levels' anchors."""
+        outputs = [head(p) for head, p in zip(self.heads, pyramid)]
         logits = torch.cat([c.flatten(2) for c, _ in outputs], 2).transpose(1, 2)
         distances = torch.cat([r.flatten(2) for _, r in outputs], 2).transpose(1, 2)
         return logits, distances
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and log distances [N,A,4]."""
+        return self.predict(self.pyramid(x))
 
 
 def anchor_points(

@@ -24,19 +24,22 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from augment import Augmenter
-from data import Batch, Loader, load_folder
+from compose import Patch
+from data import Batch, Loader, cut_lights, load_folder
 from loss import detection_loss
+import mimic
+from mimic import FeatureTeacher, Mimic
 from net import TRAIN_CLASSES, KengNet, anchor_points
 
 # Progress at which a stage ends, input size, share of mosaics, batch size.
 STAGES = (
-    (0.56, (320, 192), 0.5, 16),
-    (0.86, (416, 256), 0.4, 16),
+    (0.66, (320, 192), 0.5, 16),
+    (0.88, (416, 256), 0.4, 16),
     (1.01, (512, 288), 0.2, 16),
 )
 WARMUP_STEPS = 300
 FINAL_LR = 0.02
-EMA_DECAY = 0.999
+EMA_DECAY = 0.9995
 
 
 class Average:
@@ -50,7 +53,7 @@ class Average:
     def update(self, net: nn.Module) -> None:
         """Move towards the present weights."""
         self.steps += 1
-        decay = EMA_DECAY * (1 - math.exp(-self.steps / 500))
+        decay = EMA_DECAY * (1 - math.exp(-self.steps / 1000))
         ours, theirs = self.net.state_dict(), net.state_dict()
         floats = [k for k, v in ours.items() if v.is_floating_point()]
         torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
@@ -94,6 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--weight-decay", type=float, default=0.03)
+    parser.add_argument("--no-mimicry", action="store_true", help="without a feature teacher")
     parser.add_argument("--threads", type=int, default=1, help="compute threads")
     parser.add_argument("--loader-threads", type=int, default=1)
     parser.add_argument("--save-every", type=float, default=120.0, help="seconds")
@@ -104,13 +108,16 @@ def arguments() -> argparse.Namespace:
 class Run:
     """State of a training run and its checkpoints."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
+    def __init__(self, args: argparse.Namespace, patches: tuple[list[Patch], list[Patch]]
+                 ) -> None:
+        self.args, self.patches = args, patches
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.net = KengNet().to(self.device, memory_format=torch.channels_last).train()
         groups = parameter_groups(self.net, args.weight_decay)
         self.optimiser = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
         self.average = Average(self.net)
+        self.mimic = Mimic(self.net.neck).to(self.device)
+        self.mimic_optimiser = torch.optim.AdamW(self.mimic.parameters(), lr=args.lr)
         self.step, self.seconds = 0, 0.0
         self.path = args.out / "last.pt"
         if args.resume and self.path.exists():
@@ -123,12 +130,16 @@ class Run:
         self.average.net.load_state_dict(state["ema"])
         self.average.steps = state["step"]
         self.optimiser.load_state_dict(state["optimiser"])
+        if "mimic" in state:
+            self.mimic.load_state_dict(state["mimic"])
+            self.mimic_optimiser.load_state_dict(state["mimic_optimiser"])
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
         """Write a checkpoint, replacing the former in one move."""
         state = {"net": self.net.state_dict(), "ema": self.average.net.state_dict(),
-                 "optimiser": self.optimiser.state_dict(), "step": self.step,
+                 "optimiser": self.optimiser.state_dict(), "mimic": self.mimic.state_dict(),
+                 "mimic_optimiser": self.mimic_optimiser.state_dict(), "step": self.step,
                  "seconds": self.seconds}
         partial = self.path.with_suffix(".part")
         torch.save(state, partial)
@@ -138,24 +149,30 @@ class Run:
         """Share of the run that is done."""
         return max(self.step / self.args.steps, self.seconds / 60 / self.args.minutes)
 
-    def train_batch(self, batch: Batch, points: Tensor, strides: Tensor) -> tuple[float, float]:
-        """One optimiser step; returns the class and the box loss."""
+    def train_batch(self, batch: Batch, points: Tensor, strides: Tensor) -> list[float]:
+        """One optimiser step; returns the class, the box and the mimicry loss."""
         rate = learning_rate(self.progress(), self.step, self.args.lr)
-        for group in self.optimiser.param_groups:
+        for group in (*self.optimiser.param_groups, *self.mimic_optimiser.param_groups):
             group["lr"] = rate
         images = to_input(batch.images, self.device)
+        features = [torch.from_numpy(f).to(self.device) for f in batch.features]
         with torch.autocast(self.device.type, torch.bfloat16):
-            logits, distances = self.net(images)
+            pyramid = self.net.pyramid(images)
+            logits, distances = self.net.predict(pyramid)
+            mimicry = self.mimic(pyramid, features) if features else logits.new_zeros(())
         truth = [torch.from_numpy(a).to(self.device)
                  for a in (batch.gt_image, batch.gt_class, batch.gt_box, batch.negative)]
         total, class_loss, box_loss = detection_loss(logits, distances, points, strides, *truth)
         self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        self.mimic_optimiser.zero_grad(set_to_none=True)
+        (total + mimic.GAIN * mimicry).backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
         self.optimiser.step()
+        if features:
+            self.mimic_optimiser.step()
         self.average.update(self.net)
         self.step += 1
-        return float(class_loss), float(box_loss)
+        return [float(class_loss), float(box_loss), float(mimicry)]
 
     def train(self, loader: Loader) -> None:
         """All stages that remain."""
@@ -163,12 +180,13 @@ class Run:
         while self.progress() < 1.0:
             stage = stage_at(self.progress())
             _, (width, height), mosaic, size = STAGES[stage]
-            augmenter = Augmenter(width, height, len(TRAIN_CLASSES), mosaic, self.args.seed)
+            augmenter = Augmenter(width, height, len(TRAIN_CLASSES), mosaic, self.args.seed,
+                                  *self.patches)
             points, strides = anchor_points(height, width, self.device)
             batches = loader.batches(augmenter, size, self.step)
             bar = tqdm(desc=f"{width}x{height}", unit="step", mininterval=5.0)
             saved = last = time.monotonic()
-            sums, counted = np.zeros(2), 0
+            sums, counted = np.zeros(3), 0
             while self.progress() < 1.0 and stage_at(self.progress()) == stage:
                 losses = self.train_batch(next(batches), points, strides)
                 now = time.monotonic()
@@ -180,12 +198,14 @@ class Run:
                     entry = {"step": self.step, "minutes": round(self.seconds / 60, 2),
                              "progress": round(self.progress(), 4), "width": width,
                              "class_loss": round(float(means[0]), 4),
-                             "box_loss": round(float(means[1]), 4)}
+                             "box_loss": round(float(means[1]), 4),
+                             "mimicry": round(float(means[2]), 4)}
                     log.write(json.dumps(entry) + "\n")
                     log.flush()
                     bar.set_postfix_str(f"{entry['class_loss']} {entry['box_loss']} "
+                                        f"{entry['mimicry']} "
                                         f"{entry['progress']:.3f}")
-                    sums, counted = np.zeros(2), 0
+                    sums, counted = np.zeros(3), 0
                 if now - saved > self.args.save_every:
                     self.save()
                     saved = now
@@ -204,8 +224,12 @@ def main() -> None:
     weights = args.data / "weights" / "yolox_nano_coco.onnx"
     entries = load_folder(args.data / "train", (weights, args.out / "teacher.npz"))
     synthetic = load_folder(args.synthetic) if args.synthetic else []
-    loader = Loader(entries, synthetic, args.synthetic_share, args.seed, args.loader_threads)
-    Run(args).train(loader)
+    teacher = None if args.no_mimicry else FeatureTeacher(weights)
+    loader = Loader(entries, synthetic, args.synthetic_share, args.seed, args.loader_threads,
+                    teacher)
+    patches = cut_lights(entries)
+    print(f"{len(patches[0])} fires and {len(patches[1])} lamps to paste", flush=True)
+    Run(args, patches).train(loader)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 //! One line for people, short enough for a lock screen.
 
+use crate::rule::health::Fault;
+
 use super::{Context, Id, Incident, Kind, Language, State, Wall};
 
 impl Context {
@@ -30,7 +32,14 @@ impl Context {
                 format!("Có người lảng vảng tại {place}, đã {minutes}{}", self.zone(incident))
             }
             Kind::Camera if n > 1 => format!("{n} camera mất tín hiệu tại {place}"),
-            Kind::Camera => format!("Camera mất tín hiệu tại {place}{}", self.owner(incident)),
+            Kind::Camera => {
+                let fault = match fault(incident) {
+                    Fault::Offline => "mất tín hiệu",
+                    Fault::Frozen => "bị đứng hình",
+                    Fault::Blinded => "bị che hoặc lệch hướng",
+                };
+                format!("Camera {fault} tại {place}{}", self.owner(incident))
+            }
             Kind::Other => format!("Người dân báo tại {place}{}", note(incident)),
         };
         let how = match incident.state {
@@ -59,7 +68,14 @@ impl Context {
                 format!("Loitering at {place}, for {minutes}{}", self.zone(incident))
             }
             Kind::Camera if n > 1 => format!("{n} cameras offline at {place}"),
-            Kind::Camera => format!("Camera offline at {place}{}", self.owner(incident)),
+            Kind::Camera => {
+                let fault = match fault(incident) {
+                    Fault::Offline => "offline",
+                    Fault::Frozen => "frozen",
+                    Fault::Blinded => "covered or turned away",
+                };
+                format!("Camera {fault} at {place}{}", self.owner(incident))
+            }
             Kind::Other => format!("Resident's report at {place}{}", note(incident)),
         };
         let how = match incident.state {
@@ -172,6 +188,11 @@ fn minutes(incident: &Incident) -> String {
 
 fn span(seconds: u64) -> String {
     if seconds < 90 { format!("{seconds} s") } else { format!("{} min", (seconds + 30) / 60) }
+}
+
+/// What is wrong with the first camera.
+fn fault(incident: &Incident) -> Fault {
+    incident.cameras.first().and_then(|seen| seen.fault).unwrap_or(Fault::Offline)
 }
 
 fn note(incident: &Incident) -> String {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lens::Lenses;
 use super::scribe::{Job, Shown};
-use super::status::Statuses;
+use super::status::{Seen, Statuses};
 use super::{context, inbound, permitted};
 use crate::alert;
 use crate::config::{Reload, Settings, diff};
@@ -128,10 +128,13 @@ impl Judge {
     }
 
     async fn on_analysed(&mut self, analysed: Analysed) {
-        let Analysed { camera, at, detections, picture, timing, .. } = analysed;
+        let Analysed { camera, at, detections, picture, look, timing, .. } = analysed;
         let begun = self.clock.now();
         let result = FrameResult { camera, at, detections };
-        let revisions = self.core.on_frame(&result);
+        let mut revisions = self.core.on_frame(&result);
+        if let Some(look) = look {
+            revisions.extend(self.core.on_look(&result.camera, &look, at));
+        }
         let judged = self.clock.now();
         let core = judged.mono.since(begun.mono);
         self.core_timer.observe(core);
@@ -158,7 +161,8 @@ impl Judge {
             let id = &camera.site.id;
             let level = self.core.level(id, now);
             self.lenses.attend(id, level);
-            self.statuses.tell(id, self.lenses.state(id), level, now);
+            let (state, fault) = (self.lenses.state(id), self.core.fault(id));
+            self.statuses.tell(id, Seen { state, fault, level }, now);
         }
         self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
         self.statuses.tell_ward(self.reload_error.clone());

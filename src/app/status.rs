@@ -10,6 +10,7 @@ use crate::attention::Level;
 use crate::camera::State;
 use crate::config::Settings;
 use crate::mqtt::{Board, Topics};
+use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
 use crate::ward::{Id, KhuPho, Ward};
 use crate::web::StatusBoard;
@@ -56,6 +57,16 @@ struct Camera {
     counted_from: Stamp,
 }
 
+/// What is known of a camera just now.
+pub(super) struct Seen {
+    /// What its supervisor does; none where it is not to be watched.
+    pub(super) state: Option<State>,
+    /// What its pictures say of it.
+    pub(super) fault: Option<Fault>,
+    /// How closely it is watched.
+    pub(super) level: Level,
+}
+
 impl Camera {
     fn new(now: Stamp) -> Self {
         Self {
@@ -67,6 +78,11 @@ impl Camera {
             frames: 0,
             counted_from: now,
         }
+    }
+
+    /// Pictures come, whatever they show.
+    fn streams(&self) -> bool {
+        !matches!(self.word, "connecting" | "offline")
     }
 
     fn to_json(&self, ward: &Ward, seat: &Seat) -> Value {
@@ -129,15 +145,18 @@ impl Statuses {
     }
 
     /// How a camera is at `now`: told on its topic where that is news.
-    pub(super) fn tell(&self, id: &Id, state: Option<State>, level: Level, now: Stamp) {
+    pub(super) fn tell(&self, id: &Id, seen: Seen, now: Stamp) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let Some(seat) = inner.cameras.iter().find(|seat| seat.id == *id) else { return };
         let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
-        let (word, reason) = match state {
-            Some(State::Streaming { .. }) => ("online", None),
+        let (word, reason) = match seen.state {
+            Some(State::Streaming { .. }) => match seen.fault {
+                None | Some(Fault::Offline) => ("online", None),
+                Some(fault) => (fault.as_str(), None),
+            },
             // Between two attempts a camera that is away stays away.
-            Some(State::Connecting { .. }) if camera.word != "online" => {
+            Some(State::Connecting { .. }) if !camera.streams() => {
                 (camera.word, camera.reason.clone())
             }
             Some(State::Connecting { .. }) => ("connecting", None),
@@ -147,7 +166,7 @@ impl Statuses {
         if word != camera.word {
             camera.since = now.wall;
         }
-        (camera.word, camera.reason, camera.level) = (word, reason, level);
+        (camera.word, camera.reason, camera.level) = (word, reason, seen.level);
         let span = now.mono.seconds_since(camera.counted_from.mono);
         if span >= RATE_OVER_S {
             #[expect(clippy::cast_precision_loss, reason = "frames of ten seconds")]
@@ -164,7 +183,7 @@ impl Statuses {
     /// How long ago the last frame of any camera was analysed; none: never.
     pub(super) fn tell_idle(&self, idle: Option<Duration>) {
         let mut inner = self.lock();
-        let online = inner.known.values().any(|camera| camera.word == "online");
+        let online = inner.known.values().any(Camera::streams);
         inner.not_ready = match idle {
             _ if inner.cameras.is_empty() => None,
             None => Some("no camera has given a picture yet".to_owned()),

@@ -226,7 +226,12 @@ fn loitering(camera: &CameraSettings) -> String {
 fn health(camera: &CameraSettings) -> String {
     let rule = &camera.rules.camera;
     match rule.enabled {
-        true => format!("offline after {}", seconds(rule.offline)),
+        true => format!(
+            "offline after {}, frozen after {}, blinded after {}",
+            seconds(rule.offline),
+            seconds(rule.frozen),
+            seconds(rule.blinded)
+        ),
         false => "not reported".to_owned(),
     }
 }
@@ -236,7 +241,7 @@ fn kind_name(kind: RuleKind) -> &'static str {
         RuleKind::Fire => "fire",
         RuleKind::Smoke => "smoke",
         RuleKind::Loitering => "loitering",
-        RuleKind::Offline => "camera",
+        RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded => "camera",
     }
 }
 

@@ -269,7 +269,10 @@ impl<'a> Replay<'a> {
             tracing::info!(at_s = at.mono.0 as f64 / 1e6, ?detections, "frame");
         }
         let result = FrameResult { camera: self.camera.clone(), at, detections };
-        let revisions = self.core.on_frame(&result);
+        let mut revisions = self.core.on_frame(&result);
+        if let Some(look) = &frame.look {
+            revisions.extend(self.core.on_look(&self.camera, look, at));
+        }
         self.tell(&revisions, out)
     }
 

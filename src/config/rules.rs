@@ -44,7 +44,12 @@ pub(super) fn defaults() -> Config {
             },
             quiet: seconds(60),
         },
-        camera: HealthConfig { enabled: true, offline: seconds(60) },
+        camera: HealthConfig {
+            enabled: true,
+            offline: seconds(60),
+            frozen: seconds(60),
+            blinded: seconds(30),
+        },
         zones: Vec::new(),
     }
 }
@@ -72,7 +77,10 @@ pub(super) fn read(section: &Section<'_>, mut base: Config, ward: Option<Coordin
     }
     if let Some(keys) = rule.section("camera") {
         lay(&mut base.camera.enabled, keys.item("enabled").and_then(|i| i.boolean()));
-        lay(&mut base.camera.offline, keys.item("offline_s").and_then(|i| i.seconds(86_400)));
+        let seconds = |key: &'static str| keys.item(key).and_then(|i| i.seconds(86_400));
+        lay(&mut base.camera.offline, seconds("offline_s"));
+        lay(&mut base.camera.frozen, seconds("frozen_s"));
+        lay(&mut base.camera.blinded, seconds("blinded_s"));
         keys.finish();
     }
     rule.finish();

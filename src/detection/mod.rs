@@ -15,6 +15,7 @@ pub mod worker;
 
 use crate::frame::Frame;
 use crate::frame::InputFormat;
+use crate::frame::Look;
 use crate::frame::Picture;
 use crate::geometry::BoundingBox;
 use crate::time::Stamp;
@@ -90,6 +91,8 @@ pub struct Analysed {
     pub detections: Vec<Detection>,
     /// For a snapshot, should it come to an alert.
     pub picture: Picture,
+    /// What the frame looks like as a whole, where it was asked.
+    pub look: Option<Box<Look>>,
     /// Where the time went so far.
     pub timing: Timing,
 }

@@ -169,6 +169,7 @@ mod tests {
             pixels: pixels.into(),
             letterbox: Letterbox::none(SIZE),
             picture: Picture::empty(),
+            look: None,
             decode_us: 0,
         }
     }

@@ -26,6 +26,7 @@ use ffmpeg_next::frame::Video;
 use super::Frame;
 use super::backlog::Backlog;
 use super::letterbox::InputFormat;
+use super::look::Look;
 use super::mask::Masks;
 use super::scale::ScaleError;
 use super::scale::Scaler;
@@ -39,6 +40,9 @@ use crate::ward::Id;
 
 /// Damaged pictures are held back, but for no longer than this after the last true one.
 pub const HOLD_BACK_MAX: Duration = Duration::from_secs(3);
+
+/// What a camera shows as a whole changes slowly.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Packets whose pictures may still be inside the decoder: H.264 and H.265 reorder over 16.
 const IN_FLIGHT_MAX: usize = 64;
@@ -118,6 +122,7 @@ pub struct Decoder {
     true_at: Option<Mono>,
     held_back: u64,
     size: Option<(u32, u32)>,
+    looked_at: Option<Mono>,
 }
 
 /// One packet inside FFmpeg's decoder.
@@ -148,6 +153,7 @@ impl Decoder {
             true_at: None,
             held_back: 0,
             size: None,
+            looked_at: None,
         }
     }
 
@@ -312,6 +318,12 @@ impl Decoder {
         };
         self.sequence += 1;
         self.last_at = self.last_at.max(received);
+        let at = self.last_at.mono;
+        let due = self.looked_at.is_none_or(|last| at.since(last) >= LOOK_EVERY);
+        let look = if due { Look::of(&pixels, &letterbox).map(Box::new) } else { None };
+        if due {
+            self.looked_at = Some(at);
+        }
         let took = self.clock.now().mono.since(received.mono);
         Ok(Frame {
             camera,
@@ -320,6 +332,7 @@ impl Decoder {
             pixels,
             letterbox,
             picture: Picture::new(video, Arc::clone(&self.config.masks)),
+            look,
             decode_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })
     }

@@ -10,6 +10,7 @@ pub mod backlog;
 pub mod clip;
 pub mod decode;
 pub mod letterbox;
+pub mod look;
 pub mod mailbox;
 pub mod mask;
 pub mod pace;
@@ -24,6 +25,7 @@ use crate::ward::Id;
 pub use letterbox::InputFormat;
 pub use letterbox::Letterbox;
 pub use letterbox::Placement;
+pub use look::Look;
 pub use mask::Masks;
 pub use pixels::Pixels;
 pub use snapshot::Picture;
@@ -52,6 +54,8 @@ pub struct Frame {
     pub letterbox: Letterbox,
     /// The camera's whole picture, for a snapshot; masked whenever it is looked at.
     pub picture: Picture,
+    /// What it looks like as a whole; about once a second, none in between.
+    pub look: Option<Box<Look>>,
     /// From the packet's arrival to the end of scaling, in microseconds.
     pub decode_us: u64,
 }

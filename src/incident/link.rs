@@ -10,12 +10,13 @@ use crate::incident::answer::REPORTS_MAX;
 use crate::incident::entry::Entry;
 use crate::incident::register::Serial;
 use crate::incident::{Incident, Kind, Register, Sighting, Siren, Sites, State};
-use crate::rule::{Event, RuleKind};
+use crate::rule::Event;
+use crate::rule::health::Fault;
 use crate::time::Stamp;
 
 /// Another camera's event joins an incident whose evidence is no older.
 const JOIN_WITHIN: Duration = Duration::from_secs(120);
-/// Cameras that fell silent within as long of each other did so together.
+/// Cameras that failed in the same way within as long of each other failed together.
 const CUT_WITHIN: Duration = Duration::from_secs(60);
 /// Of so many merged incidents, the newest, people may still answer by the old id.
 const FORMERLY_MAX: usize = 64;
@@ -106,15 +107,18 @@ fn belongs(entry: &Entry, event: &Event, sites: &Sites) -> bool {
     let own = cameras.iter().any(|seen| seen.camera == event.camera);
     let place = |seen: &&Sighting| sites.may_share(&seen.camera, &event.camera);
     if kind == Kind::Camera {
-        // What a cut takes away it takes at once. It hangs on the khu phố's lines, or on a
-        // neighbour's.
+        // A cut takes away many at once, and so do fog and a broken recorder. Cameras share the
+        // khu phố's lines, or a neighbour's.
         let together = |seen: &&Sighting| {
             let both = entry.since.get(&seen.camera).map(|since| (*since, event.since.mono));
             both.is_some_and(|(a, b)| a.since(b).max(b.since(a)) <= CUT_WITHIN)
         };
-        let same = |seen: &&Sighting| sites.same_khu_pho(&seen.camera, &event.camera);
-        let cut = |seen: &Sighting| together(&seen) && (same(&seen) || place(&seen));
-        return own || event.rule == RuleKind::Offline && cameras.iter().any(cut);
+        let here = |seen: &&Sighting| sites.same_khu_pho(&seen.camera, &event.camera);
+        let fault = Fault::of(event.rule);
+        let cut = |seen: &Sighting| {
+            seen.fault == fault && together(&seen) && (here(&seen) || place(&seen))
+        };
+        return own || cameras.iter().any(cut);
     }
     let fresh = !entry.active.is_empty() || event.at.mono.since(entry.last_evidence) <= JOIN_WITHIN;
     let reported = cameras.is_empty()

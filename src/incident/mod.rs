@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use crate::geometry::BoundingBox;
 use crate::rule::RuleKind;
+use crate::rule::health::Fault;
 use crate::time::Wall;
 use crate::ward::Id;
 
@@ -105,7 +106,7 @@ impl From<RuleKind> for Kind {
             RuleKind::Fire => Self::Fire,
             RuleKind::Smoke => Self::Smoke,
             RuleKind::Loitering => Self::Loitering,
-            RuleKind::Offline => Self::Camera,
+            RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded => Self::Camera,
         }
     }
 }
@@ -191,6 +192,8 @@ pub struct Sighting {
     pub bbox: Option<BoundingBox>,
     /// Since when.
     pub since: Wall,
+    /// What is wrong with the camera, where that is the incident.
+    pub fault: Option<Fault>,
 }
 
 /// Somebody took charge.

@@ -10,6 +10,7 @@ use crate::incident::{
     Acknowledgement, Answer, AnswerError, Incident, IncidentId, Kind, Patrol, Policy, Report,
     Severity, Sighting, Sites, State, Witness,
 };
+use crate::rule::health::Fault;
 use crate::rule::{Event, Phase, RuleKind};
 use crate::time::Mono;
 use crate::time::Stamp;
@@ -419,5 +420,6 @@ pub(super) fn sighting(event: &Event) -> Sighting {
         zone: event.evidence.zone.clone(),
         bbox: event.evidence.bbox,
         since: event.since.wall,
+        fault: Fault::of(event.rule),
     }
 }

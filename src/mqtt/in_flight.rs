@@ -1,9 +1,9 @@
 //! What is under way to the broker, and when the outbox's cursor may move. Pure.
 //!
 //! An entry goes out in parts (alert, siren, retained incident, snapshot); it is done when the
-//! broker has acknowledged all of them. The cursor stands behind the last entry of the unbroken row of
-//! done ones. Entries are sent in the outbox's order without waiting for each other: a broker
-//! handles and acknowledges one connection's messages in order (MQTT-4.6.0). After a cut all
+//! broker has acknowledged all of them. The cursor stands behind the last entry of the unbroken
+//! row of done ones. Entries are sent in the outbox's order without waiting for each other: a
+//! broker handles and acknowledges one connection's messages in order (MQTT-4.6.0). After a cut all
 //! that the cursor has not passed is sent again from its beginning, acknowledged or not, so that
 //! even with a broker that does not, the newest revision comes last and stays retained.
 //!

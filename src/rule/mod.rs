@@ -14,6 +14,7 @@ pub mod zone;
 use std::time::Duration;
 
 use crate::detection::Class;
+use crate::frame::look::Look;
 use crate::geometry::BoundingBox;
 use crate::geometry::Polygon;
 use crate::time::Stamp;
@@ -84,6 +85,10 @@ pub struct HealthConfig {
     pub enabled: bool,
     /// No frame for as long: offline.
     pub offline: Duration,
+    /// The same picture for as long: frozen.
+    pub frozen: Duration,
+    /// Nothing of the usual view for as long: blinded.
+    pub blinded: Duration,
 }
 
 impl Config {
@@ -108,6 +113,10 @@ pub enum RuleKind {
     Loitering,
     /// The camera does not answer, or answers without a picture.
     Offline,
+    /// It sends the same picture again and again.
+    Frozen,
+    /// Its pictures don't show its street: covered, turned away, out of focus, dazzled.
+    Blinded,
 }
 
 /// A named polygon of a camera's view.
@@ -223,6 +232,19 @@ impl Rules {
         self.loitering.on_frame(&self.config.loitering, (zones, night), tracks, at, &mut events);
         self.health.on_frame(at, &mut events);
         self.name(events)
+    }
+
+    /// Takes in what a picture taken at `at` looks like as a whole.
+    pub fn on_look(&mut self, look: &Look, zone: &jiff::tz::TimeZone, at: Stamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        let daylight = schedule::is_daylight(at.wall, zone);
+        self.health.on_look(&self.config.camera, look, daylight, at, &mut events);
+        self.name(events)
+    }
+
+    /// What is wrong with the camera just now.
+    pub fn fault(&self) -> Option<health::Fault> {
+        self.health.fault()
     }
 
     /// Takes in that time has passed: silence is an input too.

@@ -25,6 +25,12 @@ impl Night {
     }
 }
 
+/// Whether the sun is well up anywhere in the tropics, all year: a picture without any light is no
+/// night's then.
+pub(crate) fn is_daylight(wall: Wall, zone: &jiff::tz::TimeZone) -> bool {
+    (7..17).contains(&wall.to_jiff().to_zoned(zone.clone()).hour())
+}
+
 /// The sun's altitude in degrees, to about 0.1°: the low-precision formulas of the Astronomical
 /// Almanac (Michalsky, "The Astronomical Almanac's algorithm for approximate solar position",
 /// Solar Energy 40, 1988).

@@ -1,0 +1,190 @@
+//! Whether a camera gives pictures at all, new ones, and of its street.
+
+mod still;
+mod view;
+
+use std::time::Duration;
+
+use crate::frame::look::Look;
+use crate::rule::{Draft, Evidence, HealthConfig, Phase, RuleKind};
+use crate::time::Stamp;
+
+use still::Stillness;
+use view::{Verdict, View};
+
+/// A camera sees again after as long of good pictures.
+const SEES_AGAIN: Duration = Duration::from_secs(10);
+
+/// What may be wrong with a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does not answer, or answers without a picture.
+    Offline,
+    /// It sends the same picture again and again.
+    Frozen,
+    /// Its pictures don't show its street.
+    Blinded,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 3] = [Self::Offline, Self::Frozen, Self::Blinded];
+
+    /// As alerts and the status topic write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Frozen => "frozen",
+            Self::Blinded => "blinded",
+        }
+    }
+
+    /// What an event of `rule` is about; `None` where it is about the street.
+    pub fn of(rule: RuleKind) -> Option<Self> {
+        match rule {
+            RuleKind::Offline => Some(Self::Offline),
+            RuleKind::Frozen => Some(Self::Frozen),
+            RuleKind::Blinded => Some(Self::Blinded),
+            RuleKind::Fire | RuleKind::Smoke | RuleKind::Loitering => None,
+        }
+    }
+}
+
+/// Watches over the frames of one camera.
+#[derive(Clone, Debug)]
+pub struct Health {
+    last_frame: Stamp,
+    offline: bool,
+    still: Stillness,
+    view: View,
+    frozen: Option<Stamp>,
+    blinded: Blinded,
+}
+
+/// Whether and since when the camera does not see.
+#[derive(Clone, Copy, Debug, Default)]
+struct Blinded {
+    since: Option<Stamp>,
+    told: bool,
+    sees_since: Option<Stamp>,
+}
+
+impl Health {
+    /// Nothing has come yet; the camera has from `now` to answer.
+    pub fn new(now: Stamp) -> Self {
+        Self {
+            last_frame: now,
+            offline: false,
+            still: Stillness::default(),
+            view: View::default(),
+            frozen: None,
+            blinded: Blinded::default(),
+        }
+    }
+
+    /// The worst that is wrong just now.
+    pub fn fault(&self) -> Option<Fault> {
+        if self.offline {
+            Some(Fault::Offline)
+        } else if self.frozen.is_some() {
+            Some(Fault::Frozen)
+        } else {
+            self.blinded.told.then_some(Fault::Blinded)
+        }
+    }
+
+    pub(crate) fn on_frame(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+        if std::mem::take(&mut self.offline) {
+            events.push(draft(RuleKind::Offline, Phase::Ended, self.last_frame, at));
+        }
+        self.last_frame = at;
+    }
+
+    /// Takes in what a picture looks like. `daylight`: darkness is no night's.
+    pub(crate) fn on_look(
+        &mut self,
+        config: &HealthConfig,
+        look: &Look,
+        daylight: bool,
+        at: Stamp,
+        events: &mut Vec<Draft>,
+    ) {
+        let still = self.still.see(look, at);
+        let verdict = self.view.see(look, at);
+        if !config.enabled {
+            return;
+        }
+        match (still, self.frozen) {
+            (Some(still), None) if still >= config.frozen => {
+                self.frozen = Some(at);
+                events.push(draft(RuleKind::Frozen, Phase::Started, at, at));
+            }
+            (None, Some(since)) => {
+                self.frozen = None;
+                events.push(draft(RuleKind::Frozen, Phase::Ended, since, at));
+            }
+            _ => {}
+        }
+        let sees = match verdict {
+            Verdict::Sees => true,
+            Verdict::Blind => false,
+            Verdict::Dark => !daylight,
+        };
+        events.extend(self.blinded.see(sees, config.blinded, at));
+    }
+
+    pub(crate) fn on_tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
+        let silent = at.mono.since(self.last_frame.mono);
+        if !config.enabled {
+            self.end(at, events);
+        } else if !self.offline && silent >= config.offline {
+            // Told before what it was until now ends, so that it stays one incident.
+            events.push(draft(RuleKind::Offline, Phase::Started, self.last_frame, at));
+            self.end(at, events);
+            self.offline = true;
+        }
+    }
+
+    /// What goes on ends.
+    pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+        if std::mem::take(&mut self.offline) {
+            events.push(draft(RuleKind::Offline, Phase::Ended, self.last_frame, at));
+        }
+        if let Some(since) = self.frozen.take() {
+            events.push(draft(RuleKind::Frozen, Phase::Ended, since, at));
+        }
+        events.extend(self.blinded.end(at));
+        self.still.interrupt();
+        self.view.interrupt();
+    }
+}
+
+impl Blinded {
+    fn see(&mut self, sees: bool, patience: Duration, at: Stamp) -> Option<Draft> {
+        if sees {
+            let sees_since = *self.sees_since.get_or_insert(at);
+            let again = !self.told || at.mono.since(sees_since.mono) >= SEES_AGAIN;
+            return if again { self.end(at) } else { None };
+        }
+        self.sees_since = None;
+        let since = *self.since.get_or_insert(at);
+        if self.told || at.mono.since(since.mono) < patience {
+            return None;
+        }
+        self.told = true;
+        Some(draft(RuleKind::Blinded, Phase::Started, since, at))
+    }
+
+    fn end(&mut self, at: Stamp) -> Option<Draft> {
+        let Self { since, told, .. } = std::mem::take(self);
+        since.filter(|_| told).map(|since| draft(RuleKind::Blinded, Phase::Ended, since, at))
+    }
+}
+
+fn draft(rule: RuleKind, phase: Phase, since: Stamp, at: Stamp) -> Draft {
+    Draft { rule, phase, at, since, evidence: Evidence::default() }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,56 @@
+//! A picture that does not change any more, though it keeps coming. Pure.
+//!
+//! A scene without motion still differs from picture to picture: sensors are noisy, and every key
+//! frame is encoded anew. Only the very same picture, told by the exact sums of its cells, is
+//! stuck. The clock that many cameras write into a corner may go on, so a few cells may differ.
+//! A picture without texture (a black night) can't be told from a stuck one and never counts.
+
+use std::time::Duration;
+
+use crate::frame::look::{CELLS, Look};
+use crate::time::Stamp;
+
+/// Cells with less texture a pixel than this show nothing that could change.
+const TEXTURED: f32 = 0.5;
+/// With fewer textured cells nothing can be said.
+const CELLS_MIN: usize = CELLS / 4;
+/// As many of the textured cells in a hundred must stay the same.
+const SAME_PERCENT: usize = 92;
+
+/// Watches one camera for the same picture again and again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stillness {
+    last: Option<Look>,
+    since: Option<Stamp>,
+}
+
+impl Stillness {
+    /// Takes in a picture; how long it has been the same by now, or `None` where it is not.
+    pub(super) fn see(&mut self, look: &Look, at: Stamp) -> Option<Duration> {
+        let same = self.last.as_ref().is_some_and(|last| is_same(last, look));
+        self.last = Some(look.clone());
+        if !same {
+            self.since = None;
+            return None;
+        }
+        let since = self.since.get_or_insert(at);
+        Some(at.mono.since(since.mono))
+    }
+
+    /// The camera was away: what comes next is compared with nothing.
+    pub(super) fn interrupt(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn is_same(a: &Look, b: &Look) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "a threshold")]
+    let textured =
+        |look: &Look, i: usize| look.cells[i].texture as f32 >= TEXTURED * look.pixels_a_cell;
+    let (mut judged, mut same) = (0, 0);
+    for i in (0..CELLS).filter(|&i| textured(a, i) || textured(b, i)) {
+        judged += 1;
+        same += usize::from(a.cells[i] == b.cells[i]);
+    }
+    judged >= CELLS_MIN && same * 100 >= judged * SAME_PERCENT
+}
