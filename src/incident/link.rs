@@ -69,9 +69,11 @@ impl Entry {
         self.at_night |= other.at_night;
         let (mine, its) = (&mut self.incident, &mut other.incident);
         if mine.siren.is_none() && mine.khu_pho == its.khu_pho {
-            // It goes on sounding, for this one.
-            let revision = mine.revision + 1;
-            mine.siren = its.siren.take().map(|siren| Siren { revision, ..siren });
+            // One that sounds goes on sounding, for this incident; one that is off stays off, and
+            // isn't told so again: it may sound for somebody else.
+            let revision = |on| mine.revision + u32::from(on);
+            let siren = its.siren.take();
+            mine.siren = siren.map(|siren| Siren { revision: revision(siren.on), ..siren });
             self.siren = other.siren;
         }
         mine.kind = mine.kind.max(its.kind);
