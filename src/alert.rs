@@ -14,6 +14,7 @@ use crate::incident::IncidentId;
 use crate::incident::Kind;
 use crate::incident::Severity;
 use crate::incident::Sighting;
+use crate::incident::Siren;
 use crate::incident::State;
 use crate::incident::Witness;
 use crate::rule::health::Fault;
@@ -24,6 +25,7 @@ use crate::ward::Id;
 use crate::ward::KhuPho;
 use crate::ward::Language;
 use crate::ward::Site;
+use crate::ward::Team;
 use crate::ward::Ward;
 
 mod message;
@@ -109,6 +111,7 @@ impl Context {
             message: self.message(incident),
             cameras: incident.cameras.iter().map(|seen| self.camera(seen)).collect(),
             fire_points: self.fire_points(incident),
+            team: self.team(incident).map(WireTeam::of),
             reports: incident.reports.iter().map(|w| WireReport::of(w, time(w.at))).collect(),
             dwell_s: incident.dwell.map(|dwell| rounded(dwell.as_secs_f64(), 10.0)),
             acknowledged: incident.acknowledged.as_ref().map(|a| WireAck {
@@ -116,6 +119,11 @@ impl Context {
                 by: a.by.clone(),
                 note: a.note.clone(),
             }),
+            on_scene_at: incident.on_scene_at.map(time),
+            escalated_at: incident.escalated_at.map(time),
+            siren: incident.siren.as_ref().map(|siren| WireSiren::of(siren, time(siren.at))),
+            held_back: incident.held_back,
+            merged_into: incident.merged_into.as_ref().map(ToString::to_string),
             snapshot,
             exercise: incident.exercise,
             model: WireModel { name: self.model.name.clone(), sha256: self.model.sha256.clone() },
@@ -126,6 +134,11 @@ impl Context {
 
     fn site(&self, camera: &Id) -> Option<&Site> {
         self.sites.iter().find(|site| site.id == *camera)
+    }
+
+    fn team(&self, incident: &Incident) -> Option<&Team> {
+        let khu_pho = self.khu_pho.iter().find(|khu_pho| khu_pho.id == incident.khu_pho);
+        khu_pho.and_then(|khu_pho| khu_pho.team.as_ref())
     }
 
     fn camera(&self, seen: &Sighting) -> WireCamera {
@@ -243,6 +256,25 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
                 Ok::<_, ParseError>(Acknowledgement { at, by: a.by, note: a.note })
             })
             .transpose()?,
+        on_scene_at: wire.on_scene_at.map(|text| time("on_scene_at", &text)).transpose()?,
+        escalated_at: wire.escalated_at.map(|text| time("escalated_at", &text)).transpose()?,
+        siren: wire
+            .siren
+            .map(|siren| {
+                Ok::<_, ParseError>(Siren {
+                    on: siren.state == "on",
+                    at: time("siren.at", &siren.at)?,
+                    seconds_max: siren.seconds_max,
+                    revision: siren.revision,
+                    by: siren.by,
+                })
+            })
+            .transpose()?,
+        held_back: wire.held_back,
+        merged_into: wire
+            .merged_into
+            .map(|text| IncidentId::parse(&text).ok_or_else(|| wrong("merged_into", &text)))
+            .transpose()?,
         exercise: wire.exercise,
     })
 }
@@ -284,9 +316,22 @@ struct Wire {
     message: String,
     cameras: Vec<WireCamera>,
     fire_points: Vec<WireFirePoint>,
+    // Alerts of before these keys are read back as well.
+    #[serde(default)]
+    team: Option<WireTeam>,
     reports: Vec<WireReport>,
     dwell_s: Option<f64>,
     acknowledged: Option<WireAck>,
+    #[serde(default)]
+    on_scene_at: Option<String>,
+    #[serde(default)]
+    escalated_at: Option<String>,
+    #[serde(default)]
+    siren: Option<WireSiren>,
+    #[serde(default)]
+    held_back: u32,
+    #[serde(default)]
+    merged_into: Option<String>,
     snapshot: Option<String>,
     exercise: bool,
     model: WireModel,
@@ -335,6 +380,36 @@ struct WireAck {
     at: String,
     by: String,
     note: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireTeam {
+    name: String,
+    phone: Option<String>,
+}
+
+impl WireTeam {
+    fn of(team: &Team) -> Self {
+        let Team { name, phone } = team.clone();
+        Self { name, phone }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireSiren {
+    state: String,
+    at: String,
+    seconds_max: u32,
+    revision: u32,
+    by: Option<String>,
+}
+
+impl WireSiren {
+    fn of(siren: &Siren, at: String) -> Self {
+        let Siren { on, seconds_max, revision, ref by, .. } = *siren;
+        let state = if on { "on" } else { "off" }.to_owned();
+        Self { state, at, seconds_max, revision, by: by.clone() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -80,6 +80,10 @@ pub struct Meters {
     pub alert_seconds: Histogram,
     /// Alerts appended to the outbox.
     pub alerts: Counter,
+    /// News that the cap on alerts has held back, to be told in a summary.
+    pub alerts_held_back: Counter,
+    /// Orders to a siren that came too late and were dropped.
+    pub siren_orders_dropped: Counter,
     /// Alerts that the broker has not acknowledged yet.
     pub outbox_depth: Gauge,
     /// 1 while the broker's session stands.
@@ -101,6 +105,8 @@ impl Meters {
         let camera_sessions = Family::<CameraLabel, Counter>::default();
         let alert_seconds = latency();
         let alerts = Counter::default();
+        let alerts_held_back = Counter::default();
+        let siren_orders_dropped = Counter::default();
         let outbox_depth = Gauge::default();
         let broker_up = Gauge::default();
         let reload_failures = Counter::default();
@@ -114,6 +120,9 @@ impl Meters {
         r.register("camera_sessions", "RTSP sessions begun", camera_sessions.clone());
         r.register("alert_seconds", "Last packet to durable alert", alert_seconds.clone());
         r.register("alerts", "Alerts made durable", alerts.clone());
+        r.register("alerts_held_back", "News told in a summary", alerts_held_back.clone());
+        let late = "Siren orders dropped for being late";
+        r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
         r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
         r.register("reload_failures", "Reloads refused", reload_failures.clone());
@@ -127,6 +136,8 @@ impl Meters {
             camera_sessions,
             alert_seconds,
             alerts,
+            alerts_held_back,
+            siren_orders_dropped,
             outbox_depth,
             broker_up,
             reload_failures,

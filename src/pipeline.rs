@@ -17,8 +17,10 @@ use crate::incident::Incident;
 use crate::incident::IncidentId;
 use crate::incident::Kind;
 use crate::incident::Patrol;
+use crate::incident::Policy;
 use crate::incident::Register;
 use crate::incident::Report;
+use crate::incident::Silence;
 use crate::incident::Sites;
 use crate::incident::State;
 use crate::rule;
@@ -58,6 +60,8 @@ pub struct FrameResult {
 pub enum Command {
     /// Somebody did something about an incident.
     Answer(IncidentId, Answer),
+    /// Somebody switches the siren off.
+    Silence(IncidentId, Silence),
     /// Somebody saw something.
     Report(Report),
     /// A patrol is there.
@@ -117,6 +121,7 @@ impl Core {
         now: Stamp,
     ) -> Vec<Incident> {
         let now = self.forward(now);
+        self.register.set_timezone(timezone.clone());
         self.timezone = timezone;
         let mut before = std::mem::take(&mut self.cameras);
         let sites = Sites::new(cameras.iter().map(|watched| watched.site.clone()));
@@ -146,6 +151,16 @@ impl Core {
         let revisions = self.register.on_events(&ended, &self.sites);
         self.sites = sites;
         revisions
+    }
+
+    /// Tells incidents by this policy from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.register.set_policy(policy);
+    }
+
+    /// How much news the cap on alerts has held back since this was last asked.
+    pub fn take_held_back(&mut self) -> u64 {
+        self.register.take_held_back()
     }
 
     /// Takes back what was open when the daemon stopped.
@@ -255,6 +270,9 @@ impl Core {
                     self.learn(incident, Duration::ZERO, at);
                 }
                 Ok(closed)
+            }
+            Command::Silence(id, silence) => {
+                self.register.on_silence(khu_pho, &id, silence, at).map(Some)
             }
             Command::Report(report) => Ok(self.register.on_report(khu_pho, report, at)),
             Command::Patrol(patrol) => {

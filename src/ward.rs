@@ -95,6 +95,17 @@ pub struct KhuPho {
     pub id: Id,
     /// For people, such as "Khu phố 3".
     pub name: String,
+    /// Who goes and looks.
+    pub team: Option<Team>,
+}
+
+/// The people of a khu phố who act upon its incidents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// For people, such as "Tổ bảo vệ ANTT 3".
+    pub name: String,
+    /// How to reach them.
+    pub phone: Option<String>,
 }
 
 /// Somewhere in the street.

@@ -8,12 +8,12 @@ use keng::alert::{Context, Latency, parse};
 use keng::detection::ModelIdentity;
 use keng::geometry::BoundingBox;
 use keng::incident::{
-    Acknowledgement, Incident, IncidentId, Kind, Severity, Sighting, State, Witness,
+    Acknowledgement, Incident, IncidentId, Kind, Severity, Sighting, Siren, State, Witness,
 };
 use keng::rule::health::Fault;
 use keng::time::Wall;
 use keng::ward::{
-    Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Owner, Place, Site, Ward,
+    Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Owner, Place, Site, Team, Ward,
 };
 use proptest::prelude::*;
 
@@ -52,7 +52,11 @@ fn context(language: Language) -> Context {
             timezone: jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap(),
             language,
         },
-        khu_pho: vec![KhuPho { id: id("kp3"), name: "Khu phố 3".to_owned() }],
+        khu_pho: vec![KhuPho {
+            id: id("kp3"),
+            name: "Khu phố 3".to_owned(),
+            team: Some(Team { name: "Tổ bảo vệ 3".to_owned(), phone: None }),
+        }],
         sites: vec![site("hem-42", "Hẻm 42 Lê Văn Sỹ"), site("hem-44", "")],
         fire_points: vec![
             fire_point("xa", 151.0),
@@ -86,6 +90,11 @@ fn incident(kind: Kind, cameras: &[&str]) -> Incident {
         reports: Vec::new(),
         dwell: None,
         acknowledged: None,
+        on_scene_at: None,
+        escalated_at: None,
+        siren: None,
+        held_back: 0,
+        merged_into: None,
         exercise: false,
     }
 }
@@ -104,6 +113,74 @@ fn a_fire_is_told_in_one_line_with_what_is_at_hand() {
     let names: Vec<_> = alert["fire_points"].as_array().unwrap().iter().collect();
     assert_eq!(names.len(), 2, "what is over 150 m away is of no use");
     assert_eq!((&names[0]["name"], &names[0]["distance_m"]), (&"gần".into(), &40.0.into()));
+    assert_eq!(alert["team"], serde_json::json!({ "name": "Tổ bảo vệ 3", "phone": null }));
+}
+
+#[test]
+fn fire_points_are_within_150_m_nearest_first_and_three_at_most() {
+    let mut context = context(Language::Vi);
+    let at = |metres| fire_point(&format!("{metres}"), metres);
+    context.fire_points = [150.1, -149.9, 149.0, 20.0, 149.9, 0.0].map(at).to_vec();
+    let names = |context: &Context| -> Vec<String> {
+        let alert = json(context, &incident(Kind::Fire, &["hem-42"]));
+        let points = alert["fire_points"].as_array().unwrap();
+        points.iter().map(|point| point["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&context), ["0", "20", "149"]);
+    context.fire_points = [150.1, -149.9, 149.0].map(at).to_vec();
+    assert_eq!(names(&context), ["149", "-149.9"], "150 m is the limit");
+    let mut smoke = incident(Kind::Loitering, &["hem-42"]);
+    smoke.dwell = Some(Duration::from_secs(1));
+    assert_eq!(json(&context, &smoke)["fire_points"], serde_json::json!([]), "nothing burns");
+}
+
+#[test]
+fn what_is_urgent_beside_stands_in_the_line() {
+    let siren = |on| Siren { on, at: EVENING, seconds_max: 60, revision: 1, by: None };
+    for (language, words) in [
+        (Language::Vi, ["CHƯA AI TIẾP NHẬN", "CÒI ĐANG HÚ", "gộp 7 tin"]),
+        (Language::En, ["NOBODY HAS ANSWERED", "THE SIREN SOUNDS", "7 held back"]),
+    ] {
+        let context = context(language);
+        let plain = incident(Kind::Fire, &["hem-42", "hem-44"]);
+        let worst = Incident {
+            escalated_at: Some(EVENING),
+            siren: Some(siren(true)),
+            held_back: 7,
+            ..plain.clone()
+        };
+        let told = context.message(&worst);
+        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+        assert!(told.chars().count() <= 160, "{told}");
+        let answered = Incident { state: State::OnScene, siren: Some(siren(false)), ..worst };
+        let told = context.message(&answered);
+        assert!(!words[..2].iter().any(|word| told.contains(word)), "{told}");
+        let later = |s: i64| Wall(EVENING.0 + s * 1_000_000);
+        let drill = Incident {
+            exercise: true,
+            state: State::Resolved,
+            acknowledged: Some(Acknowledgement { at: later(45), by: "x".into(), note: None }),
+            on_scene_at: Some(later(89)),
+            closed_at: Some(later(600)),
+            ..plain
+        };
+        let told = context.message(&drill);
+        assert!(
+            told.contains("45 s") && told.contains("89 s") && told.contains("10 min"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn an_alert_of_before_these_keys_is_read_back() {
+    let context = context(Language::Vi);
+    let incident = incident(Kind::Fire, &["hem-42"]);
+    let mut old = json(&context, &incident);
+    for key in ["team", "on_scene_at", "escalated_at", "siren", "held_back", "merged_into"] {
+        assert!(old.as_object_mut().unwrap().remove(key).is_some(), "{key}");
+    }
+    assert_eq!(parse(old.to_string().as_bytes()).unwrap(), incident);
 }
 
 #[test]
@@ -187,8 +264,23 @@ fn any_incident() -> impl Strategy<Value = Incident> {
         prop::collection::vec(any_sighting(), 1..5),
         prop::collection::vec(any_witness(), 0..20),
     );
-    (who, 0u64..100_000, any::<bool>(), any_text()).prop_map(|(who, dwell, exercise, by)| {
+    let more = (
+        any::<(bool, bool, bool)>(),
+        0u32..100,
+        prop::option::of((any::<bool>(), 1u32..600, 1u32..9, prop::option::of(any_text()))),
+    );
+    let rest = (0u64..100_000, any::<bool>(), any_text());
+    (who, more, rest).prop_map(|(who, more, (dwell, exercise, by))| {
         let (kind, severity, state, revision, cameras, reports) = who;
+        let ((there, escalated, merged), held_back, siren) = more;
+        let siren = siren.map(|(on, seconds_max, revision, by)| Siren {
+            on,
+            at: EVENING,
+            seconds_max,
+            revision,
+            by: by.map(|by| format!("x{by}")),
+        });
+        let other = IncidentId::parse("20261121t151403120z-hem-44");
         let taken = Acknowledgement { at: EVENING, by: format!("x{by}"), note: Some(by) };
         Incident {
             severity,
@@ -199,6 +291,11 @@ fn any_incident() -> impl Strategy<Value = Incident> {
             closed_at: state.is_closed().then_some(EVENING),
             dwell: (kind == Kind::Loitering).then(|| Duration::from_millis(dwell * 100)),
             acknowledged: (state != State::Open).then_some(taken),
+            on_scene_at: there.then_some(EVENING),
+            escalated_at: escalated.then_some(EVENING),
+            siren,
+            held_back,
+            merged_into: other.filter(|_| merged && state.is_closed()),
             exercise,
             ..incident(kind, &[])
         }

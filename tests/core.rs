@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keng::detection::{Class, Detection};
 use keng::geometry::BoundingBox;
-use keng::incident::{Answer, Incident, Kind, Report, State};
+use keng::incident::{Answer, Incident, Kind, Policy, Report, SirenPolicy, State};
 use keng::pipeline::{Command, Core, FrameResult, Watched};
 use keng::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night};
 use keng::time::{Mono, Stamp, Wall};
@@ -91,15 +91,35 @@ fn watched(name: &str) -> Watched {
 
 /// All revisions, in order.
 fn play(inputs: &[(u64, Input)]) -> Vec<Incident> {
-    play_on(inputs, |now| now)
+    play_by(&Policy::default(), inputs, |now| now)
+}
+
+/// A ward that calls soon, hears little, and has a siren.
+fn strict() -> Policy {
+    Policy {
+        escalate_after: Some(Duration::from_secs(20)),
+        alerts_per_hour_max: Some(3),
+        siren: Some(SirenPolicy {
+            khu_pho: vec![id("kp1")],
+            after: Duration::from_secs(5),
+            seconds_max: 10,
+            quiet: None,
+            exercise: false,
+        }),
+    }
 }
 
 /// The same on a machine whose clocks show what `clock` makes of true time.
-fn play_on(inputs: &[(u64, Input)], clock: impl Fn(Stamp) -> Stamp) -> Vec<Incident> {
+fn play_by(
+    policy: &Policy,
+    inputs: &[(u64, Input)],
+    clock: impl Fn(Stamp) -> Stamp,
+) -> Vec<Incident> {
     let mut truly = Stamp { mono: Mono(0), wall: Wall(1_795_274_043_120_000) };
     let mut now = clock(truly);
     let all = || CAMERAS.map(watched).to_vec();
     let mut core = Core::new(jiff::tz::TimeZone::UTC, all(), now);
+    core.set_policy(policy.clone());
     let mut revisions: Vec<Incident> = Vec::new();
     for (pause_ms, input) in inputs {
         truly = truly + Duration::from_millis(*pause_ms);
@@ -161,7 +181,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_laws_of_incidents_hold(inputs in prop::collection::vec(any_input(), 1..200)) {
+    fn the_laws_of_incidents_hold(
+        inputs in prop::collection::vec(any_input(), 1..200), is_strict: bool,
+    ) {
+        let policy = if is_strict { strict() } else { Policy::default() };
+        let play = |inputs: &[(u64, Input)]| play_by(&policy, inputs, |now| now);
         let revisions = play(&inputs);
         let mut newest: BTreeMap<_, Incident> = BTreeMap::new();
         for incident in &revisions {
@@ -175,6 +199,7 @@ proptest! {
                 prop_assert!(incident.kind >= before.kind && incident.state >= before.state);
                 prop_assert_eq!(incident.opened_at, before.opened_at);
                 prop_assert!(incident.updated_at >= before.updated_at);
+                prop_assert!(incident.severity >= before.severity, "it never falls");
                 let kept = before.cameras.iter().zip(&incident.cameras);
                 prop_assert!(kept.into_iter().all(|(old, new)| old.camera == new.camera));
             } else {
@@ -199,7 +224,8 @@ proptest! {
         let timeless = |incidents: Vec<Incident>| -> Vec<_> {
             incidents.into_iter().map(|i| (i.revision, i.kind, i.state, i.dwell)).collect()
         };
-        let (steady, jumping) = (play(&inputs), play_on(&inputs, jumps));
+        let by_default = Policy::default();
+        let (steady, jumping) = (play(&inputs), play_by(&by_default, &inputs, jumps));
         // Incidents of one moment are told in the order of their ids, which carry the time.
         let (mut steady, mut jumping) = (timeless(steady), timeless(jumping));
         steady.sort_unstable();

@@ -47,7 +47,7 @@ impl StatusBoard for Board {
         vec![(Id::new("hem-42").unwrap(), json!({ "state": "online" }))]
     }
     fn khu_pho(&self) -> Vec<KhuPho> {
-        vec![KhuPho { id: Id::new("kp3").unwrap(), name: NAME.to_owned() }]
+        vec![KhuPho { id: Id::new("kp3").unwrap(), name: NAME.to_owned(), team: None }]
     }
     fn reload_error(&self) -> Option<String> {
         Some("x.toml:1:1: wrong".to_owned())

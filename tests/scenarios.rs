@@ -11,8 +11,11 @@
 //!
 //! A range is stepped through at `set step` seconds; `-` is no frame at all, `none` a frame that
 //! shows nothing. A thing is `class x,y[,confidence[,height]]`; fire and smoke flicker, and a
-//! `lamp` is taken for fire and doesn't. The clock ticks once a second throughout. With
-//! `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference before it is
+//! `lamp` is taken for fire and doesn't. The clock ticks once a second throughout.
+//! `set escalate 180`, `set cap 6` and `siren kp1 AFTER SECONDS [quiet HOURS] [drills]` are the
+//! ward's policy; `kp1 reports fire [drill [loud]]`, `kp1 says siren_off #1`; `stops` and
+//! `restarts` are the daemon's; several happen one after the other at one time with `&`.
+//! With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference before it is
 //! committed. Behind the bar stands every revision that the line brings forth, in order.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
@@ -22,7 +25,7 @@ use std::time::Duration;
 
 use keng::detection::{Class, Detection};
 use keng::geometry::{BoundingBox, Point, Polygon};
-use keng::incident::{Answer, Incident, IncidentId, Patrol, Report};
+use keng::incident::{Answer, Incident, IncidentId, Patrol, Policy, Report, Silence, SirenPolicy};
 use keng::pipeline::{Command, Core, FrameResult, Watched};
 use keng::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night, RuleKind, Zone};
 use keng::time::{Mono, Stamp, Wall};
@@ -55,15 +58,20 @@ fn every_scenario_comes_out_as_written() {
 /// One file being played.
 struct Play {
     core: Core,
+    watched: Vec<Watched>,
+    policy: Policy,
     step: Duration,
     now: Stamp,
     opened: Vec<IncidentId>,
+    /// What was open when the daemon stopped.
+    log: Vec<Incident>,
 }
 
 impl Play {
     fn of(text: &str) -> Self {
         let mut watched: Vec<Watched> = Vec::new();
         let (mut zones, mut rules, mut step) = (Vec::new(), default_rules(), 1.0);
+        let mut policy = Policy::default();
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
@@ -73,6 +81,15 @@ impl Play {
                 }),
                 ["zone", camera, name, rule, edges @ ..] => {
                     zones.push((id(camera), zone(name, rule, edges)));
+                }
+                ["siren", khu_pho, after, longest, rest @ ..] => {
+                    policy.siren = Some(siren(khu_pho, after, longest, rest));
+                }
+                ["set", "escalate", value] => {
+                    policy.escalate_after = Some(Duration::from_secs(value.parse().unwrap()));
+                }
+                ["set", "cap", value] => {
+                    policy.alerts_per_hour_max = Some(value.parse().unwrap());
                 }
                 ["set", "step", value] => step = value.parse().unwrap(),
                 ["set", "night", "always"] => {
@@ -102,9 +119,9 @@ impl Play {
                 .collect();
         }
         let first = text.lines().find_map(|line| moment(line.split("..").next()?)).unwrap();
-        let timezone = jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap();
-        let core = Core::new(timezone, watched, first);
-        Self { core, step: Duration::from_secs_f64(step), now: first, opened: Vec::new() }
+        let step = Duration::from_secs_f64(step);
+        let core = new_core(&watched, &policy, first);
+        Self { core, watched, policy, step, now: first, opened: Vec::new(), log: Vec::new() }
     }
 
     /// The same text with what really came behind the bars.
@@ -131,7 +148,9 @@ impl Play {
                 self.now = self.now + Duration::from_secs(1);
                 came.extend(self.core.on_tick(self.now));
             }
-            came.extend(self.at(at, what.trim()));
+            for what in what.split('&') {
+                came.extend(self.at(at, what.trim()));
+            }
             at = at + self.step;
         }
         came.iter().map(|incident| self.tell(incident)).collect()
@@ -141,14 +160,33 @@ impl Play {
         let words: Vec<&str> = what.split_whitespace().collect();
         match words.as_slice() {
             ["-"] => Vec::new(),
+            ["stops"] => {
+                self.log = self.core.open().cloned().collect();
+                self.core = new_core(&[], &self.policy, at);
+                Vec::new()
+            }
+            ["restarts"] => {
+                self.core = new_core(&self.watched, &self.policy, at);
+                self.core.restore(std::mem::take(&mut self.log), at);
+                Vec::new()
+            }
+            [khu_pho, "says", "siren_off", number] => {
+                let index = number.trim_start_matches('#').parse::<usize>().unwrap() - 1;
+                let silence = Silence::new("Công an phường").unwrap();
+                let command = Command::Silence(self.opened[index].clone(), silence);
+                self.core.on_command(&id(khu_pho), command, at).ok().flatten().into_iter().collect()
+            }
             [khu_pho, "says", action, number] => {
                 let index = number.trim_start_matches('#').parse::<usize>().unwrap() - 1;
                 let answer = Answer::new(action, "Công an phường", None).unwrap();
                 let command = Command::Answer(self.opened[index].clone(), answer);
                 self.core.on_command(&id(khu_pho), command, at).ok().flatten().into_iter().collect()
             }
-            [khu_pho, "reports", kind] => {
-                let report = Report::new(kind, "Bà Năm", Some("chợ"), None, at.wall).unwrap();
+            [khu_pho, "reports", kind, drill @ ..] => {
+                let mut report = Report::new(kind, "Bà Năm", Some("chợ"), None, at.wall).unwrap();
+                if drill.first() == Some(&"drill") {
+                    report = report.as_exercise(drill.get(1) == Some(&"loud"));
+                }
                 let command = Command::Report(report);
                 self.core.on_command(&id(khu_pho), command, at).unwrap().into_iter().collect()
             }
@@ -177,14 +215,58 @@ impl Play {
         let cameras: Vec<_> = incident.cameras.iter().map(|s| s.camera.to_string()).collect();
         let who = if cameras.is_empty() { "reported".into() } else { cameras.join(",") };
         let dwell = incident.dwell.map(|d| format!(" {}s", d.as_secs())).unwrap_or_default();
+        let more = self.tell_more(incident);
         format!(
-            "#{} {} {} {} r{} {who}{dwell}",
+            "#{} {} {} {} r{} {who}{dwell}{more}",
             number + 1,
             incident.kind.as_str(),
             incident.severity.as_str(),
             incident.state.as_str(),
             incident.revision,
         )
+    }
+
+    fn tell_more(&self, incident: &Incident) -> String {
+        let mut more = String::new();
+        if incident.exercise {
+            more.push_str(" drill");
+        }
+        if incident.escalated_at.is_some() {
+            more.push_str(" escalated");
+        }
+        let ordered = incident.siren.as_ref().filter(|siren| siren.revision == incident.revision);
+        if let Some(siren) = ordered {
+            more.push_str(if siren.on { " SIREN-ON" } else { " SIREN-OFF" });
+        }
+        if incident.held_back > 0 {
+            write!(more, " +{}", incident.held_back).unwrap();
+        }
+        if let Some(into) = &incident.merged_into {
+            let index = self.opened.iter().position(|known| known == into).unwrap();
+            write!(more, " into #{}", index + 1).unwrap();
+        }
+        more
+    }
+}
+
+fn new_core(watched: &[Watched], policy: &Policy, at: Stamp) -> Core {
+    let timezone = jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap();
+    let mut core = Core::new(timezone, watched.to_vec(), at);
+    core.set_policy(policy.clone());
+    core
+}
+
+fn siren(khu_pho: &str, after: &str, longest: &str, rest: &[&str]) -> SirenPolicy {
+    let quiet = rest.iter().position(|word| *word == "quiet").map(|at| {
+        let (from, until) = rest[at + 1].split_once('-').unwrap();
+        Night::Hours { from: from.parse().unwrap(), until: until.parse().unwrap() }
+    });
+    SirenPolicy {
+        khu_pho: vec![id(khu_pho)],
+        after: Duration::from_secs(after.parse().unwrap()),
+        seconds_max: longest.parse().unwrap(),
+        quiet,
+        exercise: rest.contains(&"drills"),
     }
 }
 

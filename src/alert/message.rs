@@ -2,7 +2,7 @@
 
 use crate::rule::health::Fault;
 
-use super::{Context, Id, Incident, Kind, Language, State};
+use super::{Context, Id, Incident, Kind, Language, State, Wall};
 
 impl Context {
     /// What happens, where, who sees it, and how it stands.
@@ -14,7 +14,8 @@ impl Context {
             (true, false) => "EXERCISE. ",
             (false, _) => "",
         };
-        format!("{exercise}{text}")
+        let more = if vi { vietnamese_more(incident) } else { english_more(incident) };
+        format!("{exercise}{text}{more}")
     }
 
     fn vietnamese(&self, incident: &Incident) -> String {
@@ -117,9 +118,75 @@ impl Context {
     }
 }
 
+/// What is to be known beside: nobody answers, the siren sounds, where it goes on, how long a
+/// drill's steps took, what was not told.
+fn vietnamese_more(incident: &Incident) -> String {
+    let mut more = String::new();
+    if incident.merged_into.is_some() {
+        more.push_str(", nhập vào sự việc khác");
+    }
+    if let Some((taken, there, over)) = drilled(incident) {
+        more = format!("{more}. Tiếp nhận {taken}, có mặt {there}, xong {over}");
+    }
+    if is_unanswered(incident) {
+        more.push_str(". CHƯA AI TIẾP NHẬN");
+    }
+    if is_loud(incident) {
+        more.push_str(". CÒI ĐANG HÚ");
+    }
+    match incident.held_back {
+        0 => more,
+        held_back => format!("{more} (gộp {held_back} tin)"),
+    }
+}
+
+fn english_more(incident: &Incident) -> String {
+    let mut more = String::new();
+    if incident.merged_into.is_some() {
+        more.push_str(", goes on in another incident");
+    }
+    if let Some((taken, there, over)) = drilled(incident) {
+        more = format!("{more}. Acknowledged {taken}, on scene {there}, over {over}");
+    }
+    if is_unanswered(incident) {
+        more.push_str(". NOBODY HAS ANSWERED");
+    }
+    if is_loud(incident) {
+        more.push_str(". THE SIREN SOUNDS");
+    }
+    match incident.held_back {
+        0 => more,
+        held_back => format!("{more} ({held_back} held back)"),
+    }
+}
+
+fn is_unanswered(incident: &Incident) -> bool {
+    incident.escalated_at.is_some() && incident.state == State::Open
+}
+
+fn is_loud(incident: &Incident) -> bool {
+    incident.siren.as_ref().is_some_and(|siren| siren.on)
+}
+
+/// How long after a drill's begin it was taken charge of, somebody was there, and it was over.
+fn drilled(incident: &Incident) -> Option<(String, String, String)> {
+    let over = incident.closed_at.filter(|_| incident.exercise)?;
+    let after = |at: Option<Wall>| {
+        at.map_or("–".to_owned(), |at| {
+            let us = at.0.saturating_sub(incident.opened_at.0);
+            span(u64::try_from(us).unwrap_or(0) / 1_000_000)
+        })
+    };
+    let taken = incident.acknowledged.as_ref().map(|taken| taken.at);
+    Some((after(taken), after(incident.on_scene_at), after(Some(over))))
+}
+
 /// "45 s" or "12 min": understood in both languages.
 fn minutes(incident: &Incident) -> String {
-    let seconds = incident.dwell.unwrap_or_default().as_secs();
+    span(incident.dwell.unwrap_or_default().as_secs())
+}
+
+fn span(seconds: u64) -> String {
     if seconds < 90 { format!("{seconds} s") } else { format!("{} min", (seconds + 30) / 60) }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::incident::{Answer, AnswerError, IncidentId, Patrol, Report};
+use crate::incident::{Answer, AnswerError, IncidentId, Patrol, Report, Silence};
 use crate::mqtt::Incoming;
 use crate::pipeline::Command;
 use crate::time::Wall;
@@ -32,6 +32,11 @@ struct ReportForm {
     by: String,
     place: Option<String>,
     note: Option<String>,
+    /// A drill, which may ask for the siren too.
+    #[serde(default)]
+    exercise: bool,
+    #[serde(default)]
+    siren: bool,
 }
 
 #[derive(Deserialize)]
@@ -46,15 +51,22 @@ pub(super) fn read(topic: &Incoming, payload: &[u8], at: Wall) -> Result<(Id, Co
     match topic {
         Incoming::Command { khu_pho, incident } => {
             let form: CommandForm = serde_json::from_slice(payload)?;
-            let answer = Answer::new(&form.action, &form.by, form.note.as_deref())?;
             let unknown = || AnswerError::UnknownIncident(incident.to_string());
             let id = IncidentId::parse(incident.as_str()).ok_or_else(unknown)?;
+            if form.action == Silence::ACTION {
+                let silence = Silence::new(&form.by)?;
+                return Ok((khu_pho.clone(), Command::Silence(id, silence)));
+            }
+            let answer = Answer::new(&form.action, &form.by, form.note.as_deref())?;
             Ok((khu_pho.clone(), Command::Answer(id, answer)))
         }
         Incoming::Report { khu_pho } => {
             let form: ReportForm = serde_json::from_slice(payload)?;
             let (place, note) = (form.place.as_deref(), form.note.as_deref());
-            let report = Report::new(&form.kind, &form.by, place, note, at)?;
+            let mut report = Report::new(&form.kind, &form.by, place, note, at)?;
+            if form.exercise {
+                report = report.as_exercise(form.siren);
+            }
             Ok((khu_pho.clone(), Command::Report(report)))
         }
         Incoming::Patrol { khu_pho } => {
@@ -80,6 +92,34 @@ mod tests {
         let (from, command) = read(&topic, payload, Wall(0)).unwrap();
         assert_eq!(from, khu_pho());
         assert!(matches!(command, Command::Report(report) if report.witness.by == "Ba Nam"));
+    }
+
+    #[test]
+    fn a_drill_is_a_drill_only_where_it_says_so() {
+        let topic = Incoming::Report { khu_pho: khu_pho() };
+        for (more, expected) in [
+            ("", (false, false)),
+            (r#","siren":true"#, (false, false)),
+            (r#","exercise":true"#, (true, false)),
+            (r#","exercise":true,"siren":true"#, (true, true)),
+        ] {
+            let payload = format!(r#"{{"kind":"fire","by":"Ba Nam"{more}}}"#);
+            let (_, command) = read(&topic, payload.as_bytes(), Wall(0)).unwrap();
+            let Command::Report(report) = command else { panic!("{command:?}") };
+            assert_eq!((report.exercise, report.siren), expected, "{payload}");
+        }
+        let payload = br#"{"kind":"fire","by":"Ba Nam","exercise":"yes"}"#;
+        assert!(read(&topic, payload, Wall(0)).is_err(), "never taken for a real one");
+    }
+
+    #[test]
+    fn the_siren_is_switched_off_by_a_signed_command() {
+        let incident = Id::new("20261121t151403120z-hem-42").unwrap();
+        let topic = Incoming::Command { khu_pho: khu_pho(), incident };
+        let (_, command) =
+            read(&topic, r#"{"action":"siren_off","by":"Tổ 3"}"#.as_bytes(), Wall(0)).unwrap();
+        assert!(matches!(command, Command::Silence(_, silence) if silence.by == "Tổ 3"));
+        assert!(read(&topic, br#"{"action":"siren_off","by":""}"#, Wall(0)).is_err());
     }
 
     #[test]

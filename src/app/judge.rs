@@ -19,7 +19,7 @@ use crate::meter::{Meters, Stage, Timer};
 use crate::mqtt::Inbound;
 use crate::outbox::Outbox;
 use crate::pipeline::{Core, FrameResult, Watched};
-use crate::time::{Clock, Stamp};
+use crate::time::{Clock, Stamp, Wall};
 use crate::ward::Id;
 
 /// Silence is an input too; statuses are told as often.
@@ -147,6 +147,7 @@ impl Judge {
         let judged = self.clock.now();
         let core = judged.mono.since(begun.mono);
         self.core_timer.observe(core);
+        self.meters.alerts_held_back.inc_by(self.core.take_held_back());
         self.statuses.count(&result.camera);
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
@@ -164,6 +165,7 @@ impl Judge {
     async fn on_tick(&mut self) {
         let now = self.clock.now();
         let revisions = self.core.on_tick(now);
+        self.meters.alerts_held_back.inc_by(self.core.take_held_back());
         for camera in &self.settings.cameras {
             let id = &camera.site.id;
             let level = self.core.level(id, now);
@@ -251,6 +253,7 @@ impl Judge {
             rules: camera.rules.clone(),
         };
         let timezone = settings.ward.timezone.clone();
+        self.core.set_policy(settings.incidents.clone());
         let ended = self.core.configure(timezone, cameras.iter().map(watched).collect(), now);
         self.publish(ended, now).await;
         self.lenses.set(&cameras);
@@ -304,4 +307,21 @@ fn announce(incident: &Incident) {
         ?cameras,
         "incident"
     );
+    if let Some(siren) = incident.siren.as_ref().filter(|s| s.revision == incident.revision) {
+        let (khu_pho, by) = (&incident.khu_pho, &siren.by);
+        tracing::warn!(id = %incident.id, %khu_pho, on = siren.on, ?by, "siren ordered");
+    }
+    if let Some(over) = incident.closed_at.filter(|_| incident.exercise) {
+        let after_s = |at: Option<Wall>| {
+            at.map(|at| at.as_millis().saturating_sub(incident.opened_at.as_millis()) / 1_000)
+        };
+        tracing::info!(
+            id = %incident.id,
+            escalated_s = after_s(incident.escalated_at),
+            acknowledged_s = after_s(incident.acknowledged.as_ref().map(|taken| taken.at)),
+            on_scene_s = after_s(incident.on_scene_at),
+            over_s = after_s(Some(over)),
+            "drill over"
+        );
+    }
 }

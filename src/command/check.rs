@@ -11,6 +11,7 @@ use crate::config::CameraSettings;
 use crate::config::Loaded;
 use crate::config::Settings;
 use crate::geometry::Polygon;
+use crate::incident::Policy;
 use crate::rule::BurningConfig;
 use crate::rule::Night;
 use crate::rule::RuleKind;
@@ -84,6 +85,10 @@ fn overview(settings: &Settings) -> String {
     table(&[
         ("ward", format!("{} ({}), {zone}", ward.id, ward.name)),
         ("khu phố", listed(&names)),
+        ("teams", teams(settings)),
+        ("escalation", escalation(&settings.incidents)),
+        ("alerts", alerts(&settings.incidents)),
+        ("siren", siren(&settings.incidents)),
         ("broker", broker),
         ("page", format!("http://{}/", settings.web.listen)),
         ("store", format!("{}, {} days", store.path.display(), store.retention_days)),
@@ -91,6 +96,48 @@ fn overview(settings: &Settings) -> String {
         ("fire points", settings.fire_points.len().to_string()),
         ("cameras", settings.cameras.len().to_string()),
     ])
+}
+
+fn teams(settings: &Settings) -> String {
+    let named = settings.khu_pho.iter().filter_map(|khu_pho| {
+        let team = khu_pho.team.as_ref()?;
+        let phone = team.phone.as_ref().map(|phone| format!(" ({phone})")).unwrap_or_default();
+        Some(format!("{}: {}{phone}", khu_pho.id, team.name))
+    });
+    let named: Vec<String> = named.collect();
+    listed(&named.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn escalation(policy: &Policy) -> String {
+    let after = policy.escalate_after.map(seconds);
+    after.map_or_else(|| "never".to_owned(), |after| format!("{after} without an answer"))
+}
+
+fn alerts(policy: &Policy) -> String {
+    match policy.alerts_per_hour_max {
+        Some(most) => format!("at most {most} an hour and camera, then summaries"),
+        None => "as they come".to_owned(),
+    }
+}
+
+fn siren(policy: &Policy) -> String {
+    let Some(siren) = &policy.siren else { return "off".to_owned() };
+    let places: Vec<&str> = siren.khu_pho.iter().map(crate::ward::Id::as_str).collect();
+    let quiet = siren.quiet.map(|quiet| format!(", quiet {}", hours(quiet))).unwrap_or_default();
+    let drills = if siren.exercise { ", drills too" } else { "" };
+    let (after, longest) = (seconds(siren.after), siren.seconds_max);
+    let places = places.join(", ");
+    format!("{places}: {after} after the escalation, at most {longest} s{quiet}{drills}")
+}
+
+fn hours(night: Night) -> String {
+    match night {
+        Night::Hours { from, until } if from == until => "always".to_owned(),
+        Night::Hours { from, until } => {
+            format!("{}-{}", from.strftime("%H:%M"), until.strftime("%H:%M"))
+        }
+        Night::Sun(_) => "sunset to sunrise".to_owned(),
+    }
 }
 
 fn rows(camera: &CameraSettings, settings: &Settings) -> Vec<(&'static str, String)> {
@@ -176,13 +223,7 @@ fn loitering(camera: &CameraSettings) -> String {
     if !rule.enabled {
         return "off".to_owned();
     }
-    let night = match rule.night {
-        Night::Hours { from, until } if from == until => "always".to_owned(),
-        Night::Hours { from, until } => {
-            format!("{}-{}", from.strftime("%H:%M"), until.strftime("%H:%M"))
-        }
-        Night::Sun(_) => "sunset to sunrise".to_owned(),
-    };
+    let night = hours(rule.night);
     let (dwell, quiet) = (seconds(rule.dwell), seconds(rule.quiet));
     format!("from {:.2}, for {dwell}, {night}; over after {quiet}", rule.confidence_min)
 }
@@ -245,6 +286,10 @@ mod tests {
         assert!(err.contains("warning: there is no model at ") && err.contains("not-there.onnx"));
         for line in [
             "ward         phuong-14 (Phường 14, quận Tân Bình), Asia/Ho_Chi_Minh",
+            "teams        kp3: Tổ bảo vệ ANTT khu phố 3 (0900 000 003)",
+            "escalation   180 s without an answer",
+            "alerts       at most 30 an hour and camera, then summaries",
+            "siren        off",
             "camera      hem-42",
             "stream      rtsp://192.0.2.15:8554/live/sub over udp, no user",
             "fire        from 0.55, for 3 s; over after 30 s; false alarms fade by half in 14 days",

@@ -186,13 +186,14 @@ impl<'a> Replay<'a> {
             masks: Arc::new(Masks::new(camera.masks.clone())),
         };
         let watched = Watched { site: camera.site.clone(), rules: camera.rules.clone() };
-        let timezone = settings.ward.timezone.clone();
+        let mut core = Core::new(settings.ward.timezone.clone(), vec![watched], start);
+        core.set_policy(settings.incidents.clone());
         Self {
             args,
             camera: camera.site.id.clone(),
             decoder: Decoder::new(config, Arc::clone(&clock) as Arc<dyn Clock>),
             schedule: Schedule::default(),
-            core: Core::new(timezone, vec![watched], start),
+            core,
             context: crate::app::context(settings, detector.identity()),
             detector,
             clock,

@@ -28,7 +28,8 @@ impl Changes {
 /// What changes from `old` to `new`; cameras in the order of their files.
 ///
 /// `[rule]` shows in each camera that it changes, and a neighbourhood's new name in the cameras
-/// that watch it. Fire points are read anew at each alert and need nothing.
+/// that watch it. Fire points, teams, `[incident]` and `[siren]` are
+/// read anew at each alert and need nothing.
 pub fn diff(old: &Settings, new: &Settings) -> Changes {
     let mut changes = Changes::default();
     for camera in &new.cameras {

@@ -10,6 +10,7 @@ mod cameras;
 mod diff;
 mod faults;
 mod reader;
+mod response;
 mod rules;
 mod sections;
 mod values;
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::camera;
+use crate::incident;
 use crate::mqtt;
 use crate::rule;
 use crate::time::Clock;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub khu_pho: Vec<KhuPho>,
     /// `[[fire_point]]`.
     pub fire_points: Vec<FirePoint>,
+    /// `[incident]` and `[siren]`.
+    pub incidents: incident::Policy,
     /// `[rule]` as it holds for a camera without keys of its own; has no zones.
     pub rules: rule::Config,
     /// `[[camera]]`, in the file's order.
@@ -135,6 +139,7 @@ impl Settings {
             detector: sections::detector_defaults(around),
             khu_pho: Vec::new(),
             fire_points: Vec::new(),
+            incidents: response::defaults(),
             rules: rules::defaults(),
             cameras: Vec::new(),
         }
@@ -216,6 +221,7 @@ fn read<'a>(
     let detector = sections::detector(&root, around);
     let khu_pho = sections::khu_pho(&root);
     let fire_points = sections::fire_points(&root);
+    let incidents = response::read(&root, &khu_pho, coordinates);
     let rules = rules::read(&root, rules::defaults(), coordinates);
     let rest = cameras::Surrounding {
         around,
@@ -226,8 +232,18 @@ fn read<'a>(
     };
     let cameras = cameras::read(&root, &rest);
     root.finish();
-    let ward = ward?;
-    Some(Settings { ward, mqtt, web, store, detector, khu_pho, fire_points, rules, cameras })
+    Some(Settings {
+        ward: ward?,
+        mqtt,
+        web,
+        store,
+        detector,
+        khu_pho,
+        fire_points,
+        incidents,
+        rules,
+        cameras,
+    })
 }
 
 #[cfg(test)]

@@ -147,7 +147,8 @@ fn days(item: &Item<'_>) -> Option<Duration> {
     Some(DAY.mul_f64(f64::from(days)))
 }
 
-fn night(item: &Item<'_>, ward: Option<Coordinates>) -> Option<Night> {
+/// Hours of the ward's clock, or the sun's.
+pub(super) fn night(item: &Item<'_>, ward: Option<Coordinates>) -> Option<Night> {
     let text = item.text()?;
     if text == "sun" {
         if ward.is_none() {

@@ -18,6 +18,7 @@ use super::StoreConfig;
 use super::Surroundings;
 use super::reader::Item;
 use super::reader::Section;
+use super::response;
 use super::values;
 
 /// Where the model lies, whatever it is called.
@@ -192,9 +193,10 @@ pub(super) fn khu_pho(root: &Section<'_>) -> Vec<KhuPho> {
         let id = section.required("id", "the second level of its topics, such as \"kp3\"");
         let id = id.and_then(|item| seen.unique_id(&item));
         let name = section.item("name").and_then(|item| item.text()).map(str::to_owned);
+        let team = response::team(&section);
         section.finish();
         if let Some(id) = id {
-            list.push(KhuPho { name: name.unwrap_or_else(|| id.to_string()), id });
+            list.push(KhuPho { name: name.unwrap_or_else(|| id.to_string()), id, team });
         }
     }
     list

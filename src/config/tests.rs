@@ -314,3 +314,40 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_siren_is_off_unless_the_ward_wants_it() {
+    assert_eq!(parsed(EXAMPLE).unwrap().settings.incidents.siren, None);
+    let with = |keys: &str| format!("{EXAMPLE}\n[siren]\n{keys}\n");
+    let on = "enabled = true\nkhu_pho = [\"kp3\"]\nquiet = \"22:00-05:00\"\nseconds_max = 90";
+    let siren = parsed(&with(on)).unwrap().settings.incidents.siren.unwrap();
+    assert_eq!(siren.khu_pho, [Id::new("kp3").unwrap()]);
+    assert_eq!((siren.seconds_max, siren.exercise), (90, false));
+    assert!(siren.quiet.is_some());
+    for (keys, expected) in [
+        ("enabled = true", "no khu phố has a siren"),
+        ("enabled = true\nkhu_pho = [\"kp9\"]", "there is no khu_pho kp9"),
+        ("seconds_max = 601", "601 is out of range"),
+        ("seconds_max = 0", "0 is out of range"),
+        ("quiet = \"at night\"", "are no hours"),
+        ("loud = true", "unknown key"),
+    ] {
+        let found = faults(&with(keys));
+        assert!(found.contains(expected), "{keys}: {found}");
+    }
+}
+
+#[test]
+fn the_incident_section_and_teams_are_read() {
+    let text = format!("{EXAMPLE}\n[incident]\nescalate_after_s = 90\nalerts_per_hour_max = 6\n");
+    let settings = parsed(&text).unwrap().settings;
+    assert_eq!(settings.incidents.escalate_after, Some(Duration::from_secs(90)));
+    assert_eq!(settings.incidents.alerts_per_hour_max, Some(6));
+    let team = settings.khu_pho[0].team.as_ref().unwrap();
+    assert_eq!(team.phone.as_deref(), Some("0900 000 003"));
+    assert_eq!(settings.khu_pho[1].team, None);
+    let nameless = example_with("team = { name = \"Tổ bảo vệ ANTT khu phố 3\",", "team = {");
+    assert!(faults(&nameless).contains("team.name: is missing"), "{}", faults(&nameless));
+    let none = format!("{EXAMPLE}\n[incident]\nalerts_per_hour_max = 0\n");
+    assert!(faults(&none).contains("0 is out of range"));
+}

@@ -42,13 +42,37 @@ impl Answer {
     }
 }
 
-/// A person saw something.
+/// Somebody switches the siren off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Who, as they say.
+    pub by: String,
+}
+
+impl Silence {
+    /// The command's action.
+    pub const ACTION: &str = "siren_off";
+
+    /// Signed by `by`.
+    ///
+    /// # Errors
+    /// [`AnswerError::Unsigned`] where nobody signed.
+    pub fn new(by: &str) -> Result<Self, AnswerError> {
+        Ok(Self { by: signature(by)? })
+    }
+}
+
+/// A person saw something, or begins a drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// What.
     pub kind: Kind,
     /// What they said of it; `at` is set when it is taken in.
     pub witness: Witness,
+    /// Whether it is a drill.
+    pub exercise: bool,
+    /// Whether the drill shall sound the siren too, where the ward allows that.
+    pub siren: bool,
 }
 
 impl Report {
@@ -76,7 +100,13 @@ impl Report {
             place: said(place, NAME_CHARS_MAX),
             note: said(note, NOTE_CHARS_MAX),
         };
-        Ok(Self { kind, witness })
+        Ok(Self { kind, witness, exercise: false, siren: false })
+    }
+
+    /// The same as a drill; `siren`: it shall sound too, where the ward allows that.
+    #[must_use]
+    pub fn as_exercise(self, siren: bool) -> Self {
+        Self { exercise: true, siren, ..self }
     }
 }
 
@@ -108,8 +138,8 @@ impl Patrol {
 /// Why what somebody said can't be taken in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// Not one of the four actions.
-    #[error("action {0:?} is none of acknowledge, on_scene, resolve, false_alarm")]
+    /// Not one of the five actions.
+    #[error("action {0:?} is none of acknowledge, on_scene, resolve, false_alarm, siren_off")]
     UnknownAction(String),
     /// Not one of the four kinds.
     #[error("kind {0:?} is none of fire, smoke, loitering, other")]

@@ -1,15 +1,24 @@
 //! Events in, incidents out: what really happens in the street, and what people do about it.
 //!
 //! Belongs here: joining events of several cameras ([`join`]), the life of an incident
-//! ([`register`]), people's commands, reports and patrols ([`answer`]). Does not belong here:
-//! the public form of an incident (that is `alert`'s), the log (`outbox`'s).
+//! ([`register`]), people's commands, reports and patrols ([`answer`]), whom to call when nobody
+//! answers ([`policy`]). Does not belong here: the public form of an incident (that is `alert`'s),
+//! the log (`outbox`'s).
 //!
 //! **Invariants:** an incident is never split; its revisions count up by one; a closed one never
-//! changes again; ids follow from what happened, so that a replay gives the same.
+//! changes again; ids follow from what happened, so that a replay gives the same. Which cameras
+//! share an incident does not depend on the order in which they saw it: whoever links two
+//! incidents merges them.
 
 pub mod answer;
+mod budget;
+mod entry;
+mod escalation;
 pub mod join;
+mod link;
+pub mod policy;
 pub mod register;
+mod severity;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,8 +29,9 @@ use crate::rule::health::Fault;
 use crate::time::Wall;
 use crate::ward::Id;
 
-pub use answer::{Answer, AnswerError, Patrol, Report};
+pub use answer::{Answer, AnswerError, Patrol, Report, Silence};
 pub use join::Sites;
+pub use policy::{Policy, SirenPolicy};
 pub use register::Register;
 
 /// Identifies an incident for ever; a level of topics, and so no longer than a [`ward::Id`].
@@ -121,18 +131,6 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
-
-    /// Of an incident of `kind` that `cameras` cameras see.
-    fn of(kind: Kind, cameras: usize) -> Self {
-        match kind {
-            Kind::Fire => Self::Critical,
-            Kind::Smoke if cameras > 1 => Self::Critical,
-            Kind::Smoke | Kind::Loitering | Kind::Other => Self::Warning,
-            // One camera is its owner's matter; a street of them is a power cut or worse.
-            Kind::Camera if cameras > 2 => Self::Warning,
-            Kind::Camera => Self::Info,
-        }
-    }
 }
 
 /// Where an incident is in its life.
@@ -209,6 +207,21 @@ pub struct Acknowledgement {
     pub note: Option<String>,
 }
 
+/// An order to the siren of the incident's khu phố.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Siren {
+    /// Whether it shall sound.
+    pub on: bool,
+    /// When this was ordered.
+    pub at: Wall,
+    /// It sounds no longer.
+    pub seconds_max: u32,
+    /// The revision that ordered it; later ones only remember it.
+    pub revision: u32,
+    /// Who switched it off, as they say; none where nobody did.
+    pub by: Option<String>,
+}
+
 /// What a person reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
@@ -251,6 +264,16 @@ pub struct Incident {
     pub dwell: Option<Duration>,
     /// Who took charge.
     pub acknowledged: Option<Acknowledgement>,
+    /// When somebody was there.
+    pub on_scene_at: Option<Wall>,
+    /// When it was escalated, since nobody had taken charge.
+    pub escalated_at: Option<Wall>,
+    /// The newest order to the siren.
+    pub siren: Option<Siren>,
+    /// So much news was not told since the revision before: the camera had used up its share.
+    pub held_back: u32,
+    /// The incident that goes on in its place, since both were one.
+    pub merged_into: Option<IncidentId>,
     /// A drill.
     pub exercise: bool,
 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::incident::answer::REPORTS_MAX;
+use crate::incident::budget::Budget;
+use crate::incident::entry::Entry;
 use crate::incident::{
-    Acknowledgement, Answer, AnswerError, Incident, IncidentId, Kind, Patrol, Report, Severity,
-    Sighting, Sites, State, Witness,
+    Acknowledgement, Answer, AnswerError, Incident, IncidentId, Kind, Patrol, Policy, Report,
+    Severity, Sighting, Sites, State, Witness,
 };
 use crate::rule::health::Fault;
 use crate::rule::{Event, Phase, RuleKind};
@@ -14,58 +16,89 @@ use crate::time::Mono;
 use crate::time::Stamp;
 use crate::ward::Id;
 
-/// Another camera's event joins an incident whose evidence is no older.
-const JOIN_WITHIN: Duration = Duration::from_secs(120);
-/// Cameras that fail within as long of each other failed together.
-const CUT_WITHIN: Duration = Duration::from_secs(60);
-/// Without evidence for as long, an incident that nobody took charge of expires.
-const EXPIRE_OPEN: Duration = Duration::from_secs(300);
-/// Whoever took charge has longer to say how it ended.
-const EXPIRE_TAKEN: Duration = Duration::from_secs(3_600);
 /// The same report again within as long is a redelivery.
 const SAME_REPORT: Duration = Duration::from_secs(600);
+/// Cameras that fail one after another are told together, as often as this.
+const CUT_TOLD_EVERY: Duration = Duration::from_secs(10);
 /// More incidents open at once are an attack or a broken model; the oldest of them expires.
 const OPEN_MAX: usize = 10_000;
 
 /// Counts incidents in the order in which they were opened: their ids carry the wall's time, which
 /// may jump.
-type Serial = u64;
+pub(super) type Serial = u64;
 
 /// One rule's event on one camera.
-type Source = (Id, RuleKind);
+pub(super) type Source = (Id, RuleKind);
 
+/// News of an incident: what is not held back.
 #[derive(Clone, Debug)]
-struct Entry {
-    incident: Incident,
-    /// Events that go on just now.
-    active: BTreeSet<Source>,
-    last_evidence: Mono,
-    opened: Mono,
+struct News {
+    at: Stamp,
+    /// To be told whatever the cameras' shares are.
+    urgent: bool,
+    cameras: BTreeSet<Id>,
 }
 
 /// All open incidents.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Register {
-    open: BTreeMap<Serial, Entry>,
+    pub(super) open: BTreeMap<Serial, Entry>,
     opened: Serial,
     /// Events whose incident people closed while they went on: mute until they end.
     settled: BTreeSet<Source>,
     patrols: Vec<(Id, Patrol, Mono)>,
+    pub(super) policy: Policy,
+    /// The ward's.
+    pub(super) timezone: jiff::tz::TimeZone,
+    budget: Budget,
+    held_back: u64,
+}
+
+impl Default for Register {
+    fn default() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            opened: 0,
+            settled: BTreeSet::new(),
+            patrols: Vec::new(),
+            policy: Policy::default(),
+            timezone: jiff::tz::TimeZone::UTC,
+            budget: Budget::default(),
+            held_back: 0,
+        }
+    }
 }
 
 impl Register {
-    /// Takes back what was open when the daemon stopped. Evidence counts as of `now`.
+    /// Goes by this policy from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Night and quiet hours are in this zone, the ward's, from now on.
+    pub fn set_timezone(&mut self, timezone: jiff::tz::TimeZone) {
+        self.timezone = timezone;
+    }
+
+    /// How much news was held back since this was last asked.
+    pub fn take_held_back(&mut self) -> u64 {
+        std::mem::take(&mut self.held_back)
+    }
+
+    /// Takes back what was open when the daemon stopped. Evidence counts as of `now` for how long
+    /// an incident stays open, and as of its last revision for the siren.
     pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, now: Stamp) {
         let mut open: Vec<_> = incidents.into_iter().filter(|i| !i.state.is_closed()).collect();
         open.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         for incident in open {
-            self.insert(incident, BTreeSet::new(), now.mono);
+            let entry = Entry::restored(incident, now, &self.timezone);
+            self.insert(entry);
         }
     }
 
-    /// All open incidents, oldest first.
+    /// All open incidents that people know of, oldest first.
     pub fn open(&self) -> impl Iterator<Item = &Incident> {
-        self.open.values().map(|entry| &entry.incident)
+        self.open.values().filter(|entry| entry.is_told()).map(|entry| &entry.incident)
     }
 
     /// Whether an event of `camera` belongs to an open incident just now.
@@ -73,67 +106,141 @@ impl Register {
         self.open.values().any(|entry| entry.active.iter().any(|(id, _)| id == camera))
     }
 
-    /// Takes in what happened at one moment; answers with one revision for each incident that
-    /// people should know more of: a power cut of a whole street is told once.
+    /// Takes in what happened at one moment, in any order of cameras; answers with one revision
+    /// for each incident that people should know more of: a power cut of a whole street is told
+    /// once.
     pub fn on_events(&mut self, events: &[Event], sites: &Sites) -> Vec<Incident> {
-        let mut news: BTreeMap<Serial, Stamp> = BTreeMap::new();
+        let mut events: Vec<&Event> = events.iter().collect();
+        events.sort_by(|a, b| a.camera.cmp(&b.camera));
+        let mut news: BTreeMap<Serial, News> = BTreeMap::new();
         let mut closed = Vec::new();
         for event in events {
             if event.phase == Phase::Ended {
                 closed.extend(self.on_end(event));
-            } else if let Some(serial) = self.take_in(event, sites) {
-                news.insert(serial, event.at);
+            } else {
+                self.take_in(event, sites, &mut news, &mut closed);
             }
         }
-        let told = |(serial, at): (Serial, Stamp)| Some(self.open.get_mut(&serial)?.revise(at));
+        let told = |(serial, news): (Serial, News)| self.tell(serial, &news);
         let mut revisions: Vec<Incident> = news.into_iter().filter_map(told).collect();
         revisions.append(&mut closed);
         revisions
     }
 
-    /// The incident that the event belongs to, where it makes news of it.
-    fn take_in(&mut self, event: &Event, sites: &Sites) -> Option<Serial> {
+    /// Finds the incident that the event belongs to, and notes where it makes news of it.
+    fn take_in(
+        &mut self,
+        event: &Event,
+        sites: &Sites,
+        news: &mut BTreeMap<Serial, News>,
+        closed: &mut Vec<Incident>,
+    ) {
         let source = (event.camera.clone(), event.rule);
         if self.settled.contains(&source) || self.is_patrolled(event, sites) {
-            return None;
+            return;
         }
-        if let Some(serial) = self.find(event, sites) {
-            let is_news = self.open.get_mut(&serial)?.take_in(event, source);
-            return is_news.then_some(serial);
+        let mut linked = self.linked(event, sites);
+        let merged = self.merge(&mut linked, event.at);
+        for serial in linked.iter().skip(1) {
+            news.remove(serial);
         }
-        let khu_pho = sites.get(&event.camera)?.khu_pho.clone();
-        let id = self.free_id(event.at, &event.camera);
-        let mut incident = blank(id, khu_pho, event.rule.into(), event.at);
-        incident.cameras.push(sighting(event));
-        incident.dwell = event.evidence.dwell;
-        Some(self.insert(incident, BTreeSet::from([source]), event.at.mono))
+        let urgent = match linked.first() {
+            Some(serial) => {
+                let Some(entry) = self.open.get_mut(serial) else { return };
+                match (entry.take_in(event, source), merged.is_empty()) {
+                    (None, true) => return,
+                    (told, no_merger) => told.unwrap_or_default() || !no_merger,
+                }
+            }
+            None => {
+                let Some(site) = sites.get(&event.camera) else { return };
+                let id = self.free_id(event.at, &event.camera);
+                let incident = blank(id, site.khu_pho.clone(), event.rule.into(), event.at);
+                let mut entry = Entry::new(incident, event.at, &self.timezone);
+                let urgent = entry.take_in(event, source);
+                linked.push(self.insert(entry));
+                urgent.unwrap_or_default()
+            }
+        };
+        closed.extend(merged);
+        let fresh = News { at: event.at, urgent: false, cameras: BTreeSet::new() };
+        let piece = news.entry(linked[0]).or_insert(fresh);
+        piece.at = event.at;
+        piece.urgent |= urgent;
+        piece.cameras.insert(event.camera.clone());
     }
 
-    fn insert(&mut self, incident: Incident, active: BTreeSet<Source>, at: Mono) -> Serial {
+    /// Tells the news where the cameras' shares allow it; else it waits.
+    fn tell(&mut self, serial: Serial, news: &News) -> Option<Incident> {
+        let entry = self.open.get_mut(&serial)?;
+        let at = news.at.mono;
+        let gathers = entry.incident.kind == Kind::Camera && entry.is_told();
+        if gathers && !news.urgent && at.since(entry.told) < CUT_TOLD_EVERY {
+            entry.pending = true;
+            return None;
+        }
+        if let Some(per_hour_max) = self.policy.alerts_per_hour_max {
+            if news.urgent {
+                for camera in &news.cameras {
+                    self.budget.spend(per_hour_max, camera, at);
+                }
+            } else if !self.budget.take(per_hour_max, &news.cameras, at) {
+                entry.pending = true;
+                entry.incident.held_back = entry.incident.held_back.saturating_add(1);
+                self.held_back += 1;
+                return None;
+            }
+        }
+        Some(entry.revise(news.at))
+    }
+
+    /// Tells what has waited long enough.
+    fn tell_pending(&mut self, at: Stamp) -> Vec<Incident> {
+        let per_hour_max = self.policy.alerts_per_hour_max;
+        let mut revisions = Vec::new();
+        for entry in self.open.values_mut().filter(|entry| entry.pending) {
+            let gathers = entry.incident.kind == Kind::Camera && entry.is_told();
+            if gathers && at.mono.since(entry.told) < CUT_TOLD_EVERY {
+                continue;
+            }
+            let cameras = entry.incident.cameras.iter().map(|seen| &seen.camera);
+            if per_hour_max.is_none_or(|most| self.budget.take(most, cameras, at.mono)) {
+                revisions.push(entry.revise(at));
+            }
+        }
+        revisions
+    }
+
+    fn insert(&mut self, entry: Entry) -> Serial {
         self.opened += 1;
-        self.open.insert(self.opened, Entry { incident, active, last_evidence: at, opened: at });
+        self.open.insert(self.opened, entry);
         self.opened
     }
 
-    /// Takes in that time has passed: incidents without evidence expire.
+    /// Takes in that time has passed: what waited is told, incidents without evidence expire,
+    /// those that nobody answers are escalated, sirens end.
     pub fn on_tick(&mut self, at: Stamp) -> Vec<Incident> {
         self.patrols.retain(|(_, _, until)| at.mono < *until);
+        self.budget.forget(at.mono);
+        let mut revisions = self.tell_pending(at);
         let surplus = self.open.len().saturating_sub(OPEN_MAX);
-        let stale = |entry: &Entry| {
-            let patience = match entry.incident.state {
-                State::Open => EXPIRE_OPEN,
-                _ => EXPIRE_TAKEN,
-            };
-            entry.active.is_empty() && at.mono.since(entry.last_evidence) >= patience
-        };
-        let over: Vec<Serial> = self
+        let called = self.time_to_call();
+        let over: Vec<(Serial, State)> = self
             .open
             .iter()
             .enumerate()
-            .filter(|(index, (_, entry))| *index < surplus || stale(entry))
-            .map(|(_, (serial, _))| *serial)
+            .filter_map(|(index, (serial, entry))| {
+                let state =
+                    if index < surplus { Some(State::Expired) } else { entry.over(called, at) };
+                Some((*serial, state?))
+            })
             .collect();
-        over.into_iter().filter_map(|serial| self.close(serial, State::Expired, at)).collect()
+        for (serial, state) in over {
+            revisions.extend(self.close(serial, state, at));
+        }
+        revisions.extend(self.escalate(at));
+        revisions.extend(self.sound(at));
+        revisions
     }
 
     /// Takes in what somebody did about an incident. `Ok(None)`: it was so already.
@@ -147,10 +254,7 @@ impl Register {
         answer: Answer,
         at: Stamp,
     ) -> Result<Option<Incident>, AnswerError> {
-        let unknown = || AnswerError::UnknownIncident(id.as_str().to_owned());
-        let asked = |entry: &Entry| entry.incident.id == *id && entry.incident.khu_pho == *khu_pho;
-        let found = self.open.iter_mut().find(|(_, entry)| asked(entry));
-        let (&serial, entry) = found.ok_or_else(unknown)?;
+        let (serial, entry) = self.asked(khu_pho, id)?;
         let now = entry.incident.state;
         if answer.state == now {
             return Ok(None);
@@ -166,15 +270,36 @@ impl Register {
             return Ok(self.close(serial, state, at));
         }
         entry.incident.state = state;
+        if state == State::OnScene {
+            entry.incident.on_scene_at = Some(at.wall);
+        }
         Ok(Some(entry.revise(at)))
+    }
+
+    /// The open incident that somebody of `khu_pho` speaks of, by its own id or by that of one
+    /// that was merged into it.
+    pub(super) fn asked(
+        &mut self,
+        khu_pho: &Id,
+        id: &IncidentId,
+    ) -> Result<(Serial, &mut Entry), AnswerError> {
+        let meant = |entry: &Entry| {
+            let own = entry.incident.id == *id && entry.incident.khu_pho == *khu_pho;
+            let mut formerly = entry.formerly.iter();
+            entry.is_told() && (own || formerly.any(|(its, of)| its == id && of == khu_pho))
+        };
+        let found = self.open.iter_mut().find(|(_, entry)| meant(entry));
+        let unknown = || AnswerError::UnknownIncident(id.as_str().to_owned());
+        found.map(|(serial, entry)| (*serial, entry)).ok_or_else(unknown)
     }
 
     /// Takes in what a person saw: joins the newest open incident of that kind in the khu phố, or
     /// opens one. `None`: it was said already.
     pub fn on_report(&mut self, khu_pho: &Id, report: Report, at: Stamp) -> Option<Incident> {
-        let Report { kind, witness } = report;
+        let Report { kind, witness, exercise, siren } = report;
         let fits = |entry: &&mut Entry| {
-            entry.incident.khu_pho == *khu_pho && entry.incident.kind.joins(kind)
+            let Incident { khu_pho: its, kind: known, exercise: drill, .. } = &entry.incident;
+            its == khu_pho && known.joins(kind) && *drill == exercise
         };
         if let Some(entry) = self.open.values_mut().rev().find(fits) {
             let repeats = |old: &Witness| {
@@ -190,14 +315,19 @@ impl Register {
             entry.incident.reports.push(witness);
             let surplus = entry.incident.reports.len().saturating_sub(REPORTS_MAX);
             entry.incident.reports.drain(..surplus);
-            entry.last_evidence = at.mono;
+            entry.siren_asked |= siren;
+            entry.has_evidence(at.mono);
             return Some(entry.revise(at));
         }
         let id = self.free_id(at, khu_pho);
         let mut incident = blank(id, khu_pho.clone(), kind, at);
+        incident.exercise = exercise;
         incident.reports.push(witness);
-        let serial = self.insert(incident, BTreeSet::new(), at.mono);
-        self.open.get_mut(&serial).map(|entry| entry.revise(at))
+        let mut entry = Entry::new(incident, at, &self.timezone);
+        entry.siren_asked = siren;
+        let revision = entry.revise(at);
+        self.insert(entry);
+        Some(revision)
     }
 
     /// Takes in that a patrol is there.
@@ -210,29 +340,6 @@ impl Register {
         self.patrols.push((khu_pho.clone(), patrol, until));
     }
 
-    /// The oldest open incident that the event belongs to.
-    fn find(&self, event: &Event, sites: &Sites) -> Option<Serial> {
-        let kind = Kind::from(event.rule);
-        let belongs = |entry: &Entry| {
-            if !entry.incident.kind.joins(kind) {
-                return false;
-            }
-            let own = entry.incident.cameras.iter().any(|seen| seen.camera == event.camera);
-            if kind == Kind::Camera {
-                let together = event.at.mono.since(entry.opened) <= CUT_WITHIN;
-                let share = |seen: &Sighting| sites.same_khu_pho(&seen.camera, &event.camera);
-                return own || together && entry.incident.cameras.iter().any(share);
-            }
-            let fresh =
-                !entry.active.is_empty() || event.at.mono.since(entry.last_evidence) <= JOIN_WITHIN;
-            let reported = entry.incident.cameras.is_empty()
-                && sites.get(&event.camera).is_some_and(|s| s.khu_pho == entry.incident.khu_pho);
-            let near = |seen: &Sighting| sites.may_share(&seen.camera, &event.camera);
-            own || fresh && (reported || entry.incident.cameras.iter().any(near))
-        };
-        self.open.iter().find(|(_, entry)| belongs(entry)).map(|(serial, _)| *serial)
-    }
-
     fn on_end(&mut self, event: &Event) -> Option<Incident> {
         let source = (event.camera.clone(), event.rule);
         let at = event.at;
@@ -240,18 +347,26 @@ impl Register {
         let going_on = |entry: &Entry| entry.active.contains(&source);
         let (&serial, entry) = self.open.iter_mut().find(|(_, entry)| going_on(entry))?;
         entry.active.remove(&source);
-        entry.last_evidence = at.mono;
+        entry.has_evidence(at.mono);
         // A camera that is back needs nobody any more; a fire that is out of sight does.
-        let settled = entry.incident.kind == Kind::Camera && entry.active.is_empty();
-        settled.then(|| self.close(serial, State::Resolved, at)).flatten()
+        if entry.incident.kind != Kind::Camera || !entry.active.is_empty() {
+            return None;
+        }
+        if !entry.is_told() {
+            entry.settled = true;
+            return None;
+        }
+        if let Some(per_hour_max) = self.policy.alerts_per_hour_max {
+            self.budget.spend(per_hour_max, &event.camera, at.mono);
+        }
+        self.close(serial, State::Resolved, at)
     }
 
-    fn close(&mut self, serial: Serial, state: State, at: Stamp) -> Option<Incident> {
+    /// None: nobody had been told of it.
+    pub(super) fn close(&mut self, serial: Serial, state: State, at: Stamp) -> Option<Incident> {
         let mut entry = self.open.remove(&serial)?;
         self.settled.append(&mut entry.active);
-        entry.incident.state = state;
-        entry.incident.closed_at = Some(at.wall);
-        Some(entry.revise(at))
+        entry.is_told().then(|| entry.close(state, at))
     }
 
     fn is_patrolled(&self, event: &Event, sites: &Sites) -> bool {
@@ -267,41 +382,9 @@ impl Register {
     /// Two incidents of one origin in one millisecond differ by a suffix.
     fn free_id(&self, at: Stamp, origin: &Id) -> IncidentId {
         let id = IncidentId::new(at.wall, origin);
-        let taken = |id: &IncidentId| self.open().any(|known| known.id == *id);
+        let taken = |id: &IncidentId| self.open.values().any(|known| known.incident.id == *id);
         let suffixed = |n: u32| IncidentId(format!("{id}-{n}"));
         if taken(&id) { (2..).map(suffixed).find(|id| !taken(id)).unwrap_or(id) } else { id }
-    }
-}
-
-impl Entry {
-    /// Takes in an event that started or goes on. Whether people should know: of a new camera, a
-    /// rise in kind or severity, or what the rule found worth telling.
-    fn take_in(&mut self, event: &Event, source: Source) -> bool {
-        let kind = self.incident.kind.max(event.rule.into());
-        let risen = kind > self.incident.kind;
-        let begun = self.active.insert(source);
-        self.last_evidence = event.at.mono;
-        self.incident.kind = kind;
-        self.incident.dwell = self.incident.dwell.max(event.evidence.dwell);
-        let seen = sighting(event);
-        let known = self.incident.cameras.iter_mut().find(|s| s.camera == seen.camera);
-        let joined = known.is_none();
-        match known {
-            None => self.incident.cameras.push(seen),
-            // The first sight's time stays; smoke does not hide flames already shown.
-            Some(old) if kind == event.rule.into() => *old = Sighting { since: old.since, ..seen },
-            Some(_) => {}
-        }
-        let told = event.phase == Phase::Ongoing;
-        risen || joined || told || begun && self.incident.state == State::Open
-    }
-
-    fn revise(&mut self, at: Stamp) -> Incident {
-        let incident = &mut self.incident;
-        incident.revision += 1;
-        incident.updated_at = at.wall;
-        incident.severity = Severity::of(incident.kind, incident.cameras.len());
-        incident.clone()
     }
 }
 
@@ -312,7 +395,7 @@ fn blank(id: IncidentId, khu_pho: Id, kind: Kind, at: Stamp) -> Incident {
         revision: 0,
         khu_pho,
         kind,
-        severity: Severity::of(kind, 1),
+        severity: Severity::Info,
         state: State::Open,
         opened_at: at.wall,
         updated_at: at.wall,
@@ -321,11 +404,16 @@ fn blank(id: IncidentId, khu_pho: Id, kind: Kind, at: Stamp) -> Incident {
         reports: Vec::new(),
         dwell: None,
         acknowledged: None,
+        on_scene_at: None,
+        escalated_at: None,
+        siren: None,
+        held_back: 0,
+        merged_into: None,
         exercise: false,
     }
 }
 
-fn sighting(event: &Event) -> Sighting {
+pub(super) fn sighting(event: &Event) -> Sighting {
     Sighting {
         camera: event.camera.clone(),
         confidence: event.evidence.bbox.map(|_| event.evidence.confidence),

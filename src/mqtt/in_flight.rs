@@ -1,9 +1,9 @@
 //! What is under way to the broker, and when the outbox's cursor may move. Pure.
 //!
-//! An entry goes out in parts (alert, retained incident, snapshot); it is done when the broker
-//! has acknowledged all of them. The cursor stands behind the last entry of the unbroken row of
-//! done ones. Entries are sent in the outbox's order without waiting for each other: a broker
-//! handles and acknowledges one connection's messages in order (MQTT-4.6.0). After a cut all
+//! An entry goes out in parts (alert, siren, retained incident, snapshot); it is done when the
+//! broker has acknowledged all of them. The cursor stands behind the last entry of the unbroken
+//! row of done ones. Entries are sent in the outbox's order without waiting for each other: a
+//! broker handles and acknowledges one connection's messages in order (MQTT-4.6.0). After a cut all
 //! that the cursor has not passed is sent again from its beginning, acknowledged or not, so that
 //! even with a broker that does not, the newest revision comes last and stays retained.
 //!
@@ -20,6 +20,8 @@ use crate::outbox::Sequence;
 pub(super) enum Part {
     /// On the khu phố's alert topic.
     Alert,
+    /// The order to the khu phố's siren.
+    Siren,
     /// On the incident's retained topic, or clearing it.
     Retained,
     /// The JPEG.
@@ -129,6 +131,13 @@ impl InFlight {
         None
     }
 
+    /// What [`InFlight::next`] has just named is not sent after all: it is of no use any more.
+    pub(super) fn withdraw(&mut self, sequence: Sequence, part: Part) -> Progress {
+        let asked = self.tickets.pop_back();
+        debug_assert_eq!(asked, Some(Some((sequence, part))), "withdrawn at once or never");
+        self.settle_part(sequence, part).unwrap_or_default()
+    }
+
     /// A publish that is none of the outbox's was requested.
     pub(super) fn requested_other(&mut self) {
         self.tickets.push_back(None);
@@ -145,6 +154,11 @@ impl InFlight {
         let Some((sequence, part)) = self.packets.remove(&id)? else {
             return Some(Progress::default());
         };
+        self.settle_part(sequence, part)
+    }
+
+    /// A part needs no more care. None: there is no such entry.
+    fn settle_part(&mut self, sequence: Sequence, part: Part) -> Option<Progress> {
         let flight = self.flights.iter_mut().find(|flight| flight.sequence == sequence)?;
         for (_, step) in flight.parts.iter_mut().filter(|(its, _)| *its == part) {
             *step = Step::Acked;
@@ -294,6 +308,23 @@ mod tests {
              ack 2 | done 1, cursor 4
              load 5 poison | cursor 5",
         );
+    }
+
+    #[test]
+    fn what_is_withdrawn_holds_nothing_up() {
+        let mut line = InFlight::new(Sequence(0), 3);
+        line.load(Sequence(1), &[Part::Alert, Part::Siren]);
+        assert_eq!(line.next(), Some((Sequence(1), Part::Alert)));
+        assert_eq!(line.next(), Some((Sequence(1), Part::Siren)));
+        assert_eq!(line.withdraw(Sequence(1), Part::Siren), Progress::default());
+        assert_eq!((line.next(), line.unacknowledged()), (None, 1));
+        assert!(line.sent(1) && !line.sent(2));
+        let done = Progress { done: Some(Sequence(1)), cursor: Some(Sequence(1)) };
+        assert_eq!(line.acked(1), Some(done));
+        line.load(Sequence(2), &[Part::Siren]);
+        assert_eq!(line.next(), Some((Sequence(2), Part::Siren)));
+        let done = Progress { done: Some(Sequence(2)), cursor: Some(Sequence(2)) };
+        assert_eq!(line.withdraw(Sequence(2), Part::Siren), done);
     }
 
     #[test]

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::in_flight::Part;
+use super::siren;
+use super::siren::Order;
 use super::topic::Topics;
 use crate::outbox::Entry;
+use crate::time::Wall;
 use crate::ward::Id;
 use crate::ward::IdError;
 
@@ -27,6 +30,7 @@ pub(super) struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Letter {
     alert: Message,
+    siren: Option<Order>,
     retained: Message,
     snapshot: Option<Message>,
 }
@@ -49,6 +53,11 @@ struct Head {
     id: String,
     state: String,
     closed_at: Option<String>,
+    #[serde(default)]
+    revision: u64,
+    siren: Option<siren::Head>,
+    #[serde(default)]
+    exercise: bool,
 }
 
 impl Letter {
@@ -67,7 +76,11 @@ impl Letter {
             || matches!(head.state.as_str(), "resolved" | "false_alarm" | "expired");
         let message = |topic, retain, payload| Message { topic, retain, payload };
         let retained = if closed { Arc::from([]) } else { entry.payload.clone() };
+        let order = head.siren.as_ref().and_then(|siren| {
+            Order::new(topics, (&khu_pho, &id), (siren, head.revision, head.exercise))
+        });
         Ok(Self {
+            siren: order,
             alert: message(topics.alert(&khu_pho), false, entry.payload.clone()),
             retained: message(topics.incident(&khu_pho, &id), true, retained),
             snapshot: snapshot
@@ -78,9 +91,11 @@ impl Letter {
 
     /// What it consists of.
     pub(super) fn parts(&self) -> &'static [Part] {
-        match self.snapshot {
-            Some(_) => &[Part::Alert, Part::Retained, Part::Snapshot],
-            None => &[Part::Alert, Part::Retained],
+        match (&self.siren, &self.snapshot) {
+            (None, None) => &[Part::Alert, Part::Retained],
+            (None, Some(_)) => &[Part::Alert, Part::Retained, Part::Snapshot],
+            (Some(_), None) => &[Part::Alert, Part::Siren, Part::Retained],
+            (Some(_), Some(_)) => &[Part::Alert, Part::Siren, Part::Retained, Part::Snapshot],
         }
     }
 
@@ -88,9 +103,15 @@ impl Letter {
     pub(super) fn part(&self, part: Part) -> Option<&Message> {
         match part {
             Part::Alert => Some(&self.alert),
+            Part::Siren => self.siren.as_ref().map(|order| &order.message),
             Part::Retained => Some(&self.retained),
             Part::Snapshot => self.snapshot.as_ref(),
         }
+    }
+
+    /// Whether a part has become harmful at `now`: a siren that sounds hours late.
+    pub(super) fn is_stale(&self, part: Part, now: Wall) -> bool {
+        part == Part::Siren && self.siren.as_ref().is_some_and(|order| order.is_stale(now))
     }
 }
 
@@ -98,7 +119,6 @@ impl Letter {
 mod tests {
     use super::*;
     use crate::outbox::Sequence;
-    use crate::time::Wall;
 
     fn letter(payload: &str, snapshot: Option<Vec<u8>>) -> Result<Letter, Poison> {
         let entry = Entry {
@@ -125,6 +145,19 @@ mod tests {
             assert!(cleared.part(Part::Retained).unwrap().payload.is_empty());
             assert_eq!(&*cleared.part(Part::Alert).unwrap().payload, closed.as_bytes());
         }
+    }
+
+    #[test]
+    fn an_alert_that_orders_the_siren_goes_there_too() {
+        let alert = r#"{"khu_pho":"kp3","id":"i-1","state":"open","revision":2,"siren":
+            {"state":"on","at":"2026-11-21T22:00:00.000+07:00","seconds_max":60,"revision":2,
+             "by":null}}"#;
+        let letter = letter(alert, None).unwrap();
+        assert_eq!(letter.parts(), [Part::Alert, Part::Siren, Part::Retained]);
+        assert_eq!(letter.part(Part::Siren).unwrap().topic, "keng/p14/kp3/siren");
+        let hours_later = Wall::parse_rfc3339("2026-11-22T01:00:00+07:00").unwrap();
+        assert!(letter.is_stale(Part::Siren, hours_later));
+        assert!(!letter.is_stale(Part::Alert, hours_later));
     }
 
     #[test]

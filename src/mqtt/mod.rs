@@ -16,6 +16,7 @@ mod in_flight;
 mod letter;
 mod publisher;
 mod session;
+mod siren;
 mod topic;
 
 use tokio::sync::oneshot;

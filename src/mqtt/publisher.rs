@@ -21,6 +21,7 @@ use super::Error;
 use super::Inbound;
 use super::connect;
 use super::in_flight::InFlight;
+use super::in_flight::Part;
 use super::in_flight::Progress;
 use super::letter::Letter;
 use super::session;
@@ -239,6 +240,19 @@ impl Line {
     /// The entry at `sequence`, where it is under way.
     pub(super) fn letter(&self, sequence: Sequence) -> Option<&Letter> {
         self.letters.get(&sequence).map(|(letter, _)| letter)
+    }
+
+    /// Drops what is next where it comes too late to be of any use.
+    pub(super) fn drops(&mut self, sequence: Sequence, part: Part) -> bool {
+        let now = self.links.clock.now().wall;
+        if !self.letter(sequence).is_some_and(|letter| letter.is_stale(part, now)) {
+            return false;
+        }
+        self.links.meters.siren_orders_dropped.inc();
+        tracing::warn!(sequence = sequence.0, "an order to the siren comes too late: dropped");
+        let progress = self.in_flight.withdraw(sequence, part);
+        self.progress(progress);
+        true
     }
 
     /// Notes what an acknowledgement has brought.

@@ -253,6 +253,9 @@ impl Session<'_> {
                 return Ok(());
             }
             if let Some((sequence, part)) = self.line.in_flight.next() {
+                if self.line.drops(sequence, part) {
+                    continue;
+                }
                 let letter = self.line.letter(sequence).and_then(|letter| letter.part(part));
                 let message = letter.expect("an entry is kept until the cursor has passed it");
                 self.request(message)?;

@@ -21,6 +21,7 @@ mod life;
 mod people;
 mod recovery;
 mod reload;
+mod siren;
 mod streams;
 mod troubled;
 mod wrong;

@@ -12,7 +12,8 @@ const WORDS = {
   vi: {
     fire: 'Cháy', smoke: 'Khói', loitering: 'Lảng vảng', camera: 'Camera', other: 'Tin báo',
     open: 'Chưa ai nhận', acknowledged: 'Đã tiếp nhận', on_scene: 'Đang ở hiện trường',
-    resolved: 'Đã xử lý', false_alarm: 'Báo nhầm', expired: 'Đã lắng', exercise: 'Diễn tập',
+    resolved: 'Đã xử lý', false_alarm: 'Báo nhầm', expired: 'Đã lắng', exercise: 'Diễn tập', escalated: 'Chưa ai trả lời', siren: 'Còi đang hú',
+    team: (who) => `Tổ trực: ${who}`, held: (n) => `gộp ${n} tin`,
     online: 'Trực tuyến', connecting: 'Đang kết nối', offline: 'Mất tín hiệu',
     frozen: 'Hình đứng', blinded: 'Bị che',
     live: 'Trực tiếp', joining: 'Đang kết nối', lost: 'Mất kết nối',
@@ -31,7 +32,8 @@ const WORDS = {
   en: {
     fire: 'Fire', smoke: 'Smoke', loitering: 'Loitering', camera: 'Camera', other: 'Report',
     open: 'Nobody on it', acknowledged: 'Acknowledged', on_scene: 'On scene',
-    resolved: 'Resolved', false_alarm: 'False alarm', expired: 'Died down', exercise: 'Exercise',
+    resolved: 'Resolved', false_alarm: 'False alarm', expired: 'Died down', exercise: 'Exercise', escalated: 'Unanswered', siren: 'Siren sounds',
+    team: (who) => `Team: ${who}`, held: (n) => `${n} held back`,
     online: 'Online', connecting: 'Connecting', offline: 'Offline',
     frozen: 'Frozen', blinded: 'Blinded',
     live: 'Live', joining: 'Connecting', lost: 'Disconnected',
@@ -107,7 +109,11 @@ function take(alert, live) {
   const picture = alert.snapshot ? Number(alert.sequence) : 0;
   if (known) {
     known.picture = Math.max(known.picture, picture);
-    if (alert.revision > known.alert.revision) known.alert = alert;
+    if (alert.revision > known.alert.revision) {
+      const called = alert.escalated_at && !known.alert.escalated_at;
+      if (live && called && ONGOING.includes(alert.state)) ring(alert);
+      known.alert = alert;
+    }
   } else {
     incidents.set(alert.id, { alert, picture, node: null, shown: '', arrived: live });
     if (live && ONGOING.includes(alert.state)) ring(alert);
@@ -144,6 +150,8 @@ function card(incident) {
   chip.dataset.state = alert.state;
   line.append(element('h3', 'kind', kind), chip);
   if (alert.exercise) line.append(element('span', 'chip exercise', SAY.exercise));
+  if (alert.state === 'open' && alert.escalated_at) line.append(element('span', 'chip alarm', SAY.escalated));
+  if (alert.siren && alert.siren.state === 'on') line.append(element('span', 'chip alarm', SAY.siren));
   const when = element('time', 'when');
   when.dateTime = alert.updated_at || '';
   when.dataset.at = alert.updated_at || '';
@@ -212,6 +220,10 @@ function help(alert) {
     const names = points.map((point) => `${point.name} (${Math.round(point.distance_m)} m)`);
     made.push(element('p', 'near', `${SAY.near} ${names.join(' · ')}`));
   }
+  if (alert.team && alert.team.name) {
+    const who = [alert.team.name, alert.team.phone].filter(Boolean).join(', ');
+    made.push(element('p', 'near', SAY.team(who)));
+  }
   const reports = Array.isArray(alert.reports) ? alert.reports.slice(-2) : [];
   for (const report of reports) {
     const text = [report.by, report.place, report.note].filter(Boolean).join(': ');
@@ -230,6 +242,7 @@ function facts(alert, going) {
   }
   if (typeof alert.dwell_s === 'number') add(SAY.dwell(span(alert.dwell_s)));
   if (alert.acknowledged && alert.acknowledged.by) add(SAY.by(alert.acknowledged.by));
+  if (alert.held_back > 0) add(SAY.held(alert.held_back));
   add(SAY.revision(alert.revision));
   return list;
 }

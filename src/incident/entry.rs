@@ -1,0 +1,213 @@
+//! One open incident: what is told of it, and what is known beside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::incident::register::{Source, sighting};
+use crate::incident::severity::{Signs, is_night};
+use crate::incident::{Incident, IncidentId, Kind, Severity, Sighting, State};
+use crate::rule::{Event, Phase};
+use crate::time::Mono;
+use crate::time::Stamp;
+use crate::time::Wall;
+use crate::ward::Id;
+
+/// Without evidence for as long, an incident that nobody took charge of expires.
+const EXPIRE_OPEN: Duration = Duration::from_secs(300);
+/// Whoever took charge has longer to say how it ended.
+const EXPIRE_TAKEN: Duration = Duration::from_secs(3_600);
+
+/// A moment that may lie before the daemon's start, where monotonic time does not reach.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since {
+    at: Mono,
+    /// How long ago it was then.
+    before: Duration,
+}
+
+impl Since {
+    pub(super) fn now(at: Mono) -> Self {
+        Self { at, before: Duration::ZERO }
+    }
+
+    /// The moment when the wall's clock showed `then`; now where that has yet to come.
+    fn wall(now: Stamp, then: Wall) -> Self {
+        let before_us = u64::try_from(now.wall.0.saturating_sub(then.0)).unwrap_or(0);
+        Self { at: now.mono, before: Duration::from_micros(before_us) }
+    }
+
+    pub(super) fn age(self, now: Mono) -> Duration {
+        self.before.saturating_add(now.since(self.at))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) incident: Incident,
+    /// What was merged into it, with its khu phố: people may still answer there.
+    pub(super) formerly: Vec<(IncidentId, Id)>,
+    /// Events that go on just now.
+    pub(super) active: BTreeSet<Source>,
+    pub(super) last_evidence: Mono,
+    /// The same, where it may have come before the daemon's start.
+    pub(super) evidence: Since,
+    pub(super) opened: Since,
+    pub(super) escalated: Option<Since>,
+    /// When the siren was last ordered on or off.
+    pub(super) siren: Option<Since>,
+    /// Whether a drill asks for the siren. Not remembered over a start: then it stays silent.
+    pub(super) siren_asked: bool,
+    /// Since when each camera has seen what it sees.
+    pub(super) since: BTreeMap<Id, Mono>,
+    /// The share of each camera's view that it covered at first.
+    first_sizes: BTreeMap<Id, f32>,
+    pub(super) size: f32,
+    pub(super) growth: f32,
+    pub(super) at_night: bool,
+    /// There is news that waits to be told.
+    pub(super) pending: bool,
+    pub(super) told: Mono,
+    /// It was over before it could be told.
+    pub(super) settled: bool,
+}
+
+impl Entry {
+    pub(super) fn new(incident: Incident, at: Stamp, zone: &jiff::tz::TimeZone) -> Self {
+        Self {
+            at_night: is_night(incident.opened_at, zone),
+            incident,
+            formerly: Vec::new(),
+            active: BTreeSet::new(),
+            last_evidence: at.mono,
+            evidence: Since::now(at.mono),
+            opened: Since::now(at.mono),
+            escalated: None,
+            siren: None,
+            siren_asked: false,
+            since: BTreeMap::new(),
+            first_sizes: BTreeMap::new(),
+            size: 0.0,
+            growth: 1.0,
+            pending: false,
+            told: at.mono,
+            settled: false,
+        }
+    }
+
+    pub(super) fn restored(incident: Incident, now: Stamp, zone: &jiff::tz::TimeZone) -> Self {
+        let mut entry = Self::new(incident, now, zone);
+        let incident = &entry.incident;
+        let cameras = incident.cameras.iter();
+        // What failed before the start is still gone: the cut goes on.
+        entry.since = cameras.map(|seen| (seen.camera.clone(), now.mono)).collect();
+        entry.opened = Since::wall(now, incident.opened_at);
+        entry.escalated = incident.escalated_at.map(|at| Since::wall(now, at));
+        entry.siren = incident.siren.as_ref().map(|siren| Since::wall(now, siren.at));
+        // When a camera saw it last is not in the log; it will see it again if it is still there.
+        let seen = incident.cameras.iter().map(|seen| seen.since);
+        let heard = seen.chain(incident.reports.iter().map(|report| report.at)).max();
+        entry.evidence = match heard {
+            Some(heard) if heard <= now.wall => Since::wall(now, heard),
+            _ => Since { at: now.mono, before: Duration::MAX },
+        };
+        entry
+    }
+
+    /// Whether people know of it.
+    pub(super) fn is_told(&self) -> bool {
+        self.incident.revision > 0
+    }
+
+    /// How it has ended by `at`, if it has. What was not told yet is told first; what a person
+    /// has reported waits until everybody has been `called`.
+    pub(super) fn over(&self, called: Duration, at: Stamp) -> Option<State> {
+        let patience = match self.incident.state {
+            State::Open if self.incident.reports.is_empty() => EXPIRE_OPEN,
+            State::Open => EXPIRE_OPEN.max(called),
+            _ => EXPIRE_TAKEN,
+        };
+        let silent = self.active.is_empty() && self.is_told();
+        if silent && self.settled {
+            return Some(State::Resolved);
+        }
+        (silent && at.mono.since(self.last_evidence) >= patience).then_some(State::Expired)
+    }
+
+    pub(super) fn has_evidence(&mut self, at: Mono) {
+        self.last_evidence = at;
+        self.evidence = Since::now(at);
+    }
+
+    /// Takes in an event that started or goes on. `None`: people needn't know. `Some`: of a new
+    /// camera, a rise in kind or severity, or what the rule found worth telling; true where that
+    /// is urgent.
+    pub(super) fn take_in(&mut self, event: &Event, source: Source) -> Option<bool> {
+        let kind = self.incident.kind.max(event.rule.into());
+        let risen = kind > self.incident.kind;
+        let begun = self.active.insert(source);
+        self.has_evidence(event.at.mono);
+        self.settled = false;
+        self.incident.kind = kind;
+        self.incident.dwell = self.incident.dwell.max(event.evidence.dwell);
+        self.measure(event);
+        let seen = sighting(event);
+        let known = self.incident.cameras.iter_mut().find(|s| s.camera == seen.camera);
+        let joined = known.is_none();
+        match known {
+            None => self.incident.cameras.push(seen),
+            // The first sight's time stays; smoke does not hide flames already shown.
+            Some(old) if kind == event.rule.into() => *old = Sighting { since: old.since, ..seen },
+            Some(_) => {}
+        }
+        let risen = risen || self.is_told() && self.severity() > self.incident.severity;
+        let told = event.phase == Phase::Ongoing;
+        let news = risen || joined || told || begun && self.incident.state == State::Open;
+        let burns = matches!(kind, Kind::Fire | Kind::Smoke);
+        news.then_some(burns && (risen || joined || !self.is_told()))
+    }
+
+    /// Notes how large it is, and since when it is seen.
+    fn measure(&mut self, event: &Event) {
+        self.since.entry(event.camera.clone()).or_insert(event.since.mono);
+        let Some(bbox) = event.evidence.bbox else { return };
+        let size = bbox.area();
+        let first = *self.first_sizes.entry(event.camera.clone()).or_insert(size);
+        self.size = self.size.max(size);
+        if first > 0.0 {
+            self.growth = self.growth.max(size / first);
+        }
+    }
+
+    /// It never falls: what was urgent once is not taken back by a smaller flame.
+    fn severity(&self) -> Severity {
+        let now = Severity::of(&Signs {
+            kind: self.incident.kind,
+            cameras: self.incident.cameras.len(),
+            size: self.size,
+            growth: self.growth,
+            at_night: self.at_night,
+            escalated: self.escalated.is_some(),
+        });
+        if self.is_told() { now.max(self.incident.severity) } else { now }
+    }
+
+    pub(super) fn close(&mut self, state: State, at: Stamp) -> Incident {
+        self.incident.state = state;
+        self.incident.closed_at = Some(at.wall);
+        if self.sounds() {
+            self.order(false, None, at);
+        }
+        self.revise(at)
+    }
+
+    pub(super) fn revise(&mut self, at: Stamp) -> Incident {
+        self.incident.severity = self.severity();
+        self.incident.revision += 1;
+        self.incident.updated_at = at.wall;
+        self.pending = false;
+        self.told = at.mono;
+        let revision = self.incident.clone();
+        self.incident.held_back = 0;
+        revision
+    }
+}
