@@ -202,6 +202,26 @@ impl Core {
         }
     }
 
+    /// What people called a false alarm goes on no longer, though it is still seen: a lamp that is
+    /// never switched off must not leave its camera mute for a real fire beside it. Whatever is
+    /// seen from now on must gather its evidence anew, against the bar that the verdict raised.
+    fn dismiss(&mut self, incident: &Incident) {
+        let rule = match incident.kind {
+            Kind::Fire => RuleKind::Fire,
+            Kind::Smoke => RuleKind::Smoke,
+            _ => return,
+        };
+        if incident.state != State::FalseAlarm {
+            return;
+        }
+        for seen in &incident.cameras {
+            if let Some(camera) = self.cameras.get_mut(&seen.camera) {
+                camera.rules.dismiss(rule);
+                self.register.forgive(&seen.camera, rule);
+            }
+        }
+    }
+
     /// Takes in one frame. A camera that isn't watched (any more) is ignored.
     pub fn on_frame(&mut self, result: &FrameResult) -> Vec<Incident> {
         let at = self.forward(result.at);
@@ -268,6 +288,7 @@ impl Core {
                 let closed = self.register.on_answer(khu_pho, &id, answer, at)?;
                 if let Some(incident) = &closed {
                     self.learn(incident, Duration::ZERO, at);
+                    self.dismiss(incident);
                 }
                 Ok(closed)
             }

@@ -369,6 +369,11 @@ impl Register {
         entry.is_told().then(|| entry.close(state, at))
     }
 
+    /// What `rule` sees on `camera` is told again, though people closed an incident of it.
+    pub fn forgive(&mut self, camera: &Id, rule: RuleKind) {
+        self.settled.remove(&(camera.clone(), rule));
+    }
+
     fn is_patrolled(&self, event: &Event, sites: &Sites) -> bool {
         let Some(site) = sites.get(&event.camera) else { return false };
         event.rule == RuleKind::Loitering

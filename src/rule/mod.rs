@@ -285,6 +285,15 @@ impl Rules {
         self.name(events)
     }
 
+    /// What `rule` has found was none, people say.
+    pub fn dismiss(&mut self, rule: RuleKind) {
+        match rule {
+            RuleKind::Fire => self.fire.dismiss(),
+            RuleKind::Smoke => self.smoke.dismiss(),
+            _ => {}
+        }
+    }
+
     /// Whether something is found or about to be: the camera deserves every look.
     pub fn is_tense(&self) -> bool {
         self.fire.is_tense() || self.smoke.is_tense() || self.loitering.is_tense()

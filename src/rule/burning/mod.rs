@@ -122,6 +122,12 @@ impl Burning {
         self.signatures.clear();
     }
 
+    /// What goes on was none, people say: it ends unsaid, and what has gathered is forgotten.
+    pub(crate) fn dismiss(&mut self) {
+        self.burning = None;
+        self.ledger.clear();
+    }
+
     /// What the frame of `at` shows, where the rule looks and the detector is sure enough; the
     /// signatures take in all of it, so that they don't depend on thresholds.
     fn look(
