@@ -76,6 +76,9 @@ fn watched(name: &str) -> Watched {
                 dwell: seconds(5),
                 night: Night::Hours { from: midnight, until: midnight },
                 quiet: seconds(20),
+                return_window: seconds(60),
+                group_size: 2,
+                group_dwell: seconds(3),
             },
             camera: HealthConfig { enabled: true, offline: seconds(60) },
             zones: Vec::new(),
@@ -105,6 +108,7 @@ fn play_on(inputs: &[(u64, Input)], clock: impl Fn(Stamp) -> Stamp) -> Vec<Incid
                     confidence,
                     // Few places, so that things meet again.
                     bbox: BoundingBox::new(x.round() * 0.5, y * 0.1, x.round() * 0.5 + 0.2, 0.6),
+                    appearance: None,
                 });
                 let camera = id(CAMERAS[*camera]);
                 let detections = detections.collect();

@@ -7,18 +7,34 @@ use crate::ward::Coordinates;
 /// The sun's middle this far below the horizon is set: half its disc and the air's refraction.
 const SUNSET_ALTITUDE_DEG: f64 = -0.833;
 
+/// A part of the day: from the first time to before the second, over midnight where the first is
+/// later. Equal: the whole day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hours {
+    /// Their first minute.
+    pub from: jiff::civil::Time,
+    /// The first minute after them.
+    pub until: jiff::civil::Time,
+}
+
+impl Hours {
+    /// Whether `time` of the day falls into them.
+    pub fn hold(&self, time: jiff::civil::Time) -> bool {
+        if self.from < self.until {
+            self.from <= time && time < self.until
+        } else {
+            time >= self.from || time < self.until
+        }
+    }
+}
+
 impl Night {
     /// Whether `wall` falls into the night. `zone` is the ward's time zone.
     pub fn holds(&self, wall: Wall, zone: &jiff::tz::TimeZone) -> bool {
         match *self {
             Self::Hours { from, until } => {
                 let time = wall.to_jiff().to_zoned(zone.clone()).time();
-                if from < until {
-                    from <= time && time < until
-                } else {
-                    // Over midnight; equal ends mean always.
-                    time >= from || time < until
-                }
+                Hours { from, until }.hold(time)
             }
             Self::Sun(place) => sun_altitude_deg(wall, place) < SUNSET_ALTITUDE_DEG,
         }

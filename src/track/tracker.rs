@@ -2,7 +2,8 @@
 //!
 //! Association is ByteTrack's in spirit (Zhang et al., ECCV 2022): confident boxes choose first,
 //! weak ones may only continue a track. The distance is not overlap but way, in box heights and
-//! gated by the time that has passed: at one frame a second a walker's boxes never overlap.
+//! gated by the time that has passed: at one frame a second a walker's boxes never overlap. Size
+//! and appearance add to it, so that two people who cross keep their names.
 
 use std::time::Duration;
 
@@ -23,6 +24,14 @@ const TRACKS_MAX: usize = 128;
 const OVERLAP_SAME: f32 = 0.3;
 /// Each further dropping of a size by half, or doubling, costs as much as this share of the gate.
 const SIZE_COST: f32 = 0.5;
+/// People who look less alike than this are two, unless their boxes overlap well: light changes,
+/// and posts hide, where they stand. Of [`Appearance::distance`]; the same person differs by less
+/// than half of it from frame to frame.
+///
+/// [`Appearance::distance`]: crate::detection::Appearance::distance
+const LOOK_OTHER: f32 = 0.25;
+/// Looks that differ so much cost as much as this share of the gate.
+const LOOK_COST: f32 = 0.8;
 /// Sizes that differ more, as a ratio of heights, are two things.
 const SIZE_RATIO_MAX: f32 = 2.5;
 
@@ -96,8 +105,8 @@ impl Tracker {
         at: Stamp,
     ) -> impl Iterator<Item = &Track> {
         let mut best: Vec<&Detection> = detections.iter().collect();
-        // A stable sort: equal confidences keep the detector's order.
-        best.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        // The same boxes in another order are the same frame.
+        best.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then_with(|| by_place(a, b)));
         best.truncate(DETECTIONS_MAX);
         let (sure, weak): (Vec<_>, Vec<_>) = best.into_iter().partition(|d| confident(d));
         for class in Class::ALL {
@@ -140,7 +149,7 @@ impl Tracker {
             let habit = Habit::of(followed.track.class);
             let reach = (habit.reach + habit.reach_per_s * dt).min(habit.reach_max);
             for detection in detections {
-                costs.push(way(&predicted, &followed.track.bbox, &detection.bbox, reach));
+                costs.push(cost(&predicted, &followed.track, detection, reach));
             }
         }
         let assigned = assign(&costs, free.len(), detections.len());
@@ -168,7 +177,9 @@ impl Tracker {
                 bbox: detection.bbox,
                 confidence: detection.confidence,
                 state: State::Tentative,
+                appearance: detection.appearance,
                 first_seen: at,
+                origin: detection.bbox,
                 last_seen: at,
             },
             motion: Motion::new(&detection.bbox),
@@ -194,16 +205,29 @@ impl Followed {
         self.motion.correct(&detection.bbox, seconds(at, self.track.last_seen));
         self.track.bbox = detection.bbox;
         self.track.confidence = detection.confidence;
+        self.track.appearance = match (self.track.appearance, detection.appearance) {
+            (Some(old), Some(new)) => Some(old.blended(&new)),
+            (known, seen) => known.or(seen),
+        };
         self.track.last_seen = at;
         self.track.state = State::Confirmed;
     }
 }
 
-/// The cost of taking `seen` for the thing that was at `last` and is expected at `predicted`.
+/// By the corners of their boxes.
+fn by_place(a: &Detection, b: &Detection) -> std::cmp::Ordering {
+    let corners = |d: &Detection| [d.bbox.x0, d.bbox.y0, d.bbox.x1, d.bbox.y1];
+    let pairs = corners(a).into_iter().zip(corners(b));
+    pairs.map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne()).unwrap_or(a.class.cmp(&b.class))
+}
+
+/// The cost of taking `seen` for `track`, which is expected at `predicted`.
 ///
-/// The nearer of the two counts: people stop, and turn back. 0 is right on the spot, 1 at the end
-/// of the reach.
-fn way(predicted: &BoundingBox, last: &BoundingBox, seen: &BoundingBox, reach: f32) -> f32 {
+/// Of where it is expected and where it was last, the nearer counts: people stop, and turn back.
+/// 0 is right on the spot, 1 at the end of the reach; size and look add to it.
+fn cost(predicted: &BoundingBox, track: &Track, seen: &Detection, reach: f32) -> f32 {
+    let (last, look) = (&track.bbox, (track.appearance, seen.appearance));
+    let seen = &seen.bbox;
     let height = last.height().max(last.width()).max(1e-3);
     let ratio = seen.height().max(seen.width()).max(1e-3) / height;
     let ratio = if ratio < 1.0 { 1.0 / ratio } else { ratio };
@@ -219,7 +243,14 @@ fn way(predicted: &BoundingBox, last: &BoundingBox, seen: &BoundingBox, reach: f
     if gates > 1.0 && overlap < OVERLAP_SAME {
         return FORBIDDEN;
     }
-    gates + SIZE_COST * ratio.log2()
+    let look = match look {
+        (Some(known), Some(seen)) => known.distance(&seen) / LOOK_OTHER,
+        _ => 0.0,
+    };
+    if look > 1.0 && overlap < OVERLAP_SAME {
+        return FORBIDDEN;
+    }
+    gates + SIZE_COST * ratio.log2() + LOOK_COST * look.min(1.0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seconds of a gap need no more digits")]
@@ -231,6 +262,7 @@ fn seconds(later: Stamp, earlier: Stamp) -> f32 {
 #[expect(clippy::cast_possible_truncation, reason = "small numbers of seconds and classes")]
 mod tests {
     use super::*;
+    use crate::detection::Appearance;
     use crate::time::Mono;
     use proptest::prelude::*;
 
@@ -240,7 +272,7 @@ mod tests {
 
     fn person(x: f32) -> Detection {
         let bbox = BoundingBox::new(x - 0.04, 0.4, x + 0.04, 0.7);
-        Detection { class: Class::Person, confidence: 0.8, bbox }
+        Detection { class: Class::Person, confidence: 0.8, bbox, appearance: None }
     }
 
     fn ids(tracker: &mut Tracker, seen: &[Detection], when: f64) -> Vec<u64> {
@@ -299,7 +331,63 @@ mod tests {
         assert_eq!(ids(&mut tracker, &[person(0.5), fire], 0.0).len(), 2);
     }
 
+    #[test]
+    fn two_who_cross_at_a_frame_a_second_keep_their_names_by_their_clothes() {
+        let clothes = |x, shade| Detection {
+            appearance: Some(Appearance::plain([shade; 3], [60; 3])),
+            ..person(x)
+        };
+        let mut tracker = Tracker::new();
+        // Both turn round where they meet: motion alone would let each walk on as the other.
+        for step in 0..8 {
+            let way = 0.1 * (step - 4i32).abs() as f32;
+            let seen = [clothes(0.48 - way, 40), clothes(0.52 + way, 160)];
+            assert_eq!(ids(&mut tracker, &seen, f64::from(step)), [1, 2]);
+        }
+        let shade = |id: u64| tracker.tracks().find(|t| t.id.0 == id).unwrap().appearance.unwrap();
+        let dark = Appearance::plain([40; 3], [60; 3]);
+        assert!(shade(1).distance(&dark) < 0.05 && shade(2).distance(&dark) > 0.25);
+    }
+
+    #[test]
+    fn another_one_some_steps_off_is_another_one() {
+        let clothes = |x, shade| Detection {
+            appearance: Some(Appearance::plain([shade; 3], [60; 3])),
+            ..person(x)
+        };
+        let mut tracker = Tracker::new();
+        ids(&mut tracker, &[clothes(0.5, 40)], 0.0);
+        ids(&mut tracker, &[clothes(0.5, 40)], 1.0);
+        assert_eq!(ids(&mut tracker, &[clothes(0.6, 200)], 2.0), [1, 2]);
+        // Where he stood, a lamp may have been lit.
+        assert_eq!(ids(&mut tracker, &[clothes(0.51, 200), clothes(0.6, 200)], 3.0), [1, 2]);
+    }
+
     proptest! {
+        #[test]
+        fn boxes_in_any_order_are_the_same_frame(
+            frames in prop::collection::vec(
+                prop::collection::vec((0u8..20, 0u8..20, 0u8..3), 0..8), 1..8)
+        ) {
+            let seen = |frame: &[(u8, u8, u8)]| -> Vec<Detection> {
+                frame.iter().map(|&(x, y, c)| Detection {
+                    confidence: 0.5 + f32::from(c) / 10.0,
+                    bbox: BoundingBox::new(
+                        f32::from(x) / 20.0, f32::from(y) / 40.0,
+                        f32::from(x) / 20.0 + 0.05, f32::from(y) / 40.0 + 0.2),
+                    ..person(0.5)
+                }).collect()
+            };
+            let (mut forth, mut back) = (Tracker::new(), Tracker::new());
+            for (i, frame) in frames.iter().enumerate() {
+                let mut turned = frame.clone();
+                turned.reverse();
+                ids(&mut forth, &seen(frame), i as f64);
+                ids(&mut back, &seen(&turned), i as f64);
+                prop_assert!(forth.tracks().eq(back.tracks()));
+            }
+        }
+
         #[test]
         fn tracks_stay_bounded_and_ids_unique(
             frames in prop::collection::vec(
@@ -311,6 +399,7 @@ mod tests {
                     class: Class::ALL[(x * 2.99) as usize],
                     confidence: c,
                     bbox: BoundingBox::new(x, y, x + 0.1, y + 0.2),
+                    appearance: None,
                 }).collect();
                 let mut ids = ids(&mut tracker, &seen, i as f64 * 0.3);
                 prop_assert!(ids.len() <= TRACKS_MAX);

@@ -1,0 +1,63 @@
+//! Who of those that vanished has come again under another track's name.
+//!
+//! The tracker loses people behind vans and in the dark. A new track is taken for a person known
+//! before in two cases: it began near where that person vanished a moment ago and does not look
+//! otherwise; or it comes within the time of returns, from anywhere, and looks the same. Never
+//! where both were in view at one time: those are two people.
+
+use std::time::Duration;
+
+use crate::rule::stay::{GRACE, SAME_PLACE, Stay, way};
+use crate::time::Stamp;
+use crate::track::Track;
+use crate::track::assignment::{FORBIDDEN, assign};
+
+/// A person that vanished may have walked on unseen, in body heights a second.
+const SPEED: f32 = 0.5;
+/// But not further than this, in body heights.
+const REACH_MAX: f32 = 4.0;
+/// Looks further apart contradict that it is the same person. Of [`Appearance::distance`].
+///
+/// [`Appearance::distance`]: crate::detection::Appearance::distance
+const LOOK_OTHER: f32 = 0.2;
+/// Looks nearer to each other speak for it by themselves.
+const LOOK_SAME: f32 = 0.08;
+/// Bodies of other heights in the view, as a ratio, are no returns: grown-ups and children.
+const RATIO_MAX: f32 = 3.0;
+
+/// For each of `tracks`, which have no stay, the index of the stay that is theirs.
+pub(super) fn known(
+    stays: &[Stay],
+    tracks: &[&Track],
+    again_within: Duration,
+    at: Stamp,
+) -> Vec<Option<usize>> {
+    let mut costs = Vec::with_capacity(stays.len() * tracks.len());
+    for track in tracks {
+        costs.extend(stays.iter().map(|stay| cost(stay, track, again_within, at)));
+    }
+    assign(&costs, tracks.len(), stays.len())
+}
+
+/// 0..1 near where the person vanished, 1..2 for a return.
+fn cost(stay: &Stay, track: &Track, again_within: Duration, at: Stamp) -> f32 {
+    if stay.last_alive == at || track.first_seen <= stay.last_alive {
+        return FORBIDDEN;
+    }
+    let away = track.first_seen.mono.since(stay.last_alive.mono);
+    let looks = stay.appearance.zip(track.appearance).map(|(a, b)| a.distance(&b));
+    let reach = (SAME_PLACE + SPEED * away.as_secs_f32()).min(REACH_MAX);
+    let way = way(&stay.bbox, &track.origin);
+    if away <= GRACE && way <= reach && looks.is_none_or(|looks| looks <= LOOK_OTHER) {
+        return (way / reach + looks.unwrap_or(0.0) / LOOK_OTHER) / 2.0;
+    }
+    let ratio = stay.bbox.height().max(1e-3) / track.bbox.height().max(1e-3);
+    let fits = (1.0 / RATIO_MAX..=RATIO_MAX).contains(&ratio);
+    let in_time = at.mono.since(stay.last_seen.mono) <= again_within;
+    match looks {
+        Some(looks) if in_time && fits && looks <= LOOK_SAME && stay.is_worth_remembering() => {
+            1.0 + looks / LOOK_SAME
+        }
+        _ => FORBIDDEN,
+    }
+}

@@ -1,0 +1,197 @@
+//! One person's presence where loitering is looked for: visits, and the seconds of each.
+//!
+//! A visit is presence without a long break. Its seconds are differences of stamps between two
+//! sights; what lies between them counts as the second sight vouches for it: all of a short gap of
+//! the detector's at one place, little where the person was elsewhere meanwhile.
+
+use std::time::Duration;
+
+use crate::detection::Appearance;
+use crate::geometry::BoundingBox;
+use crate::rule::Evidence;
+use crate::rule::zone::Place;
+use crate::time::Stamp;
+use crate::track::{Track, TrackId};
+
+/// Out of sight or out of the zone for longer ends a visit; somebody who vanished and is at the
+/// same place again sooner was there all the time, hidden or missed by the detector.
+pub(super) const GRACE: Duration = Duration::from_secs(15);
+/// Two sights further apart vouch for no more presence than this where the person moved between
+/// them. Whoever leaves the zone for less has not left.
+const GAP_MAX: Duration = Duration::from_secs(5);
+/// This near, in body heights, is the same place.
+pub(super) const SAME_PLACE: f32 = 1.5;
+/// A visit that made headway at this speed on average, in body heights a second, was passing
+/// through: about 0.2 m/s, while a slow walk is four times as fast, and whoever waits or walks up
+/// and down makes ever less.
+const PASSING_SPEED: f32 = 0.13;
+/// A shorter visit does not count towards later ones: as long takes it to cross a narrow gate.
+const VISIT_MIN: Duration = Duration::from_secs(10);
+/// Earlier visits that are remembered; the oldest are forgotten.
+const VISITS_MAX: usize = 32;
+
+/// A visit that is over.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    since: Stamp,
+    ended: Stamp,
+    dwell: Duration,
+}
+
+/// One person's presence.
+#[derive(Clone, Debug)]
+pub(super) struct Stay {
+    /// Whom the tracker takes for this person just now.
+    pub track: TrackId,
+    /// Where the person was last, in the zone or out of it.
+    pub bbox: BoundingBox,
+    /// What the person looks like.
+    pub appearance: Option<Appearance>,
+    /// The person's last sight, in the zone or out of it.
+    pub last_alive: Stamp,
+    /// The last sight in the zone.
+    pub last_seen: Stamp,
+    /// Of that sight, without the dwell.
+    evidence: Evidence,
+    /// Where the person was seen then.
+    seen_at: BoundingBox,
+    /// Seen out of the zone since.
+    left: bool,
+    earlier: Vec<Visit>,
+    since: Stamp,
+    entered: BoundingBox,
+    dwell: Duration,
+}
+
+impl Stay {
+    /// Begins with `track`, which `at` shows in a zone; `inside` where its first sight was too.
+    pub(super) fn new(track: &Track, place: &Place<'_>, inside: bool, at: Stamp) -> Self {
+        let (since, entered) =
+            if inside { (track.first_seen, track.origin) } else { (at, track.bbox) };
+        Self {
+            track: track.id,
+            bbox: track.bbox,
+            appearance: track.appearance,
+            last_alive: at,
+            last_seen: at,
+            evidence: evidence(track, place),
+            seen_at: track.bbox,
+            left: false,
+            earlier: Vec::new(),
+            since,
+            entered,
+            dwell: at.mono.since(since.mono).min(GAP_MAX),
+        }
+    }
+
+    /// `at` shows the person in a zone. `again_within` bounds how long earlier visits count.
+    pub(super) fn see(
+        &mut self,
+        track: &Track,
+        place: &Place<'_>,
+        again_within: Duration,
+        at: Stamp,
+    ) {
+        let gap = at.mono.since(self.last_seen.mono);
+        if gap > GRACE {
+            self.remember();
+            (self.since, self.entered, self.dwell) = (at, track.bbox, Duration::ZERO);
+        } else {
+            self.dwell += self.credit(gap, &track.bbox);
+        }
+        self.forget(again_within, at);
+        self.evidence = evidence(track, place);
+        (self.last_seen, self.seen_at, self.left) = (at, track.bbox, false);
+        self.follow(track, at);
+    }
+
+    /// `at` shows the person out of every zone.
+    pub(super) fn see_outside(&mut self, track: &Track, at: Stamp) {
+        self.left = true;
+        self.follow(track, at);
+    }
+
+    /// How long the person has been there, over all visits that count.
+    pub(super) fn dwell(&self) -> Duration {
+        let earlier: Duration = self.earlier.iter().map(|visit| visit.dwell).sum();
+        if self.is_passing() { earlier } else { earlier + self.dwell }
+    }
+
+    /// When the first visit that counts began.
+    pub(super) fn since(&self) -> Stamp {
+        self.earlier.first().map_or(self.since, |visit| visit.since)
+    }
+
+    /// Of the last sight in a zone.
+    pub(super) fn evidence(&self) -> Evidence {
+        Evidence { dwell: Some(self.dwell()), ..self.evidence.clone() }
+    }
+
+    /// The zone of the last sight in one.
+    pub(super) fn zone(&self) -> Option<&str> {
+        self.evidence.zone.as_deref()
+    }
+
+    /// Whether enough has gathered for a later visit to build upon.
+    pub(super) fn is_worth_remembering(&self) -> bool {
+        !self.earlier.is_empty() || self.dwell >= VISIT_MIN && !self.is_passing()
+    }
+
+    fn follow(&mut self, track: &Track, at: Stamp) {
+        self.track = track.id;
+        self.bbox = track.bbox;
+        self.appearance = track.appearance.or(self.appearance);
+        self.last_alive = at;
+    }
+
+    /// Of `gap` seconds until the person was seen at `bbox`, those of presence.
+    fn credit(&self, gap: Duration, bbox: &BoundingBox) -> Duration {
+        match (self.left, way(&self.seen_at, bbox) <= SAME_PLACE) {
+            (true, _) if gap > GAP_MAX => Duration::ZERO,
+            (false, true) => gap,
+            _ => gap.min(GAP_MAX),
+        }
+    }
+
+    /// Whether this visit made headway all the time.
+    fn is_passing(&self) -> bool {
+        let lasted = self.last_seen.mono.since(self.since.mono).as_secs_f32();
+        way(&self.entered, &self.seen_at) > PASSING_SPEED * lasted.max(GAP_MAX.as_secs_f32())
+    }
+
+    /// Keeps this visit for later ones.
+    fn remember(&mut self) {
+        if self.dwell < VISIT_MIN || self.is_passing() {
+            return;
+        }
+        if self.earlier.len() >= VISITS_MAX {
+            self.earlier.remove(0);
+        }
+        let (since, ended, dwell) = (self.since, self.last_seen, self.dwell);
+        self.earlier.push(Visit { since, ended, dwell });
+    }
+
+    fn forget(&mut self, again_within: Duration, at: Stamp) {
+        self.earlier.retain(|visit| at.mono.since(visit.ended.mono) <= again_within);
+    }
+}
+
+fn evidence(track: &Track, place: &Place<'_>) -> Evidence {
+    Evidence {
+        confidence: track.confidence,
+        bbox: Some(track.bbox),
+        zone: place.name(),
+        dwell: None,
+    }
+}
+
+/// The way of a person's feet from one box to another, in body heights; a body that grows or
+/// shrinks went towards the camera or away.
+pub(super) fn way(from: &BoundingBox, to: &BoundingBox) -> f32 {
+    /// Twice as high is half as far: some 20 m of a street's usual view.
+    const DOUBLING: f32 = 2.0;
+    let (a, b) = (from.foot(), to.foot());
+    let (here, there) = (from.height().max(1e-3), to.height().max(1e-3));
+    let shift = (a.x - b.x).hypot(a.y - b.y) / ((here + there) / 2.0);
+    shift + DOUBLING * (here / there).log2().abs()
+}
