@@ -7,9 +7,7 @@
 
 use std::time::Duration;
 
-use crate::rule::stay::{GRACE, SAME_PLACE, Stay, way};
-use crate::time::Stamp;
-use crate::track::Track;
+use crate::rule::stay::{GRACE, SAME_PLACE, Sight, Stay, way};
 use crate::track::assignment::{FORBIDDEN, assign};
 
 /// A person that vanished may have walked on unseen, in body heights a second.
@@ -25,22 +23,22 @@ const LOOK_SAME: f32 = 0.08;
 /// Bodies of other heights in the view, as a ratio, are no returns: grown-ups and children.
 const RATIO_MAX: f32 = 3.0;
 
-/// For each of `tracks`, which have no stay, the index of the stay that is theirs.
+/// For each of `new`, whose tracks have no stay, the index of the stay that is theirs.
 pub(super) fn known(
     stays: &[Stay],
-    tracks: &[&Track],
+    new: &[Sight<'_>],
     again_within: Duration,
-    at: Stamp,
 ) -> Vec<Option<usize>> {
-    let mut costs = Vec::with_capacity(stays.len() * tracks.len());
-    for track in tracks {
-        costs.extend(stays.iter().map(|stay| cost(stay, track, again_within, at)));
+    let mut costs = Vec::with_capacity(stays.len() * new.len());
+    for sight in new {
+        costs.extend(stays.iter().map(|stay| cost(stay, sight, again_within)));
     }
-    assign(&costs, tracks.len(), stays.len())
+    assign(&costs, new.len(), stays.len())
 }
 
 /// 0..1 near where the person vanished, 1..2 for a return.
-fn cost(stay: &Stay, track: &Track, again_within: Duration, at: Stamp) -> f32 {
+fn cost(stay: &Stay, sight: &Sight<'_>, again_within: Duration) -> f32 {
+    let (track, at) = (sight.track, sight.at);
     if stay.last_alive == at || track.first_seen <= stay.last_alive {
         return FORBIDDEN;
     }

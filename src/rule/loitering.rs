@@ -9,9 +9,10 @@
 use std::time::Duration;
 
 use crate::detection::Class;
+use crate::geometry::BoundingBox;
 use crate::rule::found::Found;
 use crate::rule::known::known;
-use crate::rule::stay::{GRACE, Stay};
+use crate::rule::stay::{GRACE, Sight, Stay};
 use crate::rule::zone::{self, Place};
 use crate::rule::{Draft, LoiteringConfig, RuleKind, Zone};
 use crate::time::Stamp;
@@ -28,6 +29,8 @@ const STAYS_MAX: usize = 128;
 #[derive(Clone, Debug, Default)]
 pub struct Loitering {
     stays: Vec<Stay>,
+    /// Zones (none: everywhere) in which nobody was looked at, and the newest frame of that.
+    silent: Vec<(Option<String>, Stamp)>,
     loitering: Option<Found>,
 }
 
@@ -45,18 +48,25 @@ pub(crate) struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    fn place(&self, track: &Track) -> Place<'a> {
+    fn place(&self, bbox: &BoundingBox) -> Place<'a> {
         if self.patrols.contains(&None) {
             return Place::Outside;
         }
         let open = |zone: &Zone| !self.is_silent(zone);
-        zone::of_person(self.zones, RuleKind::Loitering, &track.bbox, open)
+        zone::of_person(self.zones, RuleKind::Loitering, bbox, open)
     }
 
     /// Whether a patrol or the residents have the zone for themselves.
     fn is_silent(&self, zone: &Zone) -> bool {
         let residents = zone.residents.iter().any(|hours| hours.hold(self.time));
         residents || self.patrols.iter().flatten().any(|name| *name == zone.name)
+    }
+
+    /// Where nobody is looked at: zones' names, none for everywhere.
+    fn silent(&self) -> impl Iterator<Item = Option<&'a str>> {
+        let everywhere = !self.night || self.patrols.contains(&None);
+        let zones = self.zones.iter().filter(|zone| self.is_silent(zone));
+        everywhere.then_some(None).into_iter().chain(zones.map(|zone| Some(zone.name.as_str())))
     }
 
     /// Whether what was gathered in the zone of that name counts no more.
@@ -82,6 +92,7 @@ impl Loitering {
         events: &mut Vec<Draft>,
     ) {
         self.stays.retain(|stay| !ground.has_silenced(stay.zone()));
+        self.note_silence(ground, at);
         if config.enabled && ground.night {
             self.look(config, ground, tracks, at);
         }
@@ -125,46 +136,63 @@ impl Loitering {
         };
         let mut new = Vec::new();
         for track in tracks.iter().filter(in_view) {
-            let place = ground.place(track);
+            let place = ground.place(&track.bbox);
             match self.stays.iter_mut().find(|stay| stay.track == track.id) {
                 Some(stay) if place == Place::Outside => stay.see_outside(track, at),
-                Some(stay) => stay.see(track, &place, config.return_window, at),
+                Some(stay) => {
+                    let sight = Sight { track, place, begun: (at, track.bbox), at };
+                    stay.see(&sight, config.return_window);
+                }
                 // A known person may be seen weakly; a new one must be seen well.
                 None if place != Place::Outside && track.confidence >= config.confidence_min => {
-                    new.push((*track, place));
+                    let begun = self.begun(ground, track, at);
+                    new.push(Sight { track, place, begun, at });
                 }
                 None => {}
             }
         }
         if !new.is_empty() {
-            self.welcome(config, ground, &new, at);
+            self.welcome(config, &new);
         }
     }
 
     /// Takes in people whose tracks have no stay: under whose name they come, or as new ones.
-    fn welcome(
-        &mut self,
-        config: &LoiteringConfig,
-        ground: &Ground<'_>,
-        new: &[(&Track, Place<'_>)],
-        at: Stamp,
-    ) {
-        let tracks: Vec<&Track> = new.iter().map(|(track, _)| *track).collect();
-        let names = known(&self.stays, &tracks, config.return_window, at);
-        for ((track, place), name) in new.iter().zip(names) {
-            if let Some(stay) = name.and_then(|index| self.stays.get_mut(index)) {
-                stay.see(track, place, config.return_window, at);
-                continue;
+    fn welcome(&mut self, config: &LoiteringConfig, new: &[Sight<'_>]) {
+        let names = known(&self.stays, new, config.return_window);
+        for (sight, name) in new.iter().zip(names) {
+            match name.and_then(|index| self.stays.get_mut(index)) {
+                Some(stay) => stay.see(sight, config.return_window),
+                None => self.stays.push(Stay::new(sight)),
             }
-            let first = Track { bbox: track.origin, ..(*track).clone() };
-            let inside = ground.place(&first) != Place::Outside;
-            self.stays.push(Stay::new(track, place, inside, at));
         }
         // Only now, since names are indices.
         while self.stays.len() > STAYS_MAX {
             let longest_away = self.stays.iter().enumerate().min_by_key(|(_, s)| s.last_alive.mono);
             let Some((index, _)) = longest_away else { return };
             self.stays.remove(index);
+        }
+    }
+
+    fn note_silence(&mut self, ground: &Ground<'_>, at: Stamp) {
+        self.silent.retain(|(_, newest)| at.mono.since(newest.mono) <= GRACE);
+        for zone in ground.silent() {
+            match self.silent.iter_mut().find(|(name, _)| name.as_deref() == zone) {
+                Some((_, newest)) => *newest = at,
+                None => self.silent.push((zone.map(str::to_owned), at)),
+            }
+        }
+    }
+
+    /// Since when and where a track that had no stay has been in a zone.
+    fn begun(&self, ground: &Ground<'_>, track: &Track, at: Stamp) -> (Stamp, BoundingBox) {
+        let place = ground.place(&track.origin);
+        let zone = place.name();
+        let looked = |(name, newest): &(Option<String>, Stamp)| {
+            *newest < track.first_seen || name.is_some() && *name != zone
+        };
+        match place != Place::Outside && self.silent.iter().all(looked) {
+            true => (track.first_seen, track.origin),
+            false => (at, track.bbox),
         }
     }
 

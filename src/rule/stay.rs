@@ -38,6 +38,36 @@ struct Visit {
     dwell: Duration,
 }
 
+/// One person in a zone, in one frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight<'a> {
+    /// Whom the tracker takes for this person.
+    pub track: &'a Track,
+    /// In which zone.
+    pub place: Place<'a>,
+    /// Where and since when the person was there, should a visit begin: the track's first sight
+    /// is as good as this one, where the rule looked then.
+    pub begun: (Stamp, BoundingBox),
+    /// The frame's.
+    pub at: Stamp,
+}
+
+impl Sight<'_> {
+    /// What this sight alone vouches for.
+    fn dwell(&self) -> Duration {
+        self.at.mono.since(self.begun.0.mono).min(GAP_MAX)
+    }
+
+    fn evidence(&self) -> Evidence {
+        Evidence {
+            confidence: self.track.confidence,
+            bbox: Some(self.track.bbox),
+            zone: self.place.name(),
+            dwell: None,
+        }
+    }
+}
+
 /// One person's presence.
 #[derive(Clone, Debug)]
 pub(super) struct Stay {
@@ -64,48 +94,43 @@ pub(super) struct Stay {
 }
 
 impl Stay {
-    /// Begins with `track`, which `at` shows in a zone; `inside` where its first sight was too.
-    pub(super) fn new(track: &Track, place: &Place<'_>, inside: bool, at: Stamp) -> Self {
-        let (since, entered) =
-            if inside { (track.first_seen, track.origin) } else { (at, track.bbox) };
+    /// Begins.
+    pub(super) fn new(sight: &Sight<'_>) -> Self {
+        let (track, at, (since, entered)) = (sight.track, sight.at, sight.begun);
         Self {
             track: track.id,
             bbox: track.bbox,
             appearance: track.appearance,
             last_alive: at,
             last_seen: at,
-            evidence: evidence(track, place),
+            evidence: sight.evidence(),
             seen_at: track.bbox,
             left: false,
             earlier: Vec::new(),
             since,
             entered,
-            dwell: at.mono.since(since.mono).min(GAP_MAX),
+            dwell: sight.dwell(),
         }
     }
 
-    /// `at` shows the person in a zone. `again_within` bounds how long earlier visits count.
-    pub(super) fn see(
-        &mut self,
-        track: &Track,
-        place: &Place<'_>,
-        again_within: Duration,
-        at: Stamp,
-    ) {
+    /// Seen in a zone. Earlier visits count for `again_within`.
+    pub(super) fn see(&mut self, sight: &Sight<'_>, again_within: Duration) {
+        let (track, at) = (sight.track, sight.at);
         let gap = at.mono.since(self.last_seen.mono);
         if gap > GRACE {
             self.remember();
-            (self.since, self.entered, self.dwell) = (at, track.bbox, Duration::ZERO);
+            (self.since, self.entered) = sight.begun;
+            self.dwell = sight.dwell();
         } else {
             self.dwell += self.credit(gap, &track.bbox);
         }
         self.forget(again_within, at);
-        self.evidence = evidence(track, place);
+        self.evidence = sight.evidence();
         (self.last_seen, self.seen_at, self.left) = (at, track.bbox, false);
         self.follow(track, at);
     }
 
-    /// `at` shows the person out of every zone.
+    /// Seen out of every zone.
     pub(super) fn see_outside(&mut self, track: &Track, at: Stamp) {
         self.left = true;
         self.follow(track, at);
@@ -173,15 +198,6 @@ impl Stay {
 
     fn forget(&mut self, again_within: Duration, at: Stamp) {
         self.earlier.retain(|visit| at.mono.since(visit.ended.mono) <= again_within);
-    }
-}
-
-fn evidence(track: &Track, place: &Place<'_>) -> Evidence {
-    Evidence {
-        confidence: track.confidence,
-        bbox: Some(track.bbox),
-        zone: place.name(),
-        dwell: None,
     }
 }
 
