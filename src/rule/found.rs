@@ -33,11 +33,12 @@ impl Found {
     }
 
     /// Seen again; told again where `every` has passed since it last was, or where it has doubled
-    /// in confidence.
+    /// in confidence. The longest dwell stays: whoever is seen last need not be who stayed longest.
     pub(crate) fn see(&mut self, evidence: Evidence, every: Duration, at: Stamp) -> Option<Draft> {
         self.last_seen = at;
         let doubled = evidence.confidence >= self.told * 2.0;
-        self.evidence = evidence;
+        let dwell = evidence.dwell.max(self.evidence.dwell);
+        self.evidence = Evidence { dwell, ..evidence };
         if !doubled && at.mono.since(self.last_told.mono) < every {
             return None;
         }

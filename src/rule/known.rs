@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::geometry::BoundingBox;
 use crate::rule::stay::{GRACE, SAME_PLACE, Sight, Stay, way};
 use crate::track::assignment::{FORBIDDEN, assign};
 
@@ -20,6 +21,9 @@ const REACH_MAX: f32 = 4.0;
 const LOOK_OTHER: f32 = 0.2;
 /// Looks nearer to each other speak for it by themselves.
 const LOOK_SAME: f32 = 0.08;
+/// A box this near to the left or right edge of the view, as a share of it, is of somebody who
+/// comes or goes.
+const EDGE: f32 = 0.01;
 /// Bodies of other heights in the view, as a ratio, are no returns: grown-ups and children.
 const RATIO_MAX: f32 = 3.0;
 
@@ -36,17 +40,23 @@ pub(super) fn known(
     assign(&costs, new.len(), stays.len())
 }
 
+fn at_edge(bbox: &BoundingBox) -> bool {
+    bbox.x0 <= EDGE || bbox.x1 >= 1.0 - EDGE
+}
+
 /// 0..1 near where the person vanished, 1..2 for a return.
 fn cost(stay: &Stay, sight: &Sight<'_>, again_within: Duration) -> f32 {
     let (track, at) = (sight.track, sight.at);
-    if stay.last_alive == at || track.first_seen <= stay.last_alive {
+    if stay.last_alive == at || track.confirmed <= stay.last_alive {
         return FORBIDDEN;
     }
     let away = track.first_seen.mono.since(stay.last_alive.mono);
     let looks = stay.appearance.zip(track.appearance).map(|(a, b)| a.distance(&b));
     let reach = (SAME_PLACE + SPEED * away.as_secs_f32()).min(REACH_MAX);
-    let way = way(&stay.bbox, &track.origin);
-    if away <= GRACE && way <= reach && looks.is_none_or(|looks| looks <= LOOK_OTHER) {
+    let way = way(&stay.bbox, &track.origin).min(way(&stay.before, &track.origin));
+    // Who walked out of the view did not vanish, and who walks in did not hide.
+    let passed = at_edge(&stay.bbox) && at_edge(&track.origin);
+    if away <= GRACE && !passed && way <= reach && looks.is_none_or(|looks| looks <= LOOK_OTHER) {
         return (way / reach + looks.unwrap_or(0.0) / LOOK_OTHER) / 2.0;
     }
     let ratio = stay.bbox.height().max(1e-3) / track.bbox.height().max(1e-3);

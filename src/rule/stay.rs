@@ -75,6 +75,8 @@ pub(super) struct Stay {
     pub track: TrackId,
     /// Where the person was last, in the zone or out of it.
     pub bbox: BoundingBox,
+    /// And the sight before: a single box may have been somebody else's.
+    pub before: BoundingBox,
     /// What the person looks like.
     pub appearance: Option<Appearance>,
     /// The person's last sight, in the zone or out of it.
@@ -100,6 +102,7 @@ impl Stay {
         Self {
             track: track.id,
             bbox: track.bbox,
+            before: track.bbox,
             appearance: track.appearance,
             last_alive: at,
             last_seen: at,
@@ -164,7 +167,7 @@ impl Stay {
 
     fn follow(&mut self, track: &Track, at: Stamp) {
         self.track = track.id;
-        self.bbox = track.bbox;
+        self.before = std::mem::replace(&mut self.bbox, track.bbox);
         self.appearance = track.appearance.or(self.appearance);
         self.last_alive = at;
     }

@@ -51,6 +51,8 @@ pub struct Track {
     pub first_seen: Stamp,
     /// Where that was.
     pub origin: BoundingBox,
+    /// The detection that confirmed it; the first one until then.
+    pub confirmed: Stamp,
     /// Its newest detection.
     pub last_seen: Stamp,
 }

@@ -22,7 +22,16 @@ const DETECTIONS_MAX: usize = 64;
 const TRACKS_MAX: usize = 128;
 /// A box this far (in gates) that overlaps well is still the same thing.
 const OVERLAP_SAME: f32 = 0.3;
-/// Each further dropping of a size by half, or doubling, costs as much as this share of the gate.
+/// Every second without a box costs a track as much as that way in box heights: of two tracks that
+/// could both have a box, the one seen sooner is likelier. A wide gate must not make it cheap (as
+/// in the matching cascade of Wojke et al., "Simple Online and Realtime Tracking with a Deep
+/// Association Metric", 2017).
+const ABSENCE_COST_PER_S: f32 = 0.3;
+/// What was seen once is forgotten after as long: longer gaps join flickers of the detector.
+const FORGET_TENTATIVE: Duration = Duration::from_secs(5);
+/// And is found again no further off, in box heights, for the same reason.
+const REACH_TENTATIVE: f32 = 1.0;
+/// Each further dropping of a size by half, or doubling, costs as much as this way.
 const SIZE_COST: f32 = 0.5;
 /// People who look less alike than this are two, unless their boxes overlap well: light changes,
 /// and posts hide, where they stand. Of [`Appearance::distance`]; the same person differs by less
@@ -30,7 +39,7 @@ const SIZE_COST: f32 = 0.5;
 ///
 /// [`Appearance::distance`]: crate::detection::Appearance::distance
 const LOOK_OTHER: f32 = 0.25;
-/// Looks that differ so much cost as much as this share of the gate.
+/// Looks that differ so much cost as much as this way.
 const LOOK_COST: f32 = 0.8;
 /// Sizes that differ more, as a ratio of heights, are two things.
 const SIZE_RATIO_MAX: f32 = 2.5;
@@ -147,9 +156,14 @@ impl Tracker {
             let dt = seconds(at, followed.track.last_seen);
             let predicted = followed.motion.predicted(dt);
             let habit = Habit::of(followed.track.class);
-            let reach = (habit.reach + habit.reach_per_s * dt).min(habit.reach_max);
+            let reach_max = match followed.track.state {
+                State::Tentative => habit.reach.max(REACH_TENTATIVE),
+                State::Confirmed | State::Lost => habit.reach_max,
+            };
+            let reach = (habit.reach + habit.reach_per_s * dt).min(reach_max);
             for detection in detections {
-                costs.push(cost(&predicted, &followed.track, detection, reach));
+                let absence = ABSENCE_COST_PER_S * dt;
+                costs.push(absence + cost(&predicted, &followed.track, detection, reach));
             }
         }
         let assigned = assign(&costs, free.len(), detections.len());
@@ -180,6 +194,7 @@ impl Tracker {
                 appearance: detection.appearance,
                 first_seen: at,
                 origin: detection.bbox,
+                confirmed: at,
                 last_seen: at,
             },
             motion: Motion::new(&detection.bbox),
@@ -195,7 +210,10 @@ impl Tracker {
             if f.track.state == State::Confirmed {
                 f.track.state = State::Lost;
             }
-            at.mono.since(f.track.last_seen.mono) <= Habit::of(f.track.class).forget
+            let forget = Habit::of(f.track.class).forget;
+            let tentative = f.track.state == State::Tentative;
+            let forget = if tentative { forget.min(FORGET_TENTATIVE) } else { forget };
+            at.mono.since(f.track.last_seen.mono) <= forget
         });
     }
 }
@@ -203,6 +221,9 @@ impl Tracker {
 impl Followed {
     fn see(&mut self, detection: &Detection, at: Stamp) {
         self.motion.correct(&detection.bbox, seconds(at, self.track.last_seen));
+        if self.track.state == State::Tentative {
+            self.track.confirmed = at;
+        }
         self.track.bbox = detection.bbox;
         self.track.confidence = detection.confidence;
         self.track.appearance = match (self.track.appearance, detection.appearance) {
@@ -224,23 +245,20 @@ fn by_place(a: &Detection, b: &Detection) -> std::cmp::Ordering {
 /// The cost of taking `seen` for `track`, which is expected at `predicted`.
 ///
 /// Of where it is expected and where it was last, the nearer counts: people stop, and turn back.
-/// 0 is right on the spot, 1 at the end of the reach; size and look add to it.
+/// The way in box heights; size and look add to it.
 fn cost(predicted: &BoundingBox, track: &Track, seen: &Detection, reach: f32) -> f32 {
     let (last, look) = (&track.bbox, (track.appearance, seen.appearance));
     let seen = &seen.bbox;
-    let height = last.height().max(last.width()).max(1e-3);
-    let ratio = seen.height().max(seen.width()).max(1e-3) / height;
+    let ratio = side(seen) / side(last);
     let ratio = if ratio < 1.0 { 1.0 / ratio } else { ratio };
     let overlap = seen.iou(predicted).max(seen.iou(last));
     if ratio > SIZE_RATIO_MAX && overlap < OVERLAP_SAME {
         return FORBIDDEN;
     }
-    let distance = |from: &BoundingBox| {
-        let (a, b) = (from.center(), seen.center());
-        (a.x - b.x).hypot(a.y - b.y) / height
-    };
-    let gates = distance(predicted).min(distance(last)) / reach;
-    if gates > 1.0 && overlap < OVERLAP_SAME {
+    // In sizes of the last sight: a prediction has the same.
+    let expected = steps(predicted, seen) * side(predicted) / side(last);
+    let way = expected.min(steps(last, seen));
+    if way > reach && overlap < OVERLAP_SAME {
         return FORBIDDEN;
     }
     let look = match look {
@@ -250,7 +268,18 @@ fn cost(predicted: &BoundingBox, track: &Track, seen: &Detection, reach: f32) ->
     if look > 1.0 && overlap < OVERLAP_SAME {
         return FORBIDDEN;
     }
-    gates + SIZE_COST * ratio.log2() + LOOK_COST * look.min(1.0)
+    way + SIZE_COST * ratio.log2() + LOOK_COST * look.min(1.0)
+}
+
+/// The longer side: a box's size, never 0.
+fn side(bbox: &BoundingBox) -> f32 {
+    bbox.height().max(bbox.width()).max(1e-3)
+}
+
+/// From one box's middle to another's, in sizes of the first.
+fn steps(from: &BoundingBox, to: &BoundingBox) -> f32 {
+    let (a, b) = (from.center(), to.center());
+    (a.x - b.x).hypot(a.y - b.y) / side(from)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seconds of a gap need no more digits")]
