@@ -19,7 +19,7 @@ mod street;
 mod watch;
 
 use street::{Camera, Random, Street, Walker, height_at};
-use watch::{ZONE, Watch};
+use watch::{Watch, ZONE};
 
 /// Frames a second.
 const RATES: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
@@ -39,12 +39,20 @@ struct Kind {
 }
 
 const KINDS: [Kind; 6] = [
-    Kind { name: "stands", make: stands, bounds: [(9.0, 14.0), (5.0, 9.0), (4.0, 8.0)] },
-    Kind { name: "paces behind a post", make: paces, bounds: [(9.0, 14.0), (5.0, 9.0), (4.0, 8.0)] },
-    Kind { name: "stands in a crowd", make: crowd, bounds: [(9.0, 30.0), (8.0, 30.0), (8.0, 30.0)] },
-    Kind { name: "two cross", make: cross, bounds: [(9.0, 30.0), (8.0, 30.0), (8.0, 30.0)] },
-    Kind { name: "two take turns", make: turns, bounds: [(9.0, 30.0), (8.0, 30.0), (8.0, 30.0)] },
-    Kind { name: "comes back", make: returns, bounds: [(15.0, 40.0), (15.0, 30.0), (15.0, 30.0)] },
+    Kind { name: "stands", make: stands, bounds: [(13.0, 45.0), (5.0, 20.0), (3.0, 12.0)] },
+    Kind {
+        name: "paces behind a post",
+        make: paces,
+        bounds: [(26.0, 70.0), (9.0, 30.0), (3.0, 12.0)],
+    },
+    Kind {
+        name: "stands in a crowd",
+        make: crowd,
+        bounds: [(16.0, 60.0), (7.0, 25.0), (4.0, 35.0)],
+    },
+    Kind { name: "two cross", make: cross, bounds: [(20.0, 60.0), (7.0, 25.0), (4.0, 15.0)] },
+    Kind { name: "two take turns", make: turns, bounds: [(13.0, 35.0), (6.0, 20.0), (3.0, 12.0)] },
+    Kind { name: "comes back", make: returns, bounds: [(40.0, 75.0), (18.0, 40.0), (12.0, 40.0)] },
 ];
 
 /// Comes from the left, stands, leaves.
@@ -94,7 +102,10 @@ fn paces(random: &mut Random) -> Street {
         side = 1.0 - side;
     }
     way.push((t + 6.0, 1.05, y));
-    Street { walkers: vec![Walker { way, clothes: any_clothes(random) }], posts: vec![(0.47, 0.53)] }
+    Street {
+        walkers: vec![Walker { way, clothes: any_clothes(random) }],
+        posts: vec![(0.47, 0.53)],
+    }
 }
 
 fn crowd(random: &mut Random) -> Street {
@@ -243,11 +254,12 @@ fn passers_by_never_loiter() {
 }
 
 /// A clip, and for how long each who comes is there, in seconds: from, until. What is known is good
-/// to half a second; the infrared clip's to one and a half.
+/// to half a second.
 struct Clip {
     file: &'static str,
     there: &'static [(f64, f64)],
-    /// How far the dwell may be off from 1 frame a second on.
+    /// How far the dwell may be off from 2 frames a second on; slower, two people who look alike
+    /// and come to one place seconds apart may be taken for one.
     bound_s: f64,
 }
 
@@ -255,9 +267,9 @@ const CLIPS: [Clip; 2] = [
     Clip {
         file: "indoor_person_one_by_one.mp4",
         there: &[(3.0, 24.5), (31.0, 49.5), (54.5, 60.0)],
-        bound_s: 3.0,
+        bound_s: 2.0,
     },
-    Clip { file: "shop_cctv_people_day.mp4", there: &[(0.0, 20.2)], bound_s: 3.0 },
+    Clip { file: "shop_cctv_people_day.mp4", there: &[(0.0, 20.2)], bound_s: 2.0 },
 ];
 
 /// Real people, found by a public detector: the shipped one is not what is measured here.
@@ -280,7 +292,7 @@ fn dwell_of_real_people_is_right_at_any_rate() {
                 let mut watch = Watch::everywhere(4.0);
                 let mut persons = clip.there.iter().enumerate().peekable();
                 for (t, detections) in frames.iter().skip(phase).step_by(every) {
-                    let over = persons.next_if(|(_, (_, until))| *t > until + 2.75);
+                    let over = persons.next_if(|(_, (_, until))| *t > until + 3.5);
                     if let Some((index, (from, until))) = over {
                         let error = watch.settle(*t) - (until - from);
                         worst[index] = further(worst[index], error);
@@ -294,7 +306,7 @@ fn dwell_of_real_people_is_right_at_any_rate() {
             }
             println!("{:<34}{fps:>5} /s  {worst:+.1?}", clip.file);
             let off = worst.iter().any(|error| error.abs() > clip.bound_s);
-            if off && fps >= 1.0 {
+            if off && fps >= 2.0 {
                 wrong.push(format!("{} at {fps}/s: {worst:?}", clip.file));
             }
         }

@@ -197,9 +197,10 @@ fn loitering(camera: &CameraSettings) -> String {
 }
 
 fn residents(zone: &Zone) -> String {
-    let spans = zone.residents.iter().map(|hours| {
-        format!("{}-{}", hours.from.strftime("%H:%M"), hours.until.strftime("%H:%M"))
-    });
+    let spans = zone
+        .residents
+        .iter()
+        .map(|hours| format!("{}-{}", hours.from.strftime("%H:%M"), hours.until.strftime("%H:%M")));
     let spans: Vec<String> = spans.collect();
     if spans.is_empty() { String::new() } else { format!("; residents' {}", spans.join(", ")) }
 }

@@ -172,7 +172,11 @@ fn each_of_these_is_refused_with_its_reason() {
         ("dwell_s = 120", "group_size = 2.5", "2.5 is out of range"),
         ("dwell_s = 120", "group_dwell_s = 0", "0 is out of range"),
         ("rules = [\"loitering\"]", "rules = [\"loitering\"]\nresidents_hours = \"x\"", "a list"),
-        ("rules = [\"loitering\"]", "rules = [\"loitering\"]\nresidents_hours = [\"5-6\"]", "no hours"),
+        (
+            "rules = [\"loitering\"]",
+            "rules = [\"loitering\"]\nresidents_hours = [\"5-6\"]",
+            "no hours",
+        ),
         ("rules = [\"loitering\"]", "rules = [\"loitering\"]\nresidents = []", "unknown key"),
         ("rule.fire.confidence_min = 0.55", "rule.fire.confidence_min = 1.5", "0 to 1"),
         ("rule.fire.confidence_min = 0.55", "rule.fire.confidense_min = 0.5", "confidence_min"),

@@ -256,9 +256,10 @@ impl Register {
 
     /// Where in `khu_pho` patrols are at `at`: zones' names, none for all of it.
     pub fn patrols(&self, khu_pho: &Id, at: Stamp) -> impl Iterator<Item = Option<&str>> {
-        let there = self.patrols.iter().filter(move |(place, _, until)| {
-            place == khu_pho && at.mono < *until
-        });
+        let there = self
+            .patrols
+            .iter()
+            .filter(move |(place, _, until)| place == khu_pho && at.mono < *until);
         there.map(|(_, patrol, _)| patrol.zone.as_deref())
     }
 

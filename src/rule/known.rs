@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::geometry::BoundingBox;
-use crate::rule::stay::{GRACE, SAME_PLACE, Sight, Stay, way};
+use crate::rule::stay::{EDGE, GRACE, SAME_PLACE, Sight, Stay, way};
 use crate::track::assignment::{FORBIDDEN, assign};
 
 /// A person that vanished may have walked on unseen, in body heights a second.
@@ -18,12 +18,9 @@ const REACH_MAX: f32 = 4.0;
 /// Looks further apart contradict that it is the same person. Of [`Appearance::distance`].
 ///
 /// [`Appearance::distance`]: crate::detection::Appearance::distance
-const LOOK_OTHER: f32 = 0.2;
+const LOOK_OTHER: f32 = 0.14;
 /// Looks nearer to each other speak for it by themselves.
-const LOOK_SAME: f32 = 0.08;
-/// A box this near to the left or right edge of the view, as a share of it, is of somebody who
-/// comes or goes.
-const EDGE: f32 = 0.01;
+const LOOK_SAME: f32 = 0.1;
 /// Bodies of other heights in the view, as a ratio, are no returns: grown-ups and children.
 const RATIO_MAX: f32 = 3.0;
 
@@ -40,6 +37,7 @@ pub(super) fn known(
     assign(&costs, new.len(), stays.len())
 }
 
+/// Whether it is somebody who comes or goes.
 fn at_edge(bbox: &BoundingBox) -> bool {
     bbox.x0 <= EDGE || bbox.x1 >= 1.0 - EDGE
 }
@@ -54,9 +52,9 @@ fn cost(stay: &Stay, sight: &Sight<'_>, again_within: Duration) -> f32 {
     let looks = stay.appearance.zip(track.appearance).map(|(a, b)| a.distance(&b));
     let reach = (SAME_PLACE + SPEED * away.as_secs_f32()).min(REACH_MAX);
     let way = way(&stay.bbox, &track.origin).min(way(&stay.before, &track.origin));
-    // Who walked out of the view did not vanish, and who walks in did not hide.
-    let passed = at_edge(&stay.bbox) && at_edge(&track.origin);
-    if away <= GRACE && !passed && way <= reach && looks.is_none_or(|looks| looks <= LOOK_OTHER) {
+    // Who walked out of the view did not vanish.
+    let left = at_edge(&stay.bbox);
+    if away <= GRACE && !left && way <= reach && looks.is_none_or(|looks| looks <= LOOK_OTHER) {
         return (way / reach + looks.unwrap_or(0.0) / LOOK_OTHER) / 2.0;
     }
     let ratio = stay.bbox.height().max(1e-3) / track.bbox.height().max(1e-3);

@@ -25,6 +25,8 @@ pub(super) const SAME_PLACE: f32 = 1.5;
 /// through: about 0.2 m/s, while a slow walk is four times as fast, and whoever waits or walks up
 /// and down makes ever less.
 const PASSING_SPEED: f32 = 0.13;
+/// A box this near to the picture's edge ends there, as a share of the picture.
+pub(super) const EDGE: f32 = 0.01;
 /// A shorter visit does not count towards later ones: as long takes it to cross a narrow gate.
 const VISIT_MIN: Duration = Duration::from_secs(10);
 /// Earlier visits that are remembered; the oldest are forgotten.
@@ -205,12 +207,20 @@ impl Stay {
 }
 
 /// The way of a person's feet from one box to another, in body heights; a body that grows or
-/// shrinks went towards the camera or away.
+/// shrinks went towards the camera or away, unless the picture's edge cuts it off.
 pub(super) fn way(from: &BoundingBox, to: &BoundingBox) -> f32 {
     /// Twice as high is half as far: some 20 m of a street's usual view.
     const DOUBLING: f32 = 2.0;
     let (a, b) = (from.foot(), to.foot());
     let (here, there) = (from.height().max(1e-3), to.height().max(1e-3));
-    let shift = (a.x - b.x).hypot(a.y - b.y) / ((here + there) / 2.0);
-    shift + DOUBLING * (here / there).log2().abs()
+    let shift = (a.x - b.x).hypot(a.y - b.y);
+    if is_cut_off(from) || is_cut_off(to) {
+        return shift / here.max(there);
+    }
+    shift / f32::midpoint(here, there) + DOUBLING * (here / there).log2().abs()
+}
+
+/// Whether part of the body may be out of the picture.
+fn is_cut_off(bbox: &BoundingBox) -> bool {
+    bbox.x0 <= EDGE || bbox.y0 <= EDGE || bbox.x1 >= 1.0 - EDGE || bbox.y1 >= 1.0 - EDGE
 }

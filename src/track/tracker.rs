@@ -39,7 +39,16 @@ const SIZE_COST: f32 = 0.5;
 ///
 /// [`Appearance::distance`]: crate::detection::Appearance::distance
 const LOOK_OTHER: f32 = 0.25;
-/// Looks that differ so much cost as much as this way.
+/// After as many seconds without a box somebody else may have come: then nothing excuses another
+/// look, less of a difference is one, and who was last seen at the left or right edge has left.
+const LONG_S: f32 = 3.0;
+/// As [`LOOK_OTHER`], after that time.
+const LOOK_OTHER_LATER: f32 = 0.14;
+/// A box this near to the edge is at it, as a share of the view's width.
+const EDGE: f32 = 0.01;
+/// And so unlike are two even where their boxes overlap: white is not black by any light.
+const LOOK_NEVER: f32 = 0.4;
+/// Looks that differ by [`LOOK_OTHER`] cost as much as this way.
 const LOOK_COST: f32 = 0.8;
 /// Sizes that differ more, as a ratio of heights, are two things.
 const SIZE_RATIO_MAX: f32 = 2.5;
@@ -163,7 +172,7 @@ impl Tracker {
             let reach = (habit.reach + habit.reach_per_s * dt).min(reach_max);
             for detection in detections {
                 let absence = ABSENCE_COST_PER_S * dt;
-                costs.push(absence + cost(&predicted, &followed.track, detection, reach));
+                costs.push(absence + cost(&predicted, &followed.track, detection, (reach, dt)));
             }
         }
         let assigned = assign(&costs, free.len(), detections.len());
@@ -245,8 +254,8 @@ fn by_place(a: &Detection, b: &Detection) -> std::cmp::Ordering {
 /// The cost of taking `seen` for `track`, which is expected at `predicted`.
 ///
 /// Of where it is expected and where it was last, the nearer counts: people stop, and turn back.
-/// The way in box heights; size and look add to it.
-fn cost(predicted: &BoundingBox, track: &Track, seen: &Detection, reach: f32) -> f32 {
+/// The way in box heights; size and look add to it. `reach` bounds it, `dt` is the seconds since.
+fn cost(predicted: &BoundingBox, track: &Track, seen: &Detection, (reach, dt): (f32, f32)) -> f32 {
     let (last, look) = (&track.bbox, (track.appearance, seen.appearance));
     let seen = &seen.bbox;
     let ratio = side(seen) / side(last);
@@ -265,10 +274,21 @@ fn cost(predicted: &BoundingBox, track: &Track, seen: &Detection, reach: f32) ->
         (Some(known), Some(seen)) => known.distance(&seen) / LOOK_OTHER,
         _ => 0.0,
     };
-    if look > 1.0 && overlap < OVERLAP_SAME {
+    let other = match (dt > LONG_S, overlap >= OVERLAP_SAME) {
+        (true, _) => LOOK_OTHER_LATER,
+        (false, true) => LOOK_NEVER,
+        (false, false) => LOOK_OTHER,
+    };
+    let left = dt > LONG_S && track.class == Class::Person && at_side(last) && !at_side(seen);
+    if left || look > other / LOOK_OTHER {
         return FORBIDDEN;
     }
     way + SIZE_COST * ratio.log2() + LOOK_COST * look.min(1.0)
+}
+
+/// Whether somebody comes or goes there.
+fn at_side(bbox: &BoundingBox) -> bool {
+    bbox.x0 <= EDGE || bbox.x1 >= 1.0 - EDGE
 }
 
 /// The longer side: a box's size, never 0.

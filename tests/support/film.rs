@@ -1,6 +1,6 @@
 //! A real clip through the real decoder and a detector.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +16,16 @@ use keng::ward::Id;
 
 use crate::street::stamp;
 
+/// ONNX Runtime as `make setup` leaves it.
+fn bundled() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".runtime/onnxruntime/libonnxruntime.so")
+}
+
 /// What `model` finds in the clip at 10 frames a second, with the seconds since its beginning.
 pub(crate) fn seen(clip: &Path, model: &Path) -> Vec<(f64, Vec<Detection>)> {
     let config = OnnxConfig {
         model: model.to_owned(),
-        runtime: None,
+        runtime: std::env::var_os("ORT_DYLIB_PATH").is_none().then(bundled),
         intra_threads: 1,
         confidence_min: 0.25,
     };

@@ -28,16 +28,28 @@ pub(crate) fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
     for error in [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0] {
         let y = y(error);
         line(format!("<path d=\"M{left} {y:.1}H{right}\" stroke=\"#ddd\"/>"));
-        line(format!("<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{error}</text>", left - 8.0, y + 4.0));
+        line(format!(
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{error}</text>",
+            left - 8.0,
+            y + 4.0
+        ));
     }
     for rate in rates {
         let x = x(*rate);
         line(format!("<path d=\"M{x:.1} {top}V{bottom}\" stroke=\"#eee\"/>"));
-        line(format!("<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{rate}</text>", bottom + 18.0));
+        line(format!(
+            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{rate}</text>",
+            bottom + 18.0
+        ));
     }
     let middle = f64::midpoint(left, right);
-    line(format!("<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">frames a second</text>", bottom + 38.0));
-    line(format!("<text x=\"{left}\" y=\"18\">error of dwell, seconds: median, and 95th percentile (broken line)</text>"));
+    line(format!(
+        "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">frames a second</text>",
+        bottom + 38.0
+    ));
+    line(format!(
+        "<text x=\"{left}\" y=\"18\">error of dwell, seconds: median, and 95th percentile (broken line)</text>"
+    ));
     for (index, (name, row)) in series.iter().enumerate() {
         let color = COLORS[index % COLORS.len()];
         for (broken, values) in [(false, 0), (true, 1)] {
@@ -48,10 +60,16 @@ pub(crate) fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
             }
             let dash = if broken { " stroke-dasharray=\"4 4\"" } else { "" };
             let points = points.trim_end();
-            line(format!("<polyline points=\"{points}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"{dash}/>"));
+            line(format!(
+                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"{dash}/>"
+            ));
         }
         let at = top + 16.0 + 20.0 * index as f64;
-        line(format!("<path d=\"M{} {}h24\" stroke=\"{color}\" stroke-width=\"2\"/>", right + 16.0, at - 4.0));
+        line(format!(
+            "<path d=\"M{} {}h24\" stroke=\"{color}\" stroke-width=\"2\"/>",
+            right + 16.0,
+            at - 4.0
+        ));
         line(format!("<text x=\"{}\" y=\"{at}\">{name}</text>", right + 48.0));
     }
     svg.push_str("</svg>\n");

@@ -104,7 +104,11 @@ impl Street {
     }
 
     /// What the detector makes of it, frame by frame.
-    pub(crate) fn filmed(&self, camera: &Camera, random: &mut Random) -> Vec<(f64, Vec<Detection>)> {
+    pub(crate) fn filmed(
+        &self,
+        camera: &Camera,
+        random: &mut Random,
+    ) -> Vec<(f64, Vec<Detection>)> {
         let mut lost = vec![false; self.walkers.len()];
         let mut frames: Vec<(f64, Vec<Detection>)> = Vec::new();
         let mut t = random.within(0.0, 1.0 / camera.fps);

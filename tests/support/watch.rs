@@ -29,15 +29,17 @@ fn id(text: &str) -> Id {
 impl Watch {
     /// Of a camera at which whoever stays for `dwell_s` in the zone loiters, at any hour.
     pub(crate) fn new(dwell_s: f64) -> Self {
-        Self::over(dwell_s, vec![zone()])
+        Self::over(Config { zones: vec![zone()], ..rules(dwell_s) })
     }
 
-    /// The same with the whole view for a zone.
+    /// The same with the whole view for a zone, and each visit counting alone.
     pub(crate) fn everywhere(dwell_s: f64) -> Self {
-        Self::over(dwell_s, Vec::new())
+        let mut rules = rules(dwell_s);
+        rules.loitering.return_window = Duration::ZERO;
+        Self::over(rules)
     }
 
-    fn over(dwell_s: f64, zones: Vec<Zone>) -> Self {
+    fn over(rules: Config) -> Self {
         let site = Site {
             id: id("gate"),
             khu_pho: id("kp1"),
@@ -45,7 +47,6 @@ impl Watch {
             owner: None,
             neighbours: Vec::new(),
         };
-        let rules = Config { zones, ..rules(dwell_s) };
         let start = stamp(0.0);
         let core = Core::new(jiff::tz::TimeZone::UTC, vec![Watched { site, rules }], start);
         Self { core, ticked: start, longest: Duration::ZERO }
@@ -110,7 +111,7 @@ fn rules(dwell_s: f64) -> Config {
         dwell: Duration::from_secs_f64(dwell_s),
         night: Night::Hours { from: midnight, until: midnight },
         group_size: 50,
-        quiet: Duration::from_secs(3),
+        quiet: Duration::from_secs(2),
         ..delivered.loitering
     };
     Config { loitering, ..delivered }
