@@ -5,7 +5,6 @@
 //! plot of ARCHITECTURE.md is drawn anew.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
-#![expect(clippy::print_stdout, reason = "the tables are what it is for")]
 #![expect(clippy::cast_precision_loss, reason = "counts and microseconds of minutes")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
@@ -17,6 +16,8 @@ mod plot;
 mod street;
 #[path = "support/watch.rs"]
 mod watch;
+
+use proptest::prelude::*;
 
 use street::{Camera, Random, Street, Walker, height_at};
 use watch::{Watch, ZONE};
@@ -250,6 +251,49 @@ fn passers_by_never_loiter() {
                 assert!(dwell == 0.0, "{dwell} s at {fps}/s, seed {seed}, clothes {looks}");
             }
         }
+    }
+}
+
+#[test]
+fn boxes_in_any_order_tell_the_same_dwell() {
+    for make in [cross, crowd, turns] {
+        for seed in 0..5 {
+            let mut random = Random(seed);
+            let street = make(&mut random);
+            let camera = Camera { fps: 2.0, clumps_s: 0.0, looks: true };
+            let frames = street.filmed(&camera, &mut random);
+            let mut turned = frames.clone();
+            turned.iter_mut().for_each(|(_, seen)| seen.reverse());
+            assert_eq!(Watch::new(20.0).play(&frames), Watch::new(20.0).play(&turned));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Frames between two others tell nothing new of one who stands: leaving some of them out
+    /// changes the dwell by what is missing at both ends, and by nothing else.
+    #[test]
+    fn more_frames_are_not_more_dwell(
+        frames in prop::collection::vec((50u32..1_500, any::<bool>()), 60..200)
+    ) {
+        let person = |t| (t, vec![street::person([0.45, 0.5, 0.55, 0.8], 0.8, None)]);
+        let mut t = 0.0;
+        let mut all = Vec::new();
+        let mut some = Vec::new();
+        for (pause_ms, kept) in frames {
+            t += f64::from(pause_ms) / 1e3;
+            all.push(person(t));
+            let last: f64 = some.last().map_or(0.0, |frame: &(f64, _)| frame.0);
+            if kept || t - last > 2.5 {
+                some.push(person(t));
+            }
+        }
+        let ends = (some[0].0 - all[0].0) + (t - some[some.len() - 1].0);
+        let (whole, part) = (Watch::new(5.0).play(&all), Watch::new(5.0).play(&some));
+        prop_assert!((whole - (t - all[0].0)).abs() < 1e-3, "all of it is dwell");
+        prop_assert!((whole - part - ends).abs() < 1e-3, "{whole} s, {part} s, {ends} s at the ends");
     }
 }
 

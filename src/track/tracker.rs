@@ -409,7 +409,7 @@ mod tests {
         ids(&mut tracker, &[clothes(0.5, 40)], 1.0);
         assert_eq!(ids(&mut tracker, &[clothes(0.6, 200)], 2.0), [1, 2]);
         // Where he stood, a lamp may have been lit.
-        assert_eq!(ids(&mut tracker, &[clothes(0.51, 200), clothes(0.6, 200)], 3.0), [1, 2]);
+        assert_eq!(ids(&mut tracker, &[clothes(0.51, 160), clothes(0.6, 200)], 3.0), [1, 2]);
     }
 
     proptest! {

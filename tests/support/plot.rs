@@ -48,7 +48,8 @@ pub(crate) fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
         bottom + 38.0
     ));
     line(format!(
-        "<text x=\"{left}\" y=\"18\">error of dwell, seconds: median, and 95th percentile (broken line)</text>"
+        "<text x=\"{left}\" y=\"18\">error of dwell, seconds: median, and 95th \
+         percentile (broken line)</text>"
     ));
     for (index, (name, row)) in series.iter().enumerate() {
         let color = COLORS[index % COLORS.len()];
@@ -61,7 +62,8 @@ pub(crate) fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
             let dash = if broken { " stroke-dasharray=\"4 4\"" } else { "" };
             let points = points.trim_end();
             line(format!(
-                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"{dash}/>"
+                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{color}\" \
+                 stroke-width=\"2\"{dash}/>"
             ));
         }
         let at = top + 16.0 + 20.0 * index as f64;

@@ -114,7 +114,7 @@ impl Street {
         let mut t = random.within(0.0, 1.0 / camera.fps);
         while t < self.ends() + 5.0 {
             // What the camera says of its rate is off by half either way, and changes.
-            let rate = if (t / 20.0) as u64 % 2 == 0 { 0.7 } else { 1.75 };
+            let rate = if ((t / 20.0) as u64).is_multiple_of(2) { 0.7 } else { 1.75 };
             let pause = random.within(0.6, 1.4) / (camera.fps * rate);
             self.lose(&mut lost, pause, random);
             let imagined = random.happens(IMAGINED.min(IMAGINED_PER_S * pause));
@@ -186,7 +186,8 @@ fn shade(color: u8, random: &mut Random) -> u8 {
     (f64::from(color) + random.noise(6.0)).clamp(0.0, 255.0) as u8
 }
 
-fn person(edges: [f64; 4], confidence: f64, look: Option<[[u8; 3]; 2]>) -> Detection {
+/// A person as detected.
+pub(crate) fn person(edges: [f64; 4], confidence: f64, look: Option<[[u8; 3]; 2]>) -> Detection {
     let [x0, y0, x1, y1] = edges.map(|edge| edge as f32);
     Detection {
         class: Class::Person,
