@@ -293,7 +293,7 @@ proptest! {
         let ends = (some[0].0 - all[0].0) + (t - some[some.len() - 1].0);
         let (whole, part) = (Watch::new(5.0).play(&all), Watch::new(5.0).play(&some));
         prop_assert!((whole - (t - all[0].0)).abs() < 1e-3, "all of it is dwell");
-        prop_assert!((whole - part - ends).abs() < 1e-3, "{whole} s, {part} s, {ends} s at the ends");
+        prop_assert!((whole - part - ends).abs() < 1e-3, "{whole} s, {part} s, ends {ends} s");
     }
 }
 

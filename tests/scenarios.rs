@@ -12,7 +12,8 @@
 //! A range is stepped through at `set step` seconds; `-` is no frame at all, `none` a frame that
 //! shows nothing. A thing is `class[:clothes] x,y[,confidence[,height]]`, clothes one of
 //! [`CLOTHES`]; `x` is also `from>until`, for a walk through the range. A zone's edges may be
-//! followed by residents' hours. The clock ticks once a second throughout. With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference
+//! followed by residents' hours. The clock ticks once a second throughout. With
+//! `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference
 //! before it is committed. Behind the bar stands every revision that the line brings forth, in
 //! order.
 
