@@ -58,6 +58,7 @@ fn measure(intra_threads: usize, batch: usize) -> Vec<f64> {
         pixels: pixels.clone().into(),
         letterbox: Letterbox::fit(size, &format),
         picture: Picture::empty(),
+        look: None,
         decode_us: 0,
     };
     let frames: Vec<Frame> = (0..batch).map(frame).collect();

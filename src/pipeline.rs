@@ -226,6 +226,10 @@ impl Core {
     pub fn on_frame(&mut self, result: &FrameResult) -> Vec<Incident> {
         let at = self.forward(result.at);
         let Some(camera) = self.cameras.get_mut(&result.camera) else { return Vec::new() };
+        if let Some(site) = self.sites.get(&result.camera) {
+            let patrols = self.register.patrols(&site.khu_pho, at);
+            camera.rules.set_patrols(patrols.map(|zone| zone.map(str::to_owned)));
+        }
         let config = camera.rules.config();
         let least = Class::ALL.map(|class| config.confidence_min(class));
         let least = move |class: Class| least[class as usize];

@@ -77,6 +77,9 @@ fn watched(name: &str) -> Watched {
                 dwell: seconds(5),
                 night: Night::Hours { from: midnight, until: midnight },
                 quiet: seconds(20),
+                return_window: seconds(60),
+                group_size: 2,
+                group_dwell: seconds(3),
             },
             camera: HealthConfig {
                 enabled: true,
@@ -131,6 +134,7 @@ fn play_by(
                     confidence,
                     // Few places, so that things meet again.
                     bbox: BoundingBox::new(x.round() * 0.5, y * 0.1, x.round() * 0.5 + 0.2, 0.6),
+                    appearance: None,
                 });
                 let camera = id(CAMERAS[*camera]);
                 let detections = detections.collect();

@@ -57,8 +57,16 @@ fn watched(confidence_min: f32) -> Watched {
                 dwell: seconds(120),
                 night: Night::Hours { from: midnight, until: midnight },
                 quiet: seconds(60),
+                return_window: seconds(600),
+                group_size: 3,
+                group_dwell: seconds(60),
             },
-            camera: HealthConfig { enabled: false, offline: seconds(60) },
+            camera: HealthConfig {
+                enabled: false,
+                offline: seconds(60),
+                frozen: seconds(60),
+                blinded: seconds(30),
+            },
             zones: Vec::new(),
         },
     }
@@ -225,7 +233,7 @@ fn frame(line: &str) -> Option<Frame> {
         };
         let [x0, y0, x1, y1] = ["x0: ", "y0: ", "x1: ", "y1: "].map(|key| number(text, key));
         let confidence = number(text, "confidence: ");
-        Detection { class, confidence, bbox: BoundingBox::new(x0, y0, x1, y1) }
+        Detection { class, confidence, bbox: BoundingBox::new(x0, y0, x1, y1), appearance: None }
     });
     Some((at_s.parse().unwrap(), detections.collect()))
 }
@@ -305,7 +313,7 @@ fn any_frames() -> impl Strategy<Value = Vec<Frame>> {
             let (x, y) = (0.2 * f32::from(place) + 0.1 + dx, 0.4 + dy);
             let bbox = BoundingBox::new(x, y, x + 0.1 + dy, y + 0.1 + dx);
             let class = [Class::Fire, Class::Smoke][class];
-            Detection { class, confidence, bbox }
+            Detection { class, confidence, bbox, appearance: None }
         };
         let placed = |(pause_ms, things): (u32, Vec<_>)| {
             at_s += f64::from(pause_ms) / 1_000.0;

@@ -10,8 +10,10 @@
 //! ```
 //!
 //! A range is stepped through at `set step` seconds; `-` is no frame at all, `none` a frame that
-//! shows nothing. A thing is `class x,y[,confidence[,height]]`; fire and smoke flicker, and a
-//! `lamp` is taken for fire and doesn't. The clock ticks once a second throughout.
+//! shows nothing. A thing is `class[:clothes] x,y[,confidence[,height]]`, clothes one of
+//! [`CLOTHES`]; `x` is also `from>until`, for a walk through the range; fire and smoke flicker, and
+//! a `lamp` is taken for fire and doesn't. A zone's edges may be followed by residents' hours. The
+//! clock ticks once a second throughout.
 //! `set escalate 180`, `set cap 6` and `siren kp1 AFTER SECONDS [quiet HOURS] [drills]` are the
 //! ward's policy; `kp1 reports fire [drill [loud]]`, `kp1 says siren_off #1`; `stops` and
 //! `restarts` are the daemon's; several happen one after the other at one time with `&`.
@@ -23,13 +25,23 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use keng::detection::{Class, Detection};
+use keng::detection::{Appearance, Class, Detection};
 use keng::geometry::{BoundingBox, Point, Polygon};
 use keng::incident::{Answer, Incident, IncidentId, Patrol, Policy, Report, Silence, SirenPolicy};
 use keng::pipeline::{Command, Core, FrameResult, Watched};
-use keng::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night, RuleKind, Zone};
+use keng::rule::{
+    BurningConfig, Config, HealthConfig, Hours, LoiteringConfig, Night, RuleKind, Zone,
+};
 use keng::time::{Mono, Stamp, Wall};
 use keng::ward::{Coordinates, Id, Place, Site};
+
+/// Shirt and trousers, for people who shall be told apart; `grey` and `pale` in infrared too.
+const CLOTHES: [(&str, [u8; 3], [u8; 3]); 4] = [
+    ("dark", [40, 40, 45], [30, 30, 35]),
+    ("red", [170, 50, 50], [40, 45, 70]),
+    ("grey", [90, 90, 90], [60, 60, 60]),
+    ("pale", [200, 200, 200], [160, 160, 160]),
+];
 
 #[test]
 fn every_scenario_comes_out_as_written() {
@@ -96,10 +108,15 @@ impl Play {
                     let midnight = jiff::civil::Time::midnight();
                     rules.loitering.night = Night::Hours { from: midnight, until: midnight };
                 }
+                ["set", "group_size", value] => {
+                    rules.loitering.group_size = value.parse().unwrap();
+                }
                 ["set", key, value] => {
                     let seconds = Duration::from_secs_f64(value.parse().unwrap());
                     match *key {
                         "dwell" => rules.loitering.dwell = seconds,
+                        "group_dwell" => rules.loitering.group_dwell = seconds,
+                        "return_window" => rules.loitering.return_window = seconds,
                         "confirm" => rules.fire.confirm = seconds,
                         "forget" => rules.fire.forget = seconds,
                         "confirm_smoke" => rules.smoke.confirm = seconds,
@@ -142,21 +159,24 @@ impl Play {
     fn line(&mut self, when: &str, what: &str) -> Vec<String> {
         let (from, until) = when.split_once("..").unwrap_or((when, when));
         let (mut at, until) = (day(from, self.now), day(until, self.now));
+        let (start, lasts) = (at, until.mono.since(at.mono).as_secs_f32().max(1e-3));
         let mut came = Vec::new();
         while at.mono <= until.mono {
             while self.now.mono + Duration::from_secs(1) <= at.mono {
                 self.now = self.now + Duration::from_secs(1);
                 came.extend(self.core.on_tick(self.now));
             }
+            let progress = at.mono.since(start.mono).as_secs_f32() / lasts;
             for what in what.split('&') {
-                came.extend(self.at(at, what.trim()));
+                came.extend(self.at(at, what.trim(), progress));
             }
             at = at + self.step;
         }
         came.iter().map(|incident| self.tell(incident)).collect()
     }
 
-    fn at(&mut self, at: Stamp, what: &str) -> Vec<Incident> {
+    /// What happens at `at`, `progress` (0..1) of the line's range.
+    fn at(&mut self, at: Stamp, what: &str, progress: f32) -> Vec<Incident> {
         let words: Vec<&str> = what.split_whitespace().collect();
         match words.as_slice() {
             ["-"] => Vec::new(),
@@ -190,15 +210,18 @@ impl Play {
                 let command = Command::Report(report);
                 self.core.on_command(&id(khu_pho), command, at).unwrap().into_iter().collect()
             }
-            [khu_pho, "patrols", minutes] => {
-                let patrol = Patrol::new("Tổ 3", minutes.parse().unwrap(), None).unwrap();
+            [khu_pho, "patrols", minutes, zone @ ..] => {
+                let zone = zone.first().copied();
+                let patrol = Patrol::new("Tổ 3", minutes.parse().unwrap(), zone).unwrap();
                 let command = Command::Patrol(patrol);
                 self.core.on_command(&id(khu_pho), command, at).unwrap().into_iter().collect()
             }
             [camera, things @ ..] => {
                 let detections = match things {
                     ["none"] => Vec::new(),
-                    things => things.chunks(2).map(|words| detection(words, at)).collect(),
+                    things => {
+                        things.chunks(2).map(|words| detection(words, progress, at)).collect()
+                    }
                 };
                 self.core.on_frame(&FrameResult { camera: id(camera), at, detections })
             }
@@ -295,22 +318,36 @@ fn zone(name: &str, rule: &str, edges: &[&str]) -> Zone {
         "loitering" => RuleKind::Loitering,
         other => panic!("unknown rule {other}"),
     }];
-    let [x0, y0, x1, y1] = edges else { panic!("a zone has four edges") };
+    let [x0, y0, x1, y1, residents @ ..] = edges else { panic!("a zone has four edges") };
     let [x0, y0, x1, y1] = [x0, y0, x1, y1].map(|edge| edge.parse::<f32>().unwrap());
     let corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)].map(|(x, y)| Point { x, y });
-    Zone { name: name.to_owned(), rules, polygon: Polygon::new(corners.to_vec()).unwrap() }
+    let polygon = Polygon::new(corners.to_vec()).unwrap();
+    let residents = residents.iter().map(|span| hours(span)).collect();
+    Zone { name: name.to_owned(), rules, polygon, residents }
 }
 
-fn detection(words: &[&str], at: Stamp) -> Detection {
+fn hours(span: &str) -> Hours {
+    let (from, until) = span.split_once('-').unwrap();
+    Hours { from: from.parse().unwrap(), until: until.parse().unwrap() }
+}
+
+fn detection(words: &[&str], progress: f32, at: Stamp) -> Detection {
     let [name, numbers] = words else { panic!("a thing is a class and numbers: {words:?}") };
-    let named = |class: &Class| class.as_str() == if *name == "lamp" { "fire" } else { *name };
+    let (name, clothes) = name.split_once(':').unwrap_or((name, ""));
+    let named = |class: &Class| class.as_str() == if name == "lamp" { "fire" } else { name };
     let class = Class::ALL.into_iter().find(named).unwrap();
+    let appearance = CLOTHES.iter().find(|(name, ..)| *name == clothes);
+    let appearance = appearance.map(|(_, upper, lower)| Appearance::plain(*upper, *lower));
+    assert!(clothes.is_empty() || appearance.is_some(), "unknown clothes {clothes}");
+    let (x, numbers) = numbers.split_once(',').unwrap();
+    let (from, until) = x.split_once('>').unwrap_or((x, x));
+    let [from, until] = [from, until].map(|x| x.parse::<f32>().unwrap());
     let numbers: Vec<f32> = numbers.split(',').map(|n| n.parse().unwrap()).collect();
-    let (x, y) = (numbers[0], numbers[1]);
-    let confidence = numbers.get(2).copied().unwrap_or(0.8);
-    let height = numbers.get(3).copied().unwrap_or(0.3);
+    let (x, y) = (from + (until - from) * progress, numbers[0]);
+    let confidence = numbers.get(1).copied().unwrap_or(0.8);
+    let height = numbers.get(2).copied().unwrap_or(0.3);
     // Flames and smoke never look the same twice.
-    let flickers = class != Class::Person && *name != "lamp";
+    let flickers = class != Class::Person && name != "lamp";
     let [left, top, right] = [1, 2, 3].map(|n| if flickers { flicker(at, n, height) } else { 0.0 });
     let bbox = BoundingBox::new(
         x - height / 6.0 + left,
@@ -318,7 +355,7 @@ fn detection(words: &[&str], at: Stamp) -> Detection {
         x + height / 6.0 + right,
         y + height / 2.0,
     );
-    Detection { class, confidence, bbox }
+    Detection { class, confidence, bbox, appearance }
 }
 
 /// By how much an edge moves, some pixels either way, another each moment; looks random, is not.
@@ -351,6 +388,9 @@ fn default_rules() -> Config {
                 until: jiff::civil::time(5, 0, 0, 0),
             },
             quiet: seconds(20),
+            return_window: seconds(600),
+            group_size: 3,
+            group_dwell: seconds(60),
         },
         camera: HealthConfig {
             enabled: true,

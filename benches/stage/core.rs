@@ -5,6 +5,7 @@ use std::f32::consts::TAU;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use keng::detection::Appearance;
 use keng::detection::Class;
 use keng::detection::Detection;
 use keng::geometry::BoundingBox;
@@ -165,7 +166,9 @@ fn detection(thing: usize, number: usize) -> Detection {
     let x = 0.05 + 0.85 * share(0.618) + 0.05 * (turn * TAU).sin() + shake;
     let y = 0.1 + 0.7 * share(0.732) + shake;
     let confidence = 0.4 + ((number * 13 + thing * 7) % 50) as f32 / 100.0;
-    Detection { class, confidence, bbox: BoundingBox::new(x, y, x + 0.03, y + 0.12) }
+    let shade = u8::try_from(thing % 200).expect("it is below 200");
+    let appearance = (class == Class::Person).then(|| Appearance::plain([shade; 3], [60; 3]));
+    Detection { class, confidence, bbox: BoundingBox::new(x, y, x + 0.03, y + 0.12), appearance }
 }
 
 fn confident(detection: &Detection) -> bool {
@@ -193,6 +196,9 @@ fn config() -> rule::Config {
             dwell: seconds(120),
             night,
             quiet: seconds(20),
+            return_window: seconds(600),
+            group_size: 3,
+            group_dwell: seconds(60),
         },
         camera: HealthConfig {
             enabled: true,

@@ -15,6 +15,7 @@ use crate::incident::Policy;
 use crate::rule::BurningConfig;
 use crate::rule::Night;
 use crate::rule::RuleKind;
+use crate::rule::Zone;
 
 /// Arguments of `keng check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -169,7 +170,9 @@ fn rows(camera: &CameraSettings, settings: &Settings) -> Vec<(&'static str, Stri
         let corners = zone.polygon.corners().len();
         let share = zone.polygon.area() * 100.0;
         let kinds = kinds.join(", ");
-        let text = format!("{}: {kinds}; {corners} corners, {share:.0} % of the view", zone.name);
+        let (name, residents) = (&zone.name, residents(zone));
+        let text =
+            format!("{name}: {kinds}; {corners} corners, {share:.0} % of the view{residents}");
         rows.push(("zone", text));
     }
     rows
@@ -225,7 +228,27 @@ fn loitering(camera: &CameraSettings) -> String {
     }
     let night = hours(rule.night);
     let (dwell, quiet) = (seconds(rule.dwell), seconds(rule.quiet));
-    format!("from {:.2}, for {dwell}, {night}; over after {quiet}", rule.confidence_min)
+    let group = match rule.group_dwell < rule.dwell {
+        true => format!("{} people for {}", rule.group_size, seconds(rule.group_dwell)),
+        false => "groups as one".to_owned(),
+    };
+    let returns = match rule.return_window.is_zero() {
+        true => "each visit alone".to_owned(),
+        false => format!("visits of {} together", seconds(rule.return_window)),
+    };
+    format!(
+        "from {:.2}, for {dwell}, {night}; {group}; {returns}; over after {quiet}",
+        rule.confidence_min
+    )
+}
+
+fn residents(zone: &Zone) -> String {
+    let spans = zone
+        .residents
+        .iter()
+        .map(|hours| format!("{}-{}", hours.from.strftime("%H:%M"), hours.until.strftime("%H:%M")));
+    let spans: Vec<String> = spans.collect();
+    if spans.is_empty() { String::new() } else { format!("; residents' {}", spans.join(", ")) }
 }
 
 fn health(camera: &CameraSettings) -> String {
@@ -280,7 +303,8 @@ mod tests {
     #[test]
     fn what_holds_for_a_camera_is_shown() {
         let text = include_str!("../../config/example.toml")
-            .replace("models/keng.onnx", "models/not-there.onnx");
+            .replace("models/keng.onnx", "models/not-there.onnx")
+            .replace("[\"loitering\"]", "[\"loitering\"]\nresidents_hours = [\"04:30-05:00\"]");
         let (outcome, out, err) = checked(&text);
         assert_eq!(outcome, Outcome::Good);
         assert!(err.contains("warning: there is no model at ") && err.contains("not-there.onnx"));
@@ -294,8 +318,10 @@ mod tests {
             "stream      rtsp://192.0.2.15:8554/live/sub over udp, no user",
             "fire        from 0.55, for 3 s; over after 30 s; false alarms fade by half in 14 days",
             "fire        from 0.45, for 3 s; over after 30 s; false alarms fade by half in 14 days",
-            "loitering   from 0.45, for 120 s, 22:00-05:00; over after 60 s",
-            "zone        cổng trường: loitering; 4 corners, 35 % of the view",
+            "loitering   from 0.45, for 120 s, 22:00-05:00; 3 people for 60 s; visits of 600 s \
+             together; over after 60 s",
+            "zone        cổng trường: loitering; 4 corners, 35 % of the view; residents' \
+             04:30-05:00",
         ] {
             assert!(out.contains(&format!("{line}\n")), "{line}\n{out}");
         }

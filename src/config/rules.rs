@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::rule::BurningConfig;
 use crate::rule::Config;
 use crate::rule::HealthConfig;
+use crate::rule::Hours;
 use crate::rule::LoiteringConfig;
 use crate::rule::Night;
 use crate::rule::RuleKind;
@@ -21,6 +22,8 @@ pub(super) const AREAS_MAX: usize = 32;
 const DAYS_MAX: f32 = 3_650.0;
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// Spans of residents' hours of one zone.
+const HOURS_MAX: usize = 8;
 
 /// What holds where neither `[rule]` nor the camera says otherwise.
 pub(super) fn defaults() -> Config {
@@ -49,6 +52,9 @@ pub(super) fn defaults() -> Config {
                 until: jiff::civil::time(5, 0, 0, 0),
             },
             quiet: seconds(60),
+            return_window: seconds(600),
+            group_size: 3,
+            group_dwell: seconds(60),
         },
         camera: HealthConfig {
             enabled: true,
@@ -80,6 +86,7 @@ pub(super) fn read(section: &Section<'_>, mut base: Config, ward: Option<Coordin
         lay(&mut loitering.dwell, keys.item("dwell_s").and_then(|i| i.seconds(86_400)));
         lay(&mut loitering.night, keys.item("night").and_then(|i| night(&i, ward)));
         lay(&mut loitering.quiet, keys.item("quiet_s").and_then(|i| i.seconds(3600)));
+        company(&keys, loitering);
         keys.finish();
     }
     if let Some(keys) = rule.section("camera") {
@@ -92,6 +99,15 @@ pub(super) fn read(section: &Section<'_>, mut base: Config, ward: Option<Coordin
     }
     rule.finish();
     base
+}
+
+/// Who comes back, and who comes with others.
+fn company(keys: &Section<'_>, loitering: &mut LoiteringConfig) {
+    let window = |item: Item<'_>| item.number(0.0..=86_400.0, " (seconds)");
+    let window = keys.item("return_window_s").and_then(window);
+    lay(&mut loitering.return_window, window.map(Duration::from_secs_f64));
+    lay(&mut loitering.group_size, keys.item("group_size").and_then(|i| i.number(2..=50, "")));
+    lay(&mut loitering.group_dwell, keys.item("group_dwell_s").and_then(|i| i.seconds(86_400)));
 }
 
 /// `[[camera.zone]]`, in the file's order.
@@ -115,9 +131,11 @@ pub(super) fn zones(camera: &Section<'_>) -> Vec<Zone> {
         let rules = kinds(&section);
         let outline = section.required("polygon", "give the zone's corners");
         let polygon = outline.and_then(|item| values::polygon(&item));
+        let residents = section.item("residents_hours").and_then(|item| spans(&item));
         section.finish();
         if let (Some(name), Some(rules), Some(polygon)) = (title, rules, polygon) {
-            zones.push(Zone { name, rules, polygon });
+            let residents = residents.unwrap_or_default();
+            zones.push(Zone { name, rules, polygon, residents });
         }
     }
     zones
@@ -157,14 +175,29 @@ pub(super) fn night(item: &Item<'_>, ward: Option<Coordinates>) -> Option<Night>
         }
         return ward.map(Night::Sun);
     }
-    let hours = text.split_once('-').and_then(|(from, until)| {
-        Some(Night::Hours { from: minute(from.trim())?, until: minute(until.trim())? })
+    let found = hours(item, text, "write it like \"22:00-05:00\", or \"sun\"")?;
+    Some(Night::Hours { from: found.from, until: found.until })
+}
+
+/// Hours of the day, each `HH:MM-HH:MM`.
+fn spans(list: &Item<'_>) -> Option<Vec<Hours>> {
+    let items = list.items()?;
+    if items.len() > HOURS_MAX {
+        list.fault(format!("has {} spans of hours", items.len()), "give at most 8");
+    }
+    let span = |item: &Item<'_>| hours(item, item.text()?, "write it like \"04:30-06:00\"");
+    Some(items.iter().filter_map(span).collect())
+}
+
+/// `HH:MM-HH:MM`.
+fn hours(item: &Item<'_>, text: &str, remedy: &str) -> Option<Hours> {
+    let found = text.split_once('-').and_then(|(from, until)| {
+        Some(Hours { from: minute(from.trim())?, until: minute(until.trim())? })
     });
-    if hours.is_none() {
-        let remedy = "write it like \"22:00-05:00\", or \"sun\"";
+    if found.is_none() {
         item.fault(format!("{text:?} are no hours"), remedy);
     }
-    hours
+    found
 }
 
 /// `HH:MM`.

@@ -167,6 +167,17 @@ fn each_of_these_is_refused_with_its_reason() {
         ("dwell_s = 120", "dwell_s = 0", "0 is out of range"),
         ("dwell_s = 120", "dwell_s = nan", "nan is out of range"),
         ("dwell_s = 120", "dwell_s = \"2 min\"", "expected a number"),
+        ("dwell_s = 120", "return_window_s = -1", "-1 is out of range"),
+        ("dwell_s = 120", "group_size = 1", "a number from 2 to 50"),
+        ("dwell_s = 120", "group_size = 2.5", "2.5 is out of range"),
+        ("dwell_s = 120", "group_dwell_s = 0", "0 is out of range"),
+        ("rules = [\"loitering\"]", "rules = [\"loitering\"]\nresidents_hours = \"x\"", "a list"),
+        (
+            "rules = [\"loitering\"]",
+            "rules = [\"loitering\"]\nresidents_hours = [\"5-6\"]",
+            "no hours",
+        ),
+        ("rules = [\"loitering\"]", "rules = [\"loitering\"]\nresidents = []", "unknown key"),
         ("rule.fire.confidence_min = 0.55", "rule.fire.confidence_min = 1.5", "0 to 1"),
         ("rule.fire.confidence_min = 0.55", "rule.fire.confidense_min = 0.5", "confidence_min"),
         ("threads = 2", "threads = 65", "from 1 to 64"),
@@ -243,6 +254,29 @@ fn a_secrets_file_is_read_without_its_line_end() {
     );
     let loaded = parsed(&text).unwrap();
     assert_eq!(loaded.settings.mqtt.password.unwrap().reveal(), "hunter2");
+}
+
+#[test]
+fn returns_groups_and_residents_hours_are_read() {
+    let camera = "rule.loitering.group_size = 5\nrule.loitering.return_window_s = 0\ntransport";
+    let text = example_with("dwell_s = 120", "dwell_s = 120\ngroup_dwell_s = 45.5");
+    let text = text.replace("transport", camera).replace(
+        "rules = [\"loitering\"]",
+        "rules = [\"loitering\"]\nresidents_hours = [\"22:00-23:30\", \"04:30-05:00\"]",
+    );
+    let cameras = parsed(&text).unwrap().settings.cameras;
+    let [first, second] = [0, 1].map(|camera: usize| &cameras[camera].rules);
+    let company = |rules: &rule::Config| {
+        let loitering = &rules.loitering;
+        (loitering.group_size, loitering.group_dwell, loitering.return_window)
+    };
+    let seconds = Duration::from_secs_f64;
+    assert_eq!(company(first), (3, seconds(45.5), seconds(600.0)));
+    assert_eq!(company(second), (5, seconds(45.5), seconds(0.0)));
+    let residents = &first.zones[0].residents;
+    assert_eq!(residents.len(), 2);
+    assert!(residents[0].hold(jiff::civil::time(23, 29, 59, 0)));
+    assert!(!residents[1].hold(jiff::civil::time(5, 0, 0, 0)));
 }
 
 #[test]

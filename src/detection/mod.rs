@@ -3,6 +3,7 @@
 //! Belongs here: everything that touches ONNX Runtime's types; none of them leaves this module.
 //! Does not belong here: memory from one frame to the next (that is `track`'s).
 
+pub mod appearance;
 pub mod classes;
 pub mod nms;
 pub mod preprocess;
@@ -20,6 +21,8 @@ use crate::frame::Picture;
 use crate::geometry::BoundingBox;
 use crate::time::Stamp;
 use crate::ward::Id;
+
+pub use appearance::Appearance;
 
 /// What the daemon looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +58,8 @@ pub struct Detection {
     pub confidence: f32,
     /// Where, in the camera's picture.
     pub bbox: BoundingBox,
+    /// What a person looks like, where the box is large enough to tell.
+    pub appearance: Option<Appearance>,
 }
 
 /// Which model found something; stands in every alert.

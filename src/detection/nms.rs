@@ -36,7 +36,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn seen(class: Class, confidence: f32, x: f32) -> Detection {
-        Detection { class, confidence, bbox: BoundingBox::new(x, 0.1, x + 0.2, 0.4) }
+        let bbox = BoundingBox::new(x, 0.1, x + 0.2, 0.4);
+        Detection { class, confidence, bbox, appearance: None }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::Class;
 use super::Detection;
 use super::Detector;
 use super::ModelIdentity;
+use super::appearance;
 use super::family;
 use super::family::OutputShape;
 use super::layout;
@@ -185,9 +186,11 @@ impl OnnxDetector {
                 classes: &self.layout.classes,
                 confidence_min: self.confidence_min,
             };
-            self.layout.family.decode(&outputs, picture, &context)
+            let mut found = self.layout.family.decode(&outputs, picture, &context)?;
+            appearance::note(frame, &mut found);
+            Ok::<_, Error>(found)
         });
-        Ok(decoded.collect::<Result<_, _>>()?)
+        decoded.collect()
     }
 }
 

@@ -3,11 +3,13 @@
 //!
 //! It sees what the scripted test models see: cells of 8x8 pixels of the input, in which red
 //! stands for fire, green for smoke, blue for a person. Cells of one class that touch (not over
-//! corners) make one detection. The same pixels always give the same boxes.
+//! corners) make one detection, and the shades of a person's patch are what the person looks like.
+//! The same pixels always give the same boxes.
 
 use super::Class;
 use super::Detection;
 use super::Detector;
+use super::appearance;
 use super::nms;
 use super::onnx::Error;
 use crate::frame::Frame;
@@ -45,6 +47,7 @@ impl ScriptedDetector {
             }
         }
         nms::sort(&mut found);
+        appearance::note(frame, &mut found);
         found
     }
 }
@@ -127,7 +130,7 @@ impl Patch {
     fn to_detection(&self, class: Class, frame: &Frame) -> Detection {
         let corners = self.extent.unwrap_or_default().map(|cells| (cells * CELL) as f32);
         let bbox = frame.letterbox.to_picture(corners);
-        Detection { class, confidence: self.score, bbox }
+        Detection { class, confidence: self.score, bbox, appearance: None }
     }
 }
 

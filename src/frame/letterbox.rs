@@ -77,6 +77,20 @@ impl Letterbox {
             (y1 - top) / height,
         )
     }
+
+    /// The corners in pixels of the input of a box of the picture: back from
+    /// [`Letterbox::to_picture`].
+    #[expect(clippy::cast_precision_loss, reason = "sizes of pictures are far below 2^24")]
+    pub fn to_input(&self, bbox: &BoundingBox) -> [f32; 4] {
+        let (left, top) = (self.x as f32, self.y as f32);
+        let (width, height) = (self.content.width as f32, self.content.height as f32);
+        [
+            left + bbox.x0 * width,
+            top + bbox.y0 * height,
+            left + bbox.x1 * width,
+            top + bbox.y1 * height,
+        ]
+    }
 }
 
 /// `numerator / denominator`, rounded, within `1..=most`.
@@ -127,11 +141,7 @@ mod tests {
             let fit = Letterbox::fit(Size { width, height }, &format(512, 288, placement));
             prop_assert!(fit.x + fit.content.width <= 512 && fit.y + fit.content.height <= 288);
             let there = BoundingBox::new(a, b, c, d);
-            let (w, h) = (fit.content.width as f32, fit.content.height as f32);
-            let back = fit.to_picture([
-                there.x0 * w + fit.x as f32, there.y0 * h + fit.y as f32,
-                there.x1 * w + fit.x as f32, there.y1 * h + fit.y as f32,
-            ]);
+            let back = fit.to_picture(fit.to_input(&there));
             prop_assert!((back.x0 - there.x0).abs() < 1e-4 && (back.y1 - there.y1).abs() < 1e-4);
         }
     }

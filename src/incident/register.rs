@@ -348,6 +348,7 @@ impl Register {
         let (&serial, entry) = self.open.iter_mut().find(|(_, entry)| going_on(entry))?;
         entry.active.remove(&source);
         entry.has_evidence(at.mono);
+        entry.incident.dwell = entry.incident.dwell.max(event.evidence.dwell);
         // A camera that is back needs nobody any more; a fire that is out of sight does.
         if entry.incident.kind != Kind::Camera || !entry.active.is_empty() {
             return None;
@@ -374,14 +375,21 @@ impl Register {
         self.settled.remove(&(camera.clone(), rule));
     }
 
+    /// Where in `khu_pho` patrols are at `at`: zones' names, none for all of it.
+    pub fn patrols(&self, khu_pho: &Id, at: Stamp) -> impl Iterator<Item = Option<&str>> {
+        let there = self
+            .patrols
+            .iter()
+            .filter(move |(place, _, until)| place == khu_pho && at.mono < *until);
+        there.map(|(_, patrol, _)| patrol.zone.as_deref())
+    }
+
     fn is_patrolled(&self, event: &Event, sites: &Sites) -> bool {
         let Some(site) = sites.get(&event.camera) else { return false };
         event.rule == RuleKind::Loitering
-            && self.patrols.iter().any(|(khu_pho, patrol, until)| {
-                *khu_pho == site.khu_pho
-                    && event.at.mono < *until
-                    && (patrol.zone.is_none() || patrol.zone == event.evidence.zone)
-            })
+            && self
+                .patrols(&site.khu_pho, event.at)
+                .any(|zone| zone.is_none() || zone == event.evidence.zone.as_deref())
     }
 
     /// Two incidents of one origin in one millisecond differ by a suffix.

@@ -12,6 +12,9 @@ pub(crate) struct Found {
     since: Stamp,
     last_seen: Stamp,
     last_told: Stamp,
+    /// The confidence that was told then.
+    told: f32,
+    /// Of the newest sight.
     evidence: Evidence,
 }
 
@@ -23,21 +26,24 @@ impl Found {
         at: Stamp,
         evidence: Evidence,
     ) -> (Self, Draft) {
-        let found = Self { rule, since, last_seen: at, last_told: at, evidence };
+        let told = evidence.confidence;
+        let found = Self { rule, since, last_seen: at, last_told: at, told, evidence };
         let draft = found.draft(Phase::Started, at);
         (found, draft)
     }
 
     /// Seen again; told again where `every` has passed since it last was, or where it has doubled
-    /// in confidence.
+    /// in confidence. The longest dwell stays: whoever is seen last need not be who stayed longest.
     pub(crate) fn see(&mut self, evidence: Evidence, every: Duration, at: Stamp) -> Option<Draft> {
         self.last_seen = at;
-        let doubled = evidence.confidence >= self.evidence.confidence * 2.0;
+        let doubled = evidence.confidence >= self.told * 2.0;
+        let dwell = evidence.dwell.max(self.evidence.dwell);
+        self.evidence = Evidence { dwell, ..evidence };
         if !doubled && at.mono.since(self.last_told.mono) < every {
             return None;
         }
         self.last_told = at;
-        self.evidence = evidence;
+        self.told = self.evidence.confidence;
         Some(self.draft(Phase::Ongoing, at))
     }
 

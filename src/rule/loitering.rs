@@ -1,70 +1,104 @@
 //! Loitering: how long one person stays in a zone at night.
 //!
-//! Dwell is counted a track and in seconds between sights, the gap between two of them capped: a
-//! camera that was away for an hour has not watched anybody for an hour. Whoever passes through
-//! never gathers enough; whoever steps out and comes back within the grace goes on counting.
+//! Each person has a dwell of their own ([`stay`](super::stay)), which outlives gaps of the
+//! detector, other names by the tracker and returns within a window ([`known`](super::known)).
+//! Whoever passes through never gathers enough. A group lowers the bar. Where a patrol is, or
+//! where residents have their hours, nobody is looked at, and whoever is still there afterwards
+//! begins anew.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::detection::Class;
+use crate::geometry::BoundingBox;
 use crate::rule::found::Found;
-use crate::rule::{Draft, Evidence, LoiteringConfig, RuleKind, Zone, zone};
+use crate::rule::known::known;
+use crate::rule::stay::{GRACE, Sight, Stay};
+use crate::rule::zone::{self, Place};
+use crate::rule::{Draft, LoiteringConfig, RuleKind, Zone};
 use crate::time::Stamp;
-use crate::track::{State, Track, TrackId};
+use crate::track::{State, Track};
 
-/// Two sights further apart vouch for no more presence than this.
-const GAP_MAX: Duration = Duration::from_secs(5);
-/// Out of the zone or out of sight for longer: the stay is over.
-const GRACE: Duration = Duration::from_secs(15);
 /// The dwell of an ongoing event is told again after as long.
 const RETELL: Duration = Duration::from_secs(60);
+/// Members of a group were all seen within as long: the detector misses some of them in any frame.
+const TOGETHER: Duration = Duration::from_secs(5);
+/// More people at once are a festival; whoever was away longest is forgotten for a new one.
+const STAYS_MAX: usize = 128;
 
 /// The rule on one camera.
 #[derive(Clone, Debug, Default)]
 pub struct Loitering {
-    stays: BTreeMap<TrackId, Stay>,
+    stays: Vec<Stay>,
+    /// Zones (none: everywhere) in which nobody was looked at, and the newest frame of that.
+    silent: Vec<(Option<String>, Stamp)>,
     loitering: Option<Found>,
 }
 
-/// One person's presence.
-#[derive(Clone, Debug)]
-struct Stay {
-    since: Stamp,
-    last_seen: Stamp,
-    dwell: Duration,
-    evidence: Evidence,
+/// Where loitering is looked for at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground<'a> {
+    /// The camera's.
+    pub zones: &'a [Zone],
+    /// Whether it is night.
+    pub night: bool,
+    /// The ward's time of day.
+    pub time: jiff::civil::Time,
+    /// Zones in which a patrol is; none: it is everywhere.
+    pub patrols: &'a [Option<String>],
+}
+
+impl<'a> Ground<'a> {
+    fn place(&self, bbox: &BoundingBox) -> Place<'a> {
+        if self.patrols.contains(&None) {
+            return Place::Outside;
+        }
+        let open = |zone: &Zone| !self.is_silent(zone);
+        zone::of_person(self.zones, RuleKind::Loitering, bbox, open)
+    }
+
+    /// Whether a patrol or the residents have the zone for themselves.
+    fn is_silent(&self, zone: &Zone) -> bool {
+        let residents = zone.residents.iter().any(|hours| hours.hold(self.time));
+        residents || self.patrols.iter().flatten().any(|name| *name == zone.name)
+    }
+
+    /// Where nobody is looked at: zones' names, none for everywhere.
+    fn silent(&self) -> impl Iterator<Item = Option<&'a str>> {
+        let everywhere = !self.night || self.patrols.contains(&None);
+        let zones = self.zones.iter().filter(|zone| self.is_silent(zone));
+        everywhere.then_some(None).into_iter().chain(zones.map(|zone| Some(zone.name.as_str())))
+    }
+
+    /// Whether what was gathered in the zone of that name counts no more.
+    fn has_silenced(&self, name: Option<&str>) -> bool {
+        let named = |zone: &&Zone| Some(zone.name.as_str()) == name;
+        self.patrols.contains(&None)
+            || self.zones.iter().find(named).is_some_and(|zone| self.is_silent(zone))
+    }
 }
 
 impl Loitering {
-    /// Whether somebody loiters or has begun to stay.
+    /// Whether somebody loiters.
     pub(crate) fn is_tense(&self) -> bool {
         self.loitering.is_some()
     }
 
-    /// `place` is the camera's zones and whether it is night.
     pub(crate) fn on_frame(
         &mut self,
         config: &LoiteringConfig,
-        place: (&[Zone], bool),
+        ground: &Ground<'_>,
         tracks: &[&Track],
         at: Stamp,
         events: &mut Vec<Draft>,
     ) {
-        let (zones, night) = place;
-        if config.enabled && night {
-            for track in tracks {
-                self.see(config, zones, track, at);
-            }
+        self.stays.retain(|stay| !ground.has_silenced(stay.zone()));
+        self.note_silence(ground, at);
+        if config.enabled && ground.night {
+            self.look(config, ground, tracks, at);
         }
         self.on_tick(config, at, events);
-        let longest = self
-            .stays
-            .values()
-            .filter(|stay| stay.last_seen == at && stay.dwell >= config.dwell)
-            .max_by_key(|stay| stay.dwell);
-        let Some(stay) = longest else { return };
-        let (since, evidence) = (stay.since, stay.evidence.clone());
+        let Some(stay) = self.worst(config, at) else { return };
+        let (since, evidence) = (stay.since(), stay.evidence());
         match &mut self.loitering {
             None => {
                 let (found, started) = Found::new(RuleKind::Loitering, since, at, evidence);
@@ -76,7 +110,8 @@ impl Loitering {
     }
 
     pub(crate) fn on_tick(&mut self, config: &LoiteringConfig, at: Stamp, events: &mut Vec<Draft>) {
-        self.stays.retain(|_, stay| at.mono.since(stay.last_seen.mono) <= GRACE);
+        let memory = config.return_window.max(GRACE);
+        self.stays.retain(|stay| at.mono.since(stay.last_alive.mono) <= memory);
         let quiet = self.loitering.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
         if !config.enabled || quiet {
             self.end(at, events);
@@ -88,29 +123,98 @@ impl Loitering {
         events.extend(self.loitering.take().map(|found| found.end(at)));
     }
 
-    fn see(&mut self, config: &LoiteringConfig, zones: &[Zone], track: &Track, at: Stamp) {
-        let is_here = track.class == Class::Person
-            && track.state == State::Confirmed
-            && track.seen_at(at)
-            // A known person may be seen weakly; a new one must be seen well.
-            && (track.confidence >= config.confidence_min || self.stays.contains_key(&track.id));
-        let place = zone::of_person(zones, RuleKind::Loitering, &track.bbox);
-        if !is_here || place == zone::Place::Outside {
-            return;
-        }
-        let stay = self.stays.entry(track.id).or_insert(Stay {
-            since: at,
-            last_seen: at,
-            dwell: Duration::ZERO,
-            evidence: Evidence::default(),
-        });
-        stay.dwell += at.mono.since(stay.last_seen.mono).min(GAP_MAX);
-        stay.last_seen = at;
-        stay.evidence = Evidence {
-            confidence: track.confidence,
-            bbox: Some(track.bbox),
-            zone: place.name(),
-            dwell: Some(stay.dwell),
+    /// Takes in who is where.
+    fn look(
+        &mut self,
+        config: &LoiteringConfig,
+        ground: &Ground<'_>,
+        tracks: &[&Track],
+        at: Stamp,
+    ) {
+        let in_view = |track: &&&Track| {
+            track.class == Class::Person && track.state == State::Confirmed && track.seen_at(at)
         };
+        let mut new = Vec::new();
+        for track in tracks.iter().filter(in_view) {
+            let place = ground.place(&track.bbox);
+            match self.stays.iter_mut().find(|stay| stay.track == track.id) {
+                Some(stay) if place == Place::Outside => stay.see_outside(track, at),
+                Some(stay) => {
+                    let sight = Sight { track, place, begun: (at, track.bbox), at };
+                    stay.see(&sight, config.return_window);
+                }
+                // A known person may be seen weakly; a new one must be seen well.
+                None if place != Place::Outside && track.confidence >= config.confidence_min => {
+                    let begun = self.begun(ground, track, at);
+                    new.push(Sight { track, place, begun, at });
+                }
+                None => {}
+            }
+        }
+        if !new.is_empty() {
+            self.welcome(config, &new);
+        }
+    }
+
+    /// Takes in people whose tracks have no stay: under whose name they come, or as new ones.
+    fn welcome(&mut self, config: &LoiteringConfig, new: &[Sight<'_>]) {
+        let names = known(&self.stays, new, config.return_window);
+        for (sight, name) in new.iter().zip(names) {
+            match name.and_then(|index| self.stays.get_mut(index)) {
+                Some(stay) => stay.see(sight, config.return_window),
+                None => self.stays.push(Stay::new(sight)),
+            }
+        }
+        // Only now, since names are indices.
+        while self.stays.len() > STAYS_MAX {
+            let longest_away = self.stays.iter().enumerate().min_by_key(|(_, s)| s.last_alive.mono);
+            let Some((index, _)) = longest_away else { return };
+            self.stays.remove(index);
+        }
+    }
+
+    fn note_silence(&mut self, ground: &Ground<'_>, at: Stamp) {
+        self.silent.retain(|(_, newest)| at.mono.since(newest.mono) <= GRACE);
+        for zone in ground.silent() {
+            match self.silent.iter_mut().find(|(name, _)| name.as_deref() == zone) {
+                Some((_, newest)) => *newest = at,
+                None => self.silent.push((zone.map(str::to_owned), at)),
+            }
+        }
+    }
+
+    /// Since when and where a track that had no stay has been in a zone.
+    fn begun(&self, ground: &Ground<'_>, track: &Track, at: Stamp) -> (Stamp, BoundingBox) {
+        let place = ground.place(&track.origin);
+        let zone = place.name();
+        let looked = |(name, newest): &(Option<String>, Stamp)| {
+            *newest < track.first_seen || name.is_some() && *name != zone
+        };
+        match place != Place::Outside && self.silent.iter().all(looked) {
+            true => (track.first_seen, track.origin),
+            false => (at, track.bbox),
+        }
+    }
+
+    /// Of those in view who loiter, the one with the longest dwell.
+    fn worst(&self, config: &LoiteringConfig, at: Stamp) -> Option<&Stay> {
+        let loiters = |stay: &&Stay| stay.dwell() >= self.bar(config, stay.zone(), at);
+        let in_view = self.stays.iter().filter(|stay| stay.last_seen == at);
+        in_view.filter(loiters).max_by_key(|stay| stay.dwell())
+    }
+
+    /// Whoever stays longer in the zone of that name loiters: less is enough in a group.
+    fn bar(&self, config: &LoiteringConfig, zone: Option<&str>, at: Stamp) -> Duration {
+        let member = |stay: &&Stay| {
+            stay.zone() == zone
+                && at.mono.since(stay.last_seen.mono) <= TOGETHER
+                && stay.dwell() >= config.group_dwell
+        };
+        let lower = config.group_dwell < config.dwell;
+        if lower && self.stays.iter().filter(member).count() >= config.group_size {
+            config.group_dwell
+        } else {
+            config.dwell
+        }
     }
 }

@@ -7,8 +7,10 @@
 pub mod burning;
 mod found;
 pub mod health;
+mod known;
 pub mod loitering;
 pub mod schedule;
+mod stay;
 pub mod zone;
 
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::rule::burning::memory::Memory;
 use crate::time::Stamp;
 use crate::track::Track;
 use crate::ward::Id;
+
+pub use schedule::Hours;
 
 /// The rules of one camera.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +69,14 @@ pub struct LoiteringConfig {
     pub night: Night,
     /// An event ends after as long without the person.
     pub quiet: Duration,
+    /// Visits of one person that ended no longer ago count together. Zero: each counts alone.
+    pub return_window: Duration,
+    /// So many people in one zone who have each stayed [`group_dwell`](Self::group_dwell) loiter
+    /// as a group. At least 2.
+    pub group_size: usize,
+    /// What a group's members must each have stayed; never more than [`dwell`](Self::dwell) is
+    /// asked for.
+    pub group_dwell: Duration,
 }
 
 /// When it is night: `"22:00-05:00"` in the ward's time zone, or `"sun"`.
@@ -131,6 +143,8 @@ pub struct Zone {
     pub rules: Vec<RuleKind>,
     /// Where.
     pub polygon: Polygon,
+    /// Hours of the ward's time in which loitering is not looked for here.
+    pub residents: Vec<Hours>,
 }
 
 /// Where an event is in its life.
@@ -184,6 +198,8 @@ pub struct Rules {
     loitering: loitering::Loitering,
     health: health::Health,
     memory: Memory,
+    /// Zones in which a patrol is; none: it is everywhere.
+    patrols: Vec<Option<String>>,
 }
 
 impl Rules {
@@ -196,6 +212,7 @@ impl Rules {
             loitering: loitering::Loitering::default(),
             health: health::Health::new(now),
             memory: Memory::default(),
+            patrols: Vec::new(),
             config,
         }
     }
@@ -233,6 +250,12 @@ impl Rules {
         }
     }
 
+    /// Takes in where patrols are from now on: the zones' names, or none for all of the view.
+    pub fn set_patrols(&mut self, zones: impl IntoIterator<Item = Option<String>>) {
+        self.patrols.clear();
+        self.patrols.extend(zones);
+    }
+
     /// Takes in the tracks as they stand after a frame taken at `at`.
     pub fn on_frame(
         &mut self,
@@ -246,8 +269,13 @@ impl Rules {
         let terms = |config| burning::Terms { config, zones, memory };
         self.fire.on_frame(terms(&self.config.fire), tracks, at, &mut events);
         self.smoke.on_frame(terms(&self.config.smoke), tracks, at, &mut events);
-        let night = self.config.loitering.night.holds(at.wall, zone);
-        self.loitering.on_frame(&self.config.loitering, (zones, night), tracks, at, &mut events);
+        let ground = loitering::Ground {
+            zones,
+            night: self.config.loitering.night.holds(at.wall, zone),
+            time: at.wall.to_jiff().to_zoned(zone.clone()).time(),
+            patrols: &self.patrols,
+        };
+        self.loitering.on_frame(&self.config.loitering, &ground, tracks, at, &mut events);
         self.health.on_frame(at, &mut events);
         self.name(events)
     }

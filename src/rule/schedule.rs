@@ -7,18 +7,34 @@ use crate::ward::Coordinates;
 /// The sun's middle this far below the horizon is set: half its disc and the air's refraction.
 const SUNSET_ALTITUDE_DEG: f64 = -0.833;
 
+/// A part of the day: from the first time to before the second, over midnight where the first is
+/// later. Equal: the whole day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hours {
+    /// Their first minute.
+    pub from: jiff::civil::Time,
+    /// The first minute after them.
+    pub until: jiff::civil::Time,
+}
+
+impl Hours {
+    /// Whether `time` of the day falls into them.
+    pub fn hold(&self, time: jiff::civil::Time) -> bool {
+        if self.from < self.until {
+            self.from <= time && time < self.until
+        } else {
+            time >= self.from || time < self.until
+        }
+    }
+}
+
 impl Night {
     /// Whether `wall` falls into the night. `zone` is the ward's time zone.
     pub fn holds(&self, wall: Wall, zone: &jiff::tz::TimeZone) -> bool {
         match *self {
             Self::Hours { from, until } => {
                 let time = wall.to_jiff().to_zoned(zone.clone()).time();
-                if from < until {
-                    from <= time && time < until
-                } else {
-                    // Over midnight; equal ends mean always.
-                    time >= from || time < until
-                }
+                Hours { from, until }.hold(time)
             }
             Self::Sun(place) => sun_altitude_deg(wall, place) < SUNSET_ALTITUDE_DEG,
         }
@@ -56,6 +72,7 @@ fn sun_altitude_deg(wall: Wall, place: Coordinates) -> f64 {
 mod tests {
     use super::*;
     use jiff::civil::time;
+    use proptest::prelude::*;
 
     fn holds(night: Night, zone: &str, text: &str) -> bool {
         night.holds(Wall::parse_rfc3339(text).unwrap(), &jiff::tz::TimeZone::get(zone).unwrap())
@@ -93,6 +110,85 @@ mod tests {
         assert!(holds(night, "Europe/Berlin", "2026-10-25T02:30:00+02:00"));
         assert!(holds(night, "Europe/Berlin", "2026-10-25T02:30:00+01:00"));
         assert!(!holds(night, "Europe/Berlin", "2026-10-25T02:00:00+01:00"));
+    }
+
+    #[test]
+    fn clocks_that_are_put_forward_or_back_move_the_night_with_them() {
+        let night = Night::Hours { from: time(22, 0, 0, 0), until: time(5, 0, 0, 0) };
+        // Seconds of the night that begins on the evening of that day.
+        let lasts = |zone: &str, evening: &str| {
+            let start = Wall::parse_rfc3339(evening).unwrap();
+            let zone = jiff::tz::TimeZone::get(zone).unwrap();
+            let at = |minute: i64| Wall(start.0 + minute * 60_000_000);
+            (0..24 * 60).filter(|minute| night.holds(at(*minute), &zone)).count() / 60
+        };
+        assert_eq!(lasts("Asia/Ho_Chi_Minh", "2026-03-28T12:00:00+07:00"), 7);
+        assert_eq!(lasts("Europe/Berlin", "2026-03-28T12:00:00+01:00"), 6, "02:00 to 03:00");
+        assert_eq!(lasts("Europe/Berlin", "2026-10-24T12:00:00+02:00"), 8, "02:00 comes twice");
+        assert_eq!(lasts("Australia/Lord_Howe", "2026-04-04T12:00:00+11:00"), 7, "half an hour");
+    }
+
+    #[test]
+    fn polar_summer_has_no_night_and_polar_winter_no_day() {
+        let tromso = Night::Sun(Coordinates { latitude: 69.65, longitude: 18.96 });
+        for hour in 0..24 {
+            let at = |day: &str| format!("{day}T{hour:02}:30:00Z");
+            assert!(!holds(tromso, "UTC", &at("2026-06-21")), "{hour}");
+            assert!(holds(tromso, "UTC", &at("2026-12-21")), "{hour}");
+        }
+    }
+
+    const ZONES: [&str; 7] = [
+        "Asia/Ho_Chi_Minh",
+        "Europe/Berlin",
+        "America/St_Johns",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
+        "Asia/Kathmandu",
+        "UTC",
+    ];
+
+    fn any_time() -> impl Strategy<Value = jiff::civil::Time> {
+        (0i8..24, 0i8..60).prop_map(|(hour, minute)| time(hour, minute, 0, 0))
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_is_in_hours_or_in_those_between_them(
+            from in any_time(), until in any_time(),
+            zone in prop::sample::select(&ZONES[..]), seconds in 1_500_000_000i64..2_500_000_000,
+        ) {
+            prop_assume!(from != until);
+            let zone = jiff::tz::TimeZone::get(zone).unwrap();
+            let wall = Wall(seconds * 1_000_000);
+            let night = Night::Hours { from, until }.holds(wall, &zone);
+            let day = Night::Hours { from: until, until: from }.holds(wall, &zone);
+            prop_assert!(night != day, "never both, never neither");
+            // As anybody reads the clock on the wall.
+            let shown = wall.to_jiff().to_zoned(zone).time();
+            let minute = |t: jiff::civil::Time| i32::from(t.hour()) * 60 + i32::from(t.minute());
+            let since = |t| (minute(shown) - minute(t)).rem_euclid(24 * 60);
+            let lasts = (minute(until) - minute(from)).rem_euclid(24 * 60);
+            prop_assert_eq!(night, since(from) < lasts);
+        }
+
+        #[test]
+        fn a_night_by_the_sun_does_not_ask_the_zone_and_changes_twice_a_day(
+            latitude in -60f64..60.0, longitude in -180f64..180.0,
+            zone in prop::sample::select(&ZONES[..]), hours in 0i64..200_000,
+        ) {
+            let sun = Night::Sun(Coordinates { latitude, longitude });
+            let zone = jiff::tz::TimeZone::get(zone).unwrap();
+            let start = 1_500_000_000 + hours * 3_600;
+            let at = |minutes: i64| Wall((start + minutes * 60) * 1_000_000);
+            let day: Vec<bool> =
+                (0..24 * 6).map(|tens| sun.holds(at(tens * 10), &zone)).collect();
+            let same = day[0] == sun.holds(at(0), &jiff::tz::TimeZone::UTC);
+            let changes = day.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            let dark = day.iter().filter(|dark| **dark).count() as f64 / 6.0;
+            prop_assert!(same && (1..=3).contains(&changes), "{changes} changes");
+            prop_assert!((4.0..20.0).contains(&dark), "{dark} hours of night");
+        }
     }
 
     #[test]

@@ -25,25 +25,37 @@ impl Place<'_> {
     }
 }
 
-/// Where a person stands: the foot point counts.
-pub fn of_person<'a>(zones: &'a [Zone], rule: RuleKind, bbox: &BoundingBox) -> Place<'a> {
-    of_point(zones, rule, bbox.foot())
+/// Where a person stands: the foot point counts. Zones that are not `open` hold nobody.
+pub fn of_person<'a>(
+    zones: &'a [Zone],
+    rule: RuleKind,
+    bbox: &BoundingBox,
+    open: impl Fn(&Zone) -> bool,
+) -> Place<'a> {
+    of_point(zones, rule, bbox.foot(), open)
 }
 
 /// Where flames or smoke are: the middle counts, or the foot, since smoke leaves where it began.
 pub fn of_burning<'a>(zones: &'a [Zone], rule: RuleKind, bbox: &BoundingBox) -> Place<'a> {
-    match of_point(zones, rule, bbox.center()) {
-        Place::Outside => of_point(zones, rule, bbox.foot()),
+    let open = |_: &Zone| true;
+    match of_point(zones, rule, bbox.center(), open) {
+        Place::Outside => of_point(zones, rule, bbox.foot(), open),
         found => found,
     }
 }
 
-fn of_point<'a>(zones: &'a [Zone], rule: RuleKind, point: Point) -> Place<'a> {
+fn of_point<'a>(
+    zones: &'a [Zone],
+    rule: RuleKind,
+    point: Point,
+    open: impl Fn(&Zone) -> bool,
+) -> Place<'a> {
     let mut named = zones.iter().filter(|zone| zone.rules.contains(&rule)).peekable();
     if named.peek().is_none() {
         return Place::Anywhere;
     }
-    named.find(|zone| zone.polygon.contains(point)).map_or(Place::Outside, Place::In)
+    let mut holding = named.filter(|zone| open(zone) && zone.polygon.contains(point));
+    holding.next().map_or(Place::Outside, Place::In)
 }
 
 #[cfg(test)]
@@ -54,7 +66,8 @@ mod tests {
     fn left_half(rules: Vec<RuleKind>) -> Vec<Zone> {
         let corner = |x, y| Point { x, y };
         let corners = vec![corner(0.0, 0.0), corner(0.5, 0.0), corner(0.5, 1.0), corner(0.0, 1.0)];
-        vec![Zone { name: "trái".into(), rules, polygon: Polygon::new(corners).unwrap() }]
+        let polygon = Polygon::new(corners).unwrap();
+        vec![Zone { name: "trái".into(), rules, polygon, residents: Vec::new() }]
     }
 
     #[test]
@@ -62,13 +75,15 @@ mod tests {
         let zones = left_half(vec![RuleKind::Loitering]);
         let right = BoundingBox::new(0.7, 0.2, 0.8, 0.9);
         assert_eq!(of_burning(&zones, RuleKind::Fire, &right), Place::Anywhere);
-        assert_eq!(of_person(&zones, RuleKind::Loitering, &right), Place::Outside);
+        assert_eq!(of_person(&zones, RuleKind::Loitering, &right, |_| true), Place::Outside);
     }
 
     #[test]
     fn a_person_is_where_the_feet_are() {
         let zones = left_half(vec![RuleKind::Loitering]);
         let left = BoundingBox::new(0.1, 0.2, 0.3, 0.9);
-        assert_eq!(of_person(&zones, RuleKind::Loitering, &left).name().unwrap(), "trái");
+        let place = |open: bool| of_person(&zones, RuleKind::Loitering, &left, |_| open);
+        assert_eq!(place(true).name().unwrap(), "trái");
+        assert_eq!(place(false), Place::Outside);
     }
 }

@@ -10,6 +10,7 @@ pub mod assignment;
 pub mod motion;
 pub mod tracker;
 
+use crate::detection::Appearance;
 use crate::detection::Class;
 use crate::geometry::BoundingBox;
 use crate::time::Stamp;
@@ -44,8 +45,14 @@ pub struct Track {
     pub confidence: f32,
     /// How sure it is that this is one real thing.
     pub state: State,
+    /// What a person looked like over the last sights, where any of them could tell.
+    pub appearance: Option<Appearance>,
     /// Its first detection.
     pub first_seen: Stamp,
+    /// Where that was.
+    pub origin: BoundingBox,
+    /// The detection that confirmed it; the first one until then.
+    pub confirmed: Stamp,
     /// Its newest detection.
     pub last_seen: Stamp,
 }

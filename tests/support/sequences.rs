@@ -91,7 +91,12 @@ impl Scene {
     fn detection(self, shape: &Shape) -> Detection {
         let [x, foot, width, height] = [shape.x, shape.foot, shape.width, shape.height].map(narrow);
         let bbox = BoundingBox::new(x - width / 2.0, foot - height, x + width / 2.0, foot);
-        Detection { class: self.class(), confidence: narrow(shape.confidence), bbox }
+        Detection {
+            class: self.class(),
+            confidence: narrow(shape.confidence),
+            bbox,
+            appearance: None,
+        }
     }
 
     fn shape(self, t: f64, seed: u64, chance: &mut Chance) -> Option<Shape> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use keng::detection::{Class, Detection};
+use keng::detection::{Appearance, Class, Detection};
 use keng::geometry::BoundingBox;
 use keng::incident::Kind;
 
@@ -137,7 +137,11 @@ impl Actor {
         }
         let half = h * aspect / 2.0 * 9.0 / 16.0;
         let (mean, deviation) = self.confidence;
+        let cloth = |n: u64| [1, 2, 3].map(|c| (uniform(&[self.seed, n, c]) * 255.0) as u8);
+        let appearance =
+            (self.class == Class::Person).then(|| Appearance::plain(cloth(7), cloth(8)));
         Some(Detection {
+            appearance,
             class: self.class,
             confidence: around(mean, deviation, &key(4)).clamp(0.05, 0.99) as f32,
             bbox: BoundingBox::new(

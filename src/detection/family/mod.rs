@@ -229,7 +229,8 @@ impl Context<'_> {
         if corners.iter().all(|corner| corner.is_finite()) {
             let bbox = self.letterbox.to_picture(corners);
             if bbox.area() > 0.0 {
-                found.push(Detection { class, confidence: confidence.min(1.0), bbox });
+                let confidence = confidence.min(1.0);
+                found.push(Detection { class, confidence, bbox, appearance: None });
             }
         }
     }
