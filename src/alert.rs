@@ -194,13 +194,9 @@ impl Context {
 /// [`ParseError`] where the bytes aren't an alert of this form.
 pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
     let wire: Wire = serde_json::from_slice(bytes)?;
-    let wrong = |field: &'static str, value: &str| ParseError::Value {
-        field,
-        value: value.chars().take(80).collect(),
-    };
     let id = |field: &'static str, text: &str| Id::new(text).map_err(|_| wrong(field, text));
-    let time =
-        |field: &'static str, text: &str| Wall::parse_rfc3339(text).map_err(|_| wrong(field, text));
+    let when =
+        |field: &'static str, text: Option<String>| text.map(|text| time(field, &text)).transpose();
     if wire.schema != SCHEMA {
         return Err(wrong("schema", &wire.schema));
     }
@@ -220,7 +216,7 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
             .ok_or_else(|| wrong("state", &wire.state))?,
         opened_at: time("opened_at", &wire.opened_at)?,
         updated_at: time("updated_at", &wire.updated_at)?,
-        closed_at: wire.closed_at.map(|text| time("closed_at", &text)).transpose()?,
+        closed_at: when("closed_at", wire.closed_at)?,
         cameras: (wire.cameras.into_iter())
             .map(|c| {
                 Ok(Sighting {
@@ -249,27 +245,10 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
             })
             .collect::<Result<_, ParseError>>()?,
         dwell: dwell.transpose()?,
-        acknowledged: wire
-            .acknowledged
-            .map(|a| {
-                let at = time("acknowledged.at", &a.at)?;
-                Ok::<_, ParseError>(Acknowledgement { at, by: a.by, note: a.note })
-            })
-            .transpose()?,
-        on_scene_at: wire.on_scene_at.map(|text| time("on_scene_at", &text)).transpose()?,
-        escalated_at: wire.escalated_at.map(|text| time("escalated_at", &text)).transpose()?,
-        siren: wire
-            .siren
-            .map(|siren| {
-                Ok::<_, ParseError>(Siren {
-                    on: siren.state == "on",
-                    at: time("siren.at", &siren.at)?,
-                    seconds_max: siren.seconds_max,
-                    revision: siren.revision,
-                    by: siren.by,
-                })
-            })
-            .transpose()?,
+        acknowledged: wire.acknowledged.map(WireAck::read).transpose()?,
+        on_scene_at: when("on_scene_at", wire.on_scene_at)?,
+        escalated_at: when("escalated_at", wire.escalated_at)?,
+        siren: wire.siren.map(WireSiren::read).transpose()?,
         held_back: wire.held_back,
         merged_into: wire
             .merged_into
@@ -277,6 +256,14 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
             .transpose()?,
         exercise: wire.exercise,
     })
+}
+
+fn wrong(field: &'static str, value: &str) -> ParseError {
+    ParseError::Value { field, value: value.chars().take(80).collect() }
+}
+
+fn time(field: &'static str, text: &str) -> Result<Wall, ParseError> {
+    Wall::parse_rfc3339(text).map_err(|_| wrong(field, text))
 }
 
 fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, wanted: &str) -> Option<T> {
@@ -409,6 +396,21 @@ impl WireSiren {
         let Siren { on, seconds_max, revision, ref by, .. } = *siren;
         let state = if on { "on" } else { "off" }.to_owned();
         Self { state, at, seconds_max, revision, by: by.clone() }
+    }
+
+    fn read(self) -> Result<Siren, ParseError> {
+        let Self { state, at, seconds_max, revision, by } = self;
+        let at = time("siren.at", &at)?;
+        let on = named(&[true, false], |on| if on { "on" } else { "off" }, &state)
+            .ok_or_else(|| wrong("siren.state", &state))?;
+        Ok(Siren { on, at, seconds_max, revision, by })
+    }
+}
+
+impl WireAck {
+    fn read(self) -> Result<Acknowledgement, ParseError> {
+        let Self { at, by, note } = self;
+        Ok(Acknowledgement { at: time("acknowledged.at", &at)?, by, note })
     }
 }
 
