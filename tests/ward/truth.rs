@@ -380,6 +380,7 @@ impl Verdict {
     }
 
     /// The table.
+    #[expect(clippy::print_stdout, reason = "the figures are what the day is played for")]
     pub(crate) fn print(&self) {
         println!(
             "ward: {} right, {} late, {} missed, {} false, {} duplicate",

@@ -155,7 +155,7 @@ fn a_clock_in_the_corner_does_not_hide_that_it_is_stuck() {
         health.on_look(&config(), &look, false, at, &mut events);
     }
     assert_eq!(health.fault(), Some(Fault::Frozen));
-    assert!(CELLS / 20 >= 6, "a clock is no larger than this");
+    const { assert!(CELLS / 20 >= 6, "a clock is no larger than this") };
 }
 
 #[test]
