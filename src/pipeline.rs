@@ -203,9 +203,8 @@ impl Core {
     }
 
     /// What people called a false alarm goes on no longer, though it is still seen: a lamp that is
-    /// never switched off must not leave its camera mute for a real fire beside it. Whatever is
-    /// seen from now on must gather its evidence anew, against the bar that the verdict raised.
-    fn dismiss(&mut self, incident: &Incident) {
+    /// never switched off must not leave its camera mute for a real fire beside it.
+    fn dismiss(&mut self, incident: &Incident, at: Stamp) {
         let rule = match incident.kind {
             Kind::Fire => RuleKind::Fire,
             Kind::Smoke => RuleKind::Smoke,
@@ -215,8 +214,8 @@ impl Core {
             return;
         }
         for seen in &incident.cameras {
-            if let Some(camera) = self.cameras.get_mut(&seen.camera) {
-                camera.rules.dismiss(rule);
+            if let (Some(camera), Some(bbox)) = (self.cameras.get_mut(&seen.camera), seen.bbox) {
+                camera.rules.dismiss(rule, bbox, at);
                 self.register.forgive(&seen.camera, rule);
             }
         }
@@ -292,7 +291,7 @@ impl Core {
                 let closed = self.register.on_answer(khu_pho, &id, answer, at)?;
                 if let Some(incident) = &closed {
                     self.learn(incident, Duration::ZERO, at);
-                    self.dismiss(incident);
+                    self.dismiss(incident, at);
                 }
                 Ok(closed)
             }

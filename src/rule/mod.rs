@@ -313,11 +313,11 @@ impl Rules {
         self.name(events)
     }
 
-    /// What `rule` has found was none, people say.
-    pub fn dismiss(&mut self, rule: RuleKind) {
+    /// What `rule` has found in `bbox` was none, people say.
+    pub fn dismiss(&mut self, rule: RuleKind, bbox: BoundingBox, at: Stamp) {
         match rule {
-            RuleKind::Fire => self.fire.dismiss(),
-            RuleKind::Smoke => self.smoke.dismiss(),
+            RuleKind::Fire => self.fire.dismiss(bbox, at),
+            RuleKind::Smoke => self.smoke.dismiss(bbox, at),
             _ => {}
         }
     }

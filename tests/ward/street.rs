@@ -41,7 +41,7 @@ pub(crate) fn watched() -> Vec<Watched> {
         write!(
             text,
             "[[camera]]\nid = \"{}\"\nkhu_pho = \"{}\"\nurl = \"rtsp://192.0.2.1/{camera}\"\n\
-             place = {{ address = \"{camera}\", latitude = {latitude}, longitude = {longitude} }}\n",
+             place = {{ address = \"-\", latitude = {latitude}, longitude = {longitude} }}\n",
             name(camera),
             khu_pho(camera),
         )

@@ -8,6 +8,7 @@
 //! while an event goes on, within the time after which it ends: hysteresis, as of Canny's edges,
 //! in time.
 
+mod dismissed;
 mod evidence;
 pub(crate) mod memory;
 mod signature;
@@ -16,12 +17,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::detection::Class;
+use crate::geometry::BoundingBox;
 use crate::rule::found::Found;
 use crate::rule::{BurningConfig, Draft, Evidence, RuleKind, Zone, zone};
 use crate::time::Stamp;
 use crate::track::Track;
 use crate::track::TrackId;
 
+use dismissed::Dismissed;
 use evidence::{Ledger, Sight, Weighing};
 use memory::Memory;
 use signature::Signature;
@@ -44,6 +47,7 @@ pub struct Burning {
     signatures: BTreeMap<TrackId, Signature>,
     last_frame: Option<Stamp>,
     burning: Option<Found>,
+    dismissed: Dismissed,
 }
 
 /// What the rule goes by.
@@ -65,6 +69,7 @@ impl Burning {
             signatures: BTreeMap::new(),
             last_frame: None,
             burning: None,
+            dismissed: Dismissed::default(),
         }
     }
 
@@ -122,10 +127,12 @@ impl Burning {
         self.signatures.clear();
     }
 
-    /// What goes on was none, people say: it ends unsaid, and what has gathered is forgotten.
-    pub(crate) fn dismiss(&mut self) {
+    /// What goes on in `bbox` was none, people say: it ends unsaid, what has gathered is forgotten,
+    /// and what still shows there is not asked for a while.
+    pub(crate) fn dismiss(&mut self, bbox: BoundingBox, at: Stamp) {
         self.burning = None;
         self.ledger.clear();
+        self.dismissed.add(bbox, at.mono);
     }
 
     /// What the frame of `at` shows, where the rule looks and the detector is sure enough; the
@@ -136,13 +143,15 @@ impl Burning {
         tracks: &[&Track],
         at: Stamp,
     ) -> (Vec<Sight>, Vec<Evidence>) {
+        self.dismissed.forget(terms.config.quiet, at.mono);
         let mut before = std::mem::take(&mut self.signatures);
         let (mut sights, mut seen) = (Vec::new(), Vec::new());
         for track in tracks.iter().filter(|track| track.class == self.class) {
             let mut signature = before.remove(&track.id).unwrap_or_default();
             if track.seen_at(at) {
                 signature.see(track.bbox, at.mono);
-                if let Some(evidence) = shown(terms, self.rule, track) {
+                let asked = !self.dismissed.covers(&track.bbox, at.mono);
+                if let Some(evidence) = shown(terms, self.rule, track).filter(|_| asked) {
                     sights.push(self.sight(terms.config, track, &signature));
                     seen.push(evidence);
                 }
