@@ -100,9 +100,7 @@ impl Load {
     /// Of what may be used, whatever is shortest.
     fn of(self, config: Config) -> f64 {
         let late = if self.late > LATE_MIN { 1.0 / (1.0 - self.late) } else { 0.0 };
-        (self.cpu / config.cpu_share)
-            .max(self.detectors)
-            .max(late.min(LATE_LOAD_MAX))
+        (self.cpu / config.cpu_share).max(self.detectors).max(late.min(LATE_LOAD_MAX))
     }
 }
 
@@ -216,9 +214,7 @@ impl Governor {
     fn period_at(&self, level: Level, pressure: f64) -> Duration {
         let shortest = level.period();
         let longest = match level {
-            Level::Idle | Level::Curious => {
-                self.config.picture_gap_max().div_f64(KEY_FRAMES_OVER)
-            }
+            Level::Idle | Level::Curious => self.config.picture_gap_max().div_f64(KEY_FRAMES_OVER),
             Level::Focused => FOCUSED_MAX,
         };
         let share = (pressure - f64::from(level as u8)).clamp(0.0, 1.0);

@@ -193,8 +193,7 @@ mod tests {
     fn a_frame_of_just_the_greatest_age_is_still_taken() {
         let mut turns = Turns::new(GAP);
         let young = Seat { waits: Some(NOW - AGE_MAX), ..Seat::default() };
-        let old =
-            Seat { waits: Some(NOW - AGE_MAX - Duration::from_micros(1)), ..Seat::default() };
+        let old = Seat { waits: Some(NOW - AGE_MAX - Duration::from_micros(1)), ..Seat::default() };
         assert_eq!(turns.next([(1, &young)], NOW), Some(1));
         assert_eq!(turns.next([(1, &old)], NOW), None);
     }

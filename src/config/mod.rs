@@ -18,6 +18,7 @@ mod watch;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::attention;
 use crate::camera;
 use crate::mqtt;
 use crate::rule;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub store: StoreConfig,
     /// `[detector]`.
     pub detector: DetectorConfig,
+    /// `[attention]`.
+    pub attention: attention::budget::Config,
     /// `[[khu_pho]]`, in the file's order.
     pub khu_pho: Vec<KhuPho>,
     /// `[[fire_point]]`.
@@ -133,6 +136,7 @@ impl Settings {
             web: sections::web_defaults(),
             store: sections::store_defaults(around),
             detector: sections::detector_defaults(around),
+            attention: attention::budget::Config::default(),
             khu_pho: Vec::new(),
             fire_points: Vec::new(),
             rules: rules::defaults(),
@@ -214,6 +218,7 @@ fn read<'a>(
     let web = sections::web(&root);
     let store = sections::store(&root, around);
     let detector = sections::detector(&root, around);
+    let attention = sections::attention(&root);
     let khu_pho = sections::khu_pho(&root);
     let fire_points = sections::fire_points(&root);
     let rules = rules::read(&root, rules::defaults(), coordinates);
@@ -227,7 +232,18 @@ fn read<'a>(
     let cameras = cameras::read(&root, &rest);
     root.finish();
     let ward = ward?;
-    Some(Settings { ward, mqtt, web, store, detector, khu_pho, fire_points, rules, cameras })
+    Some(Settings {
+        ward,
+        mqtt,
+        web,
+        store,
+        detector,
+        attention,
+        khu_pho,
+        fire_points,
+        rules,
+        cameras,
+    })
 }
 
 #[cfg(test)]
