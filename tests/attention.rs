@@ -27,7 +27,7 @@ use streets::{Seen, Ward};
 const COUNTS: [usize; 8] = [10, 30, 100, 200, 300, 500, 700, 1000];
 /// Everybody is seen as often as `idle_gap_max_s` says with as many cameras on the simulated
 /// machine; with more it can't be done.
-const ENOUGH_FOR: usize = 500;
+const ENOUGH_FOR: usize = 300;
 const GAP_MAX_S: f64 = 6.0;
 
 /// How it went with so many cameras.
@@ -102,7 +102,7 @@ fn from_ten_to_a_thousand_cameras_nobody_starves_and_focus_comes_first() {
         assert!(outcome.age_s() <= 1.0, "{count}: a frame of {} s was analysed", outcome.age_s());
         let [idle, curious, focused] = Level::ALL.map(|level| outcome.fps(level));
         assert!(focused >= curious && curious >= idle * 0.8 && idle > 0.0, "{count}");
-        assert!(outcome.gap_s(Level::Focused) <= 2.0, "{count}");
+        assert!(count > ENOUGH_FOR || outcome.gap_s(Level::Focused) <= 1.0, "{count}");
         assert!(outcome.fairness() >= 0.9, "{count}: Jain {}", outcome.fairness());
         let longest = outcome.seen.iter().map(|seen| seen.gap_s).fold(0.0, f64::max);
         let allowed = if count <= ENOUGH_FOR { GAP_MAX_S } else { 3.0 * GAP_MAX_S };

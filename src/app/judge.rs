@@ -150,7 +150,7 @@ impl Judge {
         self.statuses.count(&result.camera);
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
-        self.lenses.attend(&result.camera, level, self.governor.period(level));
+        self.lenses.attend(&result.camera, level, &self.governor);
         if revisions.is_empty() {
             return;
         }
@@ -167,7 +167,7 @@ impl Judge {
         for (camera, mono) in self.lenses.take_motion() {
             self.core.on_motion(&camera, Stamp { mono, ..now });
             let level = self.core.level(&camera, now);
-            self.lenses.attend(&camera, level, self.governor.period(level));
+            self.lenses.attend(&camera, level, &self.governor);
         }
     }
 
@@ -199,7 +199,7 @@ impl Judge {
         for camera in &self.settings.cameras {
             let id = &camera.site.id;
             let level = self.core.level(id, now);
-            self.lenses.attend(id, level, self.governor.period(level));
+            self.lenses.attend(id, level, &self.governor);
             self.statuses.tell(id, self.lenses.state(id), level, now);
         }
         self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));

@@ -31,6 +31,8 @@ struct Lens {
     stream: crate::camera::Config,
     masks: Vec<Polygon>,
     pace: Pace,
+    /// Its own place in 0..1 among those that change over to key frames one after another.
+    spot: f64,
     state: watch::Receiver<State>,
     stop: CancellationToken,
     supervisor: tokio::task::JoinHandle<()>,
@@ -100,13 +102,15 @@ impl Lenses {
     pub(super) fn bound(&mut self, config: budget::Config) {
         self.picture_gap_max = config.picture_gap_max();
         self.exchange.set_gap_max(config.idle_gap_max);
-        self.running.values().for_each(|lens| lens.pace.bound(self.picture_gap_max));
     }
 
     /// How urgently and how often a camera is looked at.
-    pub(super) fn attend(&self, camera: &Id, level: Level, period: Duration) {
+    pub(super) fn attend(&self, camera: &Id, level: Level, governor: &budget::Governor) {
         if let Some(lens) = self.running.get(camera) {
+            let period = governor.period(level);
             lens.pace.set(period);
+            lens.pace.bound(self.picture_gap_max.max(period));
+            lens.pace.save(governor.is_thrifty(level, lens.spot), governor.is_patient(level));
             self.exchange.attend(camera, level, period);
         }
     }
@@ -174,6 +178,14 @@ impl Lenses {
             stop.clone(),
         ));
         let (stream, masks) = (camera.stream.clone(), camera.masks.clone());
-        Ok(Lens { stream, masks, pace, state, stop, supervisor, decoder })
+        let spot = spot(id);
+        Ok(Lens { stream, masks, pace, spot, state, stop, supervisor, decoder })
     }
+}
+
+/// Spreads cameras over 0..1 by their ids, the same each time (FNV-1a; its upper bits mix best).
+fn spot(id: &Id) -> f64 {
+    let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619);
+    let hash = id.as_str().as_bytes().iter().fold(2_166_136_261, mix);
+    f64::from(hash) / f64::from(u32::MAX)
 }

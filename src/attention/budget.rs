@@ -2,8 +2,9 @@
 //!
 //! One number, the *pressure*, says how much is saved: from 0 to 1 the periods of idle cameras
 //! grow to the longest that is allowed, from 1 to 2 those of curious ones do, from 2 to 3 those of
-//! cameras in focus, to one frame a second. Between its ends a period grows by the same factor
-//! for the same pressure.
+//! cameras in focus, to one frame a second. From 3 to 4, where even that is too much, no promise
+//! can be kept any more, and the periods of all but those in focus grow alike. Between its ends a
+//! period grows by the same factor for the same pressure.
 //!
 //! Once a second the pressure is chosen anew from the load that was measured at the pressure
 //! before, as if load were proportional to the rate of frames:
@@ -12,7 +13,7 @@
 //! | --- | --- |
 //! | over [`FULL`], twice in a row | such that the load should be [`TARGET`] |
 //! | between [`EASY`] and [`FULL`] | stays: there is room for what comes and goes |
-//! | below [`EASY`] | falls: at most [`GROWTH`] times the rate of the second before |
+//! | below [`EASY`] | falls by small steps, or quickly where the load is far below: by [`GROWTH`] |
 //!
 //! Load is *not* quite proportional: a camera of which key frames suffice costs a tenth of one
 //! that needs every frame, and at one pressure or another all of a brand change from the one to
@@ -32,6 +33,10 @@ pub const FULL: f64 = 0.95;
 pub const TARGET: f64 = 0.85;
 /// Below this load there is room to grant more.
 pub const EASY: f64 = 0.7;
+/// From this load on, what is granted grows by half of the proportion.
+const NEAR: f64 = 0.35;
+/// What was taken shows in the load after as long: a key frame has to come first.
+const SETTLE: Duration = Duration::from_secs(3);
 /// The rate that is granted grows at most so much from one step to the next.
 pub const GROWTH: f64 = 2.5;
 
@@ -49,7 +54,9 @@ const PROBE: Duration = Duration::from_secs(4);
 const REST: Duration = Duration::from_secs(1);
 const REST_MAX: Duration = Duration::from_secs(60);
 /// Everything is saved that may be.
-const PRESSURE_MAX: f64 = 3.0;
+const PRESSURE_MAX: f64 = 4.0;
+/// Beyond what is allowed, periods grow so much at most.
+const BEYOND: f64 = 8.0;
 
 /// `[attention]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,6 +122,7 @@ pub struct Governor {
     /// What is lacking even at the greatest pressure: the load there, 1 where it suffices.
     excess: f64,
     overloaded: bool,
+    shed: Option<Mono>,
     grown: Option<Mono>,
     rest: Duration,
     rest_until: Mono,
@@ -130,6 +138,7 @@ impl Governor {
             wanted: 0.0,
             excess: 1.0,
             overloaded: false,
+            shed: None,
             grown: None,
             rest: REST,
             rest_until: Mono(0),
@@ -146,6 +155,20 @@ impl Governor {
         self.period_at(level, self.pressure)
     }
 
+    /// Whether a camera of this level makes do with key frames wherever they come within the
+    /// longest gap. `spot`, 0..1, is the camera's own: as the pressure rises, the cameras of a
+    /// level change over one after another. Were it all of a brand at once, the load would jump
+    /// to and fro instead of settling.
+    pub fn is_thrifty(&self, level: Level, spot: f64) -> bool {
+        level != Level::Focused && self.pressure - f64::from(level as u8) > spot
+    }
+
+    /// Whether a camera of this level that lives on key frames waits for the next one before it
+    /// has every frame decoded again.
+    pub fn is_patient(&self, level: Level) -> bool {
+        level == Level::Idle || level == Level::Curious && self.is_degraded()
+    }
+
     /// How much of the wanted rate is granted, over all cameras, 0..1.
     pub fn granted(&self) -> f64 {
         if self.wanted > 0.0 { self.granted / self.wanted / self.excess } else { 1.0 }
@@ -159,6 +182,7 @@ impl Governor {
     /// Takes in the load since the step before; to be called about once a second. `demand`: the
     /// cameras that want to be looked at from now on.
     pub fn step(&mut self, now: Mono, demand: Demand, load: Load) {
+        let hurts = load.late > LATE_MIN;
         let load = load.of(self.config);
         let wanted = self.rate(demand, 0.0);
         if wanted < 0.9 * self.wanted {
@@ -166,14 +190,17 @@ impl Governor {
         }
         let before = if self.granted > 0.0 { self.granted } else { wanted };
         let again = std::mem::replace(&mut self.overloaded, load > FULL);
-        if load > FULL && again {
+        let settled = self.shed.is_none_or(|shed| now.since(shed) >= SETTLE);
+        if load > FULL && again && (settled || hurts) {
             let relieved = self.pressure_for(demand, before * TARGET / load);
             self.pressure = relieved.max(self.pressure);
             self.rest_after_overload(now);
+            self.shed = Some(now);
             // What follows is measured under the new pressure.
             self.overloaded = false;
         } else if load < EASY && self.pressure > 0.0 && now >= self.rest_until {
-            let factor = if load > 0.0 { (TARGET / load).min(GROWTH) } else { GROWTH };
+            // Near the aim by small steps: more may change over than the proportion says.
+            let factor = if load > NEAR { (TARGET / load).sqrt() } else { GROWTH };
             let eased = self.pressure_for(demand, before * factor);
             self.pressure = eased.min(self.pressure);
             self.grown = Some(now);
@@ -218,7 +245,10 @@ impl Governor {
             Level::Focused => FOCUSED_MAX,
         };
         let share = (pressure - f64::from(level as u8)).clamp(0.0, 1.0);
-        let factor = (longest.as_secs_f64() / shortest.as_secs_f64()).max(1.0).powf(share);
+        let mut factor = (longest.as_secs_f64() / shortest.as_secs_f64()).max(1.0).powf(share);
+        if level != Level::Focused {
+            factor *= BEYOND.powf((pressure - 3.0).max(0.0));
+        }
         Duration::from_secs_f64((shortest.as_secs_f64() * factor * 1000.0).round() / 1000.0)
     }
 }
@@ -273,7 +303,7 @@ mod tests {
     #[test]
     fn idle_cameras_give_first_curious_next_those_in_focus_last() {
         let mut before = [1.0, 0.333, 0.125];
-        for (count, gives) in [(80, 0), (180, 0), (350, 1), (900, 2)] {
+        for (count, gives) in [(60, 0), (80, 0), (120, 1), (200, 2)] {
             let mut machine = Machine::new(0.01);
             let demand = Demand([count, count / 10, count / 20]);
             machine.run(30, demand);

@@ -10,7 +10,8 @@
 //! small steps towards what they see, up where it lies above and down where it lies below: a
 //! quantile by stochastic approximation (H. Robbins and S. Monro, 1951), which no outlier can pull
 //! away. A street that always moves has a large deviation, and only more than the usual tells
-//! there; after some minutes anything is usual.
+//! there; after some minutes anything is usual. Two windows in a row must be above it: an encoder
+//! has its single large frames.
 
 use std::time::Duration;
 
@@ -27,8 +28,10 @@ const LEARN_S: f64 = 3.0;
 const QUICK_S: f64 = 4.0;
 /// Seconds in which the median follows a lasting change of one deviation.
 const SLOW_S: f64 = 30.0;
+/// What moves teaches the usual so much more slowly: it goes away again.
+const MOVING_SHARE: f64 = 0.3;
 /// So many deviations above the median are motion.
-const DEVIATIONS: f64 = 4.0;
+const DEVIATIONS: f64 = 3.0;
 /// The least rise that is motion, as a logarithm: by a quarter. Less is the encoder's own.
 const RISE_MIN: f64 = 0.22;
 /// The deviation is at least this: a still picture's sizes can be all the same.
@@ -39,7 +42,10 @@ const DEVIATION_MIN: f64 = 0.02;
 pub struct Motion {
     window: Option<Window>,
     /// Logarithm of the usual mean size, and how far windows usually are from it.
-    usual: Option<Usual>,
+    /// Apart for windows with and without a key frame: what follows one is often larger.
+    usual: [Option<Usual>; 2],
+    /// The window before was above the usual.
+    rose: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +53,7 @@ struct Window {
     since: Mono,
     bytes: f64,
     packets: f64,
+    keyed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +68,7 @@ impl Motion {
     /// What comes next does not continue what came before; what is usual is likely the same.
     pub fn interrupt(&mut self) {
         self.window = None;
+        self.rose = false;
     }
 
     /// Takes in a packet of `bytes` that arrived at `at`; whether something has just moved, to be
@@ -76,10 +84,13 @@ impl Motion {
             let full = std::mem::replace(window, Window::new(at));
             if lasted < GAP_MAX && full.packets > 0.0 {
                 let size = (full.bytes / full.packets + 1.0).ln();
-                moves = self.judge(size, lasted.as_secs_f64());
+                moves = self.judge(size, full.keyed, lasted.as_secs_f64());
             }
         }
-        if !key && let Some(window) = &mut self.window {
+        let Some(window) = &mut self.window else { return moves };
+        if key {
+            window.keyed = true;
+        } else {
             #[expect(clippy::cast_precision_loss, reason = "a packet is far below 2^52 bytes")]
             let bytes = bytes as f64;
             window.bytes += bytes;
@@ -88,30 +99,37 @@ impl Motion {
         moves
     }
 
-    fn judge(&mut self, size: f64, lasted_s: f64) -> bool {
-        let Some(usual) = &mut self.usual else {
-            self.usual = Some(Usual { median: size, deviation: 0.1, seen_s: 0.0 });
+    fn judge(&mut self, size: f64, keyed: bool, lasted_s: f64) -> bool {
+        let usual = &mut self.usual[usize::from(keyed)];
+        let Some(usual) = usual else {
+            *usual = Some(Usual { median: size, deviation: 0.1, seen_s: 0.0 });
             return false;
         };
         let above = size - usual.median;
         let margin = (DEVIATIONS * usual.deviation).max(RISE_MIN);
         let moves = usual.seen_s >= LEARN_S && above > margin;
-        usual.learn(above, lasted_s);
-        moves
+        usual.learn(above, lasted_s, moves);
+        // What moves does so for longer than a window; a lone large frame is the encoder's.
+        let goes_on = moves && self.rose;
+        self.rose = moves;
+        goes_on
     }
 }
 
 impl Window {
     fn new(since: Mono) -> Self {
-        Self { since, bytes: 0.0, packets: 0.0 }
+        Self { since, bytes: 0.0, packets: 0.0, keyed: false }
     }
 }
 
 impl Usual {
-    fn learn(&mut self, above: f64, lasted_s: f64) {
+    fn learn(&mut self, above: f64, lasted_s: f64, moves: bool) {
         self.seen_s += lasted_s;
         let pace_s = if self.seen_s < 2.0 * QUICK_S { QUICK_S } else { SLOW_S };
-        let share = (lasted_s / pace_s).min(1.0);
+        let mut share = (lasted_s / pace_s).min(1.0);
+        if moves {
+            share *= MOVING_SHARE;
+        }
         // A step is a share of the deviation: of the same size whatever is measured.
         let step = share * self.deviation.max(RISE_MIN / DEVIATIONS);
         self.median += step.min(above.abs()) * above.signum();
@@ -157,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn somebody_who_walks_by_is_seen_in_half_a_second_whatever_the_stream() {
+    fn somebody_who_walks_by_is_seen_in_a_second_or_two_whatever_the_stream() {
         for (fps, group, base) in [(25, 50, 900.0), (12, 12, 4000.0), (30, 250, 150.0)] {
             let stream = Stream { fps, group };
             let size = |s: f64| if (40.0..46.0).contains(&s) { base * 2.0 } else { base };
             let told = stream.told(&mut Motion::default(), 0..80, size);
             let first = told.first().copied().unwrap_or_default();
-            assert!((40.4..=41.2).contains(&first), "{fps} fps: {told:?}");
-            assert!(told.iter().all(|s| (40.4..=47.2).contains(s)), "{fps} fps: {told:?}");
+            assert!((40.9..=41.7).contains(&first), "{fps} fps: {told:?}");
+            assert!(told.iter().all(|s| (40.9..=47.2).contains(s)), "{fps} fps: {told:?}");
             assert!(told.len() >= 8, "{fps} fps: {told:?}");
         }
     }
@@ -182,7 +200,7 @@ mod tests {
         let size = |s: f64| if s < 60.0 { 500.0 } else { 1500.0 };
         let mut motion = Motion::default();
         let told = stream.told(&mut motion, 0..600, size);
-        assert!(told[0] < 62.0 && *told.last().unwrap() < 300.0, "{told:?}");
+        assert!(told[0] < 62.0 && *told.last().unwrap() < 500.0, "{:?}", told.last());
         let again = stream.told(&mut motion, 600..620, |_| 6000.0);
         assert!(again[0] < 602.0, "{again:?}");
     }
@@ -194,9 +212,9 @@ mod tests {
         stream.told(&mut motion, 0..30, |_| 800.0);
         motion.interrupt();
         assert_eq!(stream.told(&mut motion, 90..120, |_| 800.0), Vec::<f64>::new());
-        // Nor does the first second after a gap, whose packets come in a burst.
-        assert!(!motion.note(Mono(200_000_000), false, 90_000));
-        assert!(!motion.note(Mono(200_600_000), true, 90_000));
+        // Nor does what came before a gap.
+        motion.note(Mono(120_100_000), false, 90_000);
+        assert!(!motion.note(Mono(200_000_000), false, 800));
     }
 
     #[test]

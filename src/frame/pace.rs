@@ -24,6 +24,8 @@ struct Shared {
     period_ms: AtomicU64,
     /// 0: no bound.
     gap_ms: AtomicU64,
+    thrifty: AtomicBool,
+    patient: AtomicBool,
     asked: AtomicBool,
     late: AtomicBool,
     /// When something moved last, in microseconds; 0: never, or told already.
@@ -37,13 +39,18 @@ pub struct Wanted {
     pub period: Duration,
     /// Two pictures are never further apart, as far as the stream allows.
     pub gap: Duration,
+    /// Key frames alone do wherever they come within `gap`, though a picture is wanted sooner.
+    pub thrifty: bool,
+    /// Going over from key frames to every frame waits for the next key frame, which spares
+    /// decoding what lies between.
+    pub patient: bool,
     /// The last picture came to nothing: the next one is wanted as soon as there is one.
     pub asked: bool,
 }
 
 impl From<Duration> for Wanted {
     fn from(period: Duration) -> Self {
-        Self { period, gap: Duration::MAX, asked: false }
+        Self { period, gap: Duration::MAX, thrifty: false, patient: false, asked: false }
     }
 }
 
@@ -58,6 +65,13 @@ impl Pace {
     /// From now on, one picture a `period`, counted in milliseconds; zero: every one.
     pub fn set(&self, period: Duration) {
         self.0.period_ms.store(millis(period), Ordering::Relaxed);
+    }
+
+    /// From now on, whether key frames alone do wherever they come within the bound, and whether
+    /// more than those can wait for the next one.
+    pub fn save(&self, thrifty: bool, patient: bool) {
+        self.0.thrifty.store(thrifty, Ordering::Relaxed);
+        self.0.patient.store(patient, Ordering::Relaxed);
     }
 
     /// From now on, two pictures are never further apart than `gap`.
@@ -81,7 +95,9 @@ impl Pace {
         let asked =
             shared.asked.load(Ordering::Relaxed) && shared.asked.swap(false, Ordering::Relaxed);
         let period = Duration::from_millis(shared.period_ms.load(Ordering::Relaxed));
-        Wanted { period, gap, asked }
+        let thrifty = shared.thrifty.load(Ordering::Relaxed);
+        let patient = shared.patient.load(Ordering::Relaxed);
+        Wanted { period, gap, thrifty, patient, asked }
     }
 
     /// A wanted picture was late already when it was its turn to be decoded.
@@ -133,6 +149,8 @@ pub struct Schedule {
     last_picture: Option<Mono>,
     /// That picture came to nothing.
     asked: bool,
+    /// Key frames alone are decoded just now.
+    alone: bool,
 }
 
 impl Schedule {
@@ -156,7 +174,9 @@ impl Schedule {
         if key {
             self.key_interval.note(at);
         }
-        let key_frames_do = self.key_frames_do(at, wanted);
+        let stays = self.alone && wanted.patient && !key && self.key_frame_nears(at);
+        let key_frames_do = stays || self.key_frames_do(at, wanted);
+        self.alone = key_frames_do;
         let rhythm = if key_frames_do { self.key_interval } else { self.packet_interval };
         // Of two packets around the due time, the nearer one.
         let usual = rhythm.usual.unwrap_or_default();
@@ -178,14 +198,24 @@ impl Schedule {
         Choice { want, alone: key_frames_do }
     }
 
+    /// Whether the next key frame is still to be expected at its time.
+    fn key_frame_nears(&self, at: Mono) -> bool {
+        let Interval { last, usual } = self.key_interval;
+        last.zip(usual).is_some_and(|(last, usual)| at.since(last) <= usual + usual / 4)
+    }
+
     /// Whether key frames alone come often enough. While their rhythm is not known yet, they are
     /// given one period to show it: should they not, nothing is lost but the work is done later.
     fn key_frames_do(&self, at: Mono, wanted: Wanted) -> bool {
         let Some(last) = self.key_interval.last else { return false };
         let (since, period) = (at.since(last), wanted.period);
-        let patience = (period + period / 2).min(wanted.gap);
+        let (enough, patience) = if wanted.thrifty {
+            (wanted.gap, wanted.gap)
+        } else {
+            (period + period / 10, (period + period / 2).min(wanted.gap))
+        };
         match self.key_interval.usual {
-            Some(usual) => usual <= period + period / 10 && since <= patience,
+            Some(usual) => usual <= enough && since <= patience,
             None => since < period,
         }
     }
@@ -296,8 +326,13 @@ mod tests {
         // A key frame every 3 s, and one picture in 4.5 s: on average that leaves some out.
         let pictures = |gap: u32| {
             let mut schedule = Schedule::default();
-            let wanted =
-                Wanted { period: Duration::from_millis(4500), gap: gap * SECOND, asked: false };
+            let wanted = Wanted {
+                period: Duration::from_millis(4500),
+                gap: gap * SECOND,
+                thrifty: false,
+                patient: false,
+                asked: false,
+            };
             let at = |index: u64| Mono(index * 100_000);
             let chosen = (0..600u64).filter(|index| {
                 schedule.choose(at(*index), index.is_multiple_of(30), wanted).want == Want::Picture

@@ -43,6 +43,10 @@ struct Camera {
     skipped: u64,
     late: bool,
     was_late: bool,
+    /// After a drop only a key frame may come next.
+    needs_key: bool,
+    spot: f64,
+    thrifty: bool,
     schedule: Schedule,
 }
 
@@ -113,6 +117,10 @@ impl Ward {
                 skipped: u64::MAX,
                 late: false,
                 was_late: false,
+                needs_key: true,
+                // The golden ratio's multiples fill 0..1 evenly.
+                spot: (index as f64 * 0.618_033_988_75).fract(),
+                thrifty: false,
                 schedule: Schedule::default(),
             });
             ward.at(Mono(draw(1_000_000 / fps)), Event::Packet(index));
@@ -123,8 +131,9 @@ impl Ward {
 
     pub(crate) fn set_level(&mut self, camera: usize, level: Level) {
         self.seen[camera].level = level;
-        (self.seats[camera].level, self.seats[camera].period) =
-            (level, self.governor.period(level));
+        let seat = &mut self.seats[camera];
+        (seat.level, seat.period) = (level, self.governor.period(level));
+        self.cameras[camera].thrifty = self.governor.is_thrifty(level, self.cameras[camera].spot);
     }
 
     /// Begins to measure.
@@ -183,7 +192,20 @@ impl Ward {
         let camera = &mut self.cameras[index];
         let key = camera.packets.is_multiple_of(camera.group);
         camera.packets += 1;
-        if camera.queue.len() < PACKETS_MAX {
+        // As `camera::queue` does it.
+        let full = camera.queue.len() >= PACKETS_MAX;
+        if key {
+            if full || camera.needs_key {
+                camera.schedule.interrupt();
+                camera.skipped = u64::MAX;
+            }
+            if full {
+                camera.queue.clear();
+            }
+            camera.needs_key = false;
+        }
+        camera.needs_key |= full && !key;
+        if !camera.needs_key {
             camera.queue.push_back((self.now, key));
         }
         let next = self.now + Duration::from_micros(camera.interval_us);
@@ -198,7 +220,10 @@ impl Ward {
             && let Some((taken, key)) = camera.queue.pop_front()
         {
             let period = self.seats[index].period;
-            let wanted = Wanted { period, gap: self.config.picture_gap_max(), asked: false };
+            let gap = self.config.picture_gap_max().max(period);
+            let patient = self.governor.is_patient(self.seats[index].level);
+            let thrifty = camera.thrifty;
+            let wanted = Wanted { period, gap, thrifty, patient, asked: false };
             let mut want = camera.schedule.choose(taken, key, wanted).want;
             if want == Want::Picture {
                 let late = self.now.since(taken) > AGE_MAX;
@@ -284,8 +309,9 @@ impl Ward {
         };
         (self.used_us, self.idle_us) = (0, 0);
         self.governor.step(self.now, demand, load);
-        for seat in &mut self.seats {
+        for (seat, camera) in self.seats.iter_mut().zip(&mut self.cameras) {
             seat.period = self.governor.period(seat.level);
+            camera.thrifty = self.governor.is_thrifty(seat.level, camera.spot);
         }
         self.at(self.now + Duration::from_secs(1), Event::Tick);
     }
