@@ -3,6 +3,7 @@
 //!
 //! `docs/attention.svg` plots the simulation. With `KENG_REWRITE_PLOTS=1` it is written anew.
 
+#![expect(clippy::cast_possible_truncation, reason = "clips have few seconds")]
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 #[path = "support/plot.rs"]

@@ -140,6 +140,7 @@ impl Usual {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "packets are small")]
 mod tests {
     use super::*;
 
