@@ -4,6 +4,7 @@
 //! is `telemetry`'s and `web`'s work; here nothing is printed, and no clock is read.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -90,6 +91,8 @@ pub struct Meters {
     pub broker_up: Gauge,
     /// Reloads of the configuration that did not check out.
     pub reload_failures: Counter,
+    /// How much of the wanted rate of frames is granted, 0..1; 1 while capacity suffices.
+    pub granted: Gauge<f64, AtomicU64>,
 }
 
 impl Meters {
@@ -110,6 +113,7 @@ impl Meters {
         let outbox_depth = Gauge::default();
         let broker_up = Gauge::default();
         let reload_failures = Counter::default();
+        let granted = Gauge::default();
 
         let mut r = Registry::with_prefix("keng");
         r.register("stage_taken", "Units that entered a stage", taken.clone());
@@ -126,6 +130,7 @@ impl Meters {
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
         r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
         r.register("reload_failures", "Reloads refused", reload_failures.clone());
+        r.register("granted", "Share of the wanted frame rate", granted.clone());
         Self {
             registry: Arc::new(r),
             taken,
@@ -141,6 +146,7 @@ impl Meters {
             outbox_depth,
             broker_up,
             reload_failures,
+            granted,
         }
     }
 

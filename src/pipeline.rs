@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::attention::Attention;
+use crate::attention::Cause;
 use crate::attention::Level;
 use crate::detection::Class;
 use crate::detection::Detection;
@@ -249,6 +250,7 @@ impl Core {
         if camera.rules.is_tense() {
             camera.attention.focus(at);
         }
+        self.alert_neighbours(&events, at);
         self.register.on_events(&events, &self.sites)
     }
 
@@ -263,6 +265,35 @@ impl Core {
     /// What is wrong with a camera just now.
     pub fn fault(&self, camera: &Id) -> Option<Fault> {
         self.cameras.get(camera)?.rules.fault()
+    }
+
+    /// Something moves in front of a camera, by its packets' sizes.
+    pub fn on_motion(&mut self, camera: &Id, at: Stamp) {
+        self.note(camera, Cause::Motion, at);
+    }
+
+    /// Somebody looks at a camera on the page; to be said again while they do.
+    pub fn look(&mut self, camera: &Id, at: Stamp) {
+        self.note(camera, Cause::Look, at);
+    }
+
+    fn note(&mut self, camera: &Id, cause: Cause, at: Stamp) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            camera.attention.note(cause, at);
+        }
+    }
+
+    /// What one camera sees, those that may see the same look for.
+    fn alert_neighbours(&mut self, events: &[rule::Event], at: Stamp) {
+        let spreads = |event: &&rule::Event| {
+            event.phase != rule::Phase::Ended && Fault::of(event.rule).is_none()
+        };
+        let Some(event) = events.iter().find(spreads) else { return };
+        for (id, camera) in &mut self.cameras {
+            if *id != event.camera && self.sites.may_share(&event.camera, id) {
+                camera.attention.note(Cause::Neighbour, at);
+            }
+        }
     }
 
     /// Takes in that time has passed; to be called about once a second.

@@ -113,6 +113,11 @@ impl fmt::Display for Stamp {
 pub trait Clock: Send + Sync + 'static {
     /// Now, on both clocks.
     fn now(&self) -> Stamp;
+
+    /// Processor time that this process has used, all threads together.
+    fn processor(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The machine's clocks.
@@ -146,6 +151,11 @@ impl Clock for SystemClock {
         };
         let mono = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         Stamp { mono: Mono(mono), wall: Wall(wall) }
+    }
+
+    fn processor(&self) -> Duration {
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::try_from(used).unwrap_or_default()
     }
 }
 

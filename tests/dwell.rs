@@ -10,8 +10,8 @@
 
 #[path = "support/film.rs"]
 mod film;
-#[path = "support/plot.rs"]
-mod plot;
+#[path = "support/error_plot.rs"]
+mod error_plot;
 #[path = "support/street.rs"]
 mod street;
 #[path = "support/watch.rs"]
@@ -227,7 +227,7 @@ fn dwell_is_right_at_any_rate() {
         }
     }
     if std::env::var_os("KENG_REWRITE_FIGURES").is_some() {
-        plot::write("docs/dwell-error.svg", &RATES, &series);
+        error_plot::write("docs/dwell-error.svg", &RATES, &series);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -52,6 +52,10 @@ impl StatusBoard for Board {
     fn reload_error(&self) -> Option<String> {
         Some("x.toml:1:1: wrong".to_owned())
     }
+    fn shortage(&self) -> Option<f64> {
+        Some(0.62)
+    }
+
     fn not_ready(&self) -> Option<String> {
         self.waits.lock().unwrap().clone()
     }

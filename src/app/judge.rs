@@ -8,10 +8,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::lens::Lenses;
+use super::load::Gauge;
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
 use super::{context, inbound, permitted, recall};
 use crate::alert;
+use crate::attention::budget::{Demand, Governor};
+use crate::camera::State;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{Analysed, ModelIdentity};
 use crate::incident::Incident;
@@ -24,6 +27,8 @@ use crate::ward::Id;
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether anything moves in front of a camera.
+const GLANCE: Duration = Duration::from_millis(250);
 /// How often it is looked whether an owner's consent has ended or an alert grown old.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const SECONDS_A_DAY: u64 = 86_400;
@@ -47,6 +52,8 @@ pub(super) struct Judge {
     /// When a frame was last judged.
     last_frame: Option<Stamp>,
     lenses: Lenses,
+    governor: Governor,
+    gauge: Gauge,
     statuses: Statuses,
     reload_error: Option<String>,
     jobs: mpsc::Sender<Job>,
@@ -69,8 +76,9 @@ impl Judge {
         Self {
             core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
             context: Arc::new(context(&settings, &model)),
-            settings,
             model,
+            governor: Governor::new(settings.attention),
+            gauge: Gauge::new(settings.detector.threads, Arc::clone(clock)),
             permitted: Vec::new(),
             kept_house: now,
             last_frame: None,
@@ -81,6 +89,7 @@ impl Judge {
             clock: Arc::clone(clock),
             meters: meters.clone(),
             core_timer: meters.timer(Stage::Core),
+            settings,
         }
     }
 
@@ -120,6 +129,8 @@ impl Judge {
         self.apply(self.settings.clone()).await;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut glances = tokio::time::interval(GLANCE);
+        glances.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -127,6 +138,7 @@ impl Judge {
                 Some(reload) = inputs.reloads.recv() => self.on_reload(reload).await,
                 Some(inbound) = inputs.inbound.recv() => self.on_inbound(inbound).await,
                 _ = ticks.tick() => self.on_tick().await,
+                _ = glances.tick() => self.on_glance(),
                 Some(analysed) = inputs.analysed.recv() => self.on_analysed(analysed).await,
             }
         }
@@ -151,7 +163,7 @@ impl Judge {
         self.statuses.count(&result.camera);
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
-        self.lenses.attend(&result.camera, level);
+        self.lenses.attend(&result.camera, level, &self.governor);
         if revisions.is_empty() {
             return;
         }
@@ -162,14 +174,46 @@ impl Judge {
         self.hand_over(revisions, Some(shown), judged, None).await;
     }
 
+    /// What moves is looked at before the next tick.
+    fn on_glance(&mut self) {
+        let now = self.clock.now();
+        for (camera, mono) in self.lenses.take_motion() {
+            self.core.on_motion(&camera, Stamp { mono, ..now });
+            let level = self.core.level(&camera, now);
+            self.lenses.attend(&camera, level, &self.governor);
+        }
+    }
+
+    /// How often each level's cameras are looked at from now on, and what is told of it.
+    fn budget(&mut self, now: Stamp) {
+        let mut demand = Demand::default();
+        let mut streaming = 0;
+        for id in &self.permitted {
+            if matches!(self.lenses.state(id), Some(State::Streaming { .. })) {
+                demand.add(self.core.level(id, now));
+                streaming += 1;
+            }
+        }
+        let load = self.gauge.read(now, &self.lenses, streaming);
+        let was_degraded = self.governor.is_degraded();
+        self.governor.step(now.mono, demand, load);
+        let (degraded, granted) = (self.governor.is_degraded(), self.governor.granted());
+        if degraded != was_degraded {
+            tracing::info!(degraded, granted, ?load, ?demand, "capacity");
+        }
+        self.meters.granted.set(granted);
+        self.statuses.tell_capacity(degraded, granted);
+    }
+
     async fn on_tick(&mut self) {
         let now = self.clock.now();
         let revisions = self.core.on_tick(now);
         self.meters.alerts_held_back.inc_by(self.core.take_held_back());
+        self.budget(now);
         for camera in &self.settings.cameras {
             let id = &camera.site.id;
             let level = self.core.level(id, now);
-            self.lenses.attend(id, level);
+            self.lenses.attend(id, level, &self.governor);
             let (state, fault) = (self.lenses.state(id), self.core.fault(id));
             self.statuses.tell(id, Seen { state, fault, level }, now);
         }
@@ -256,6 +300,8 @@ impl Judge {
         self.core.set_policy(settings.incidents.clone());
         let ended = self.core.configure(timezone, cameras.iter().map(watched).collect(), now);
         self.publish(ended, now).await;
+        self.governor.configure(settings.attention);
+        self.lenses.bound(settings.attention);
         self.lenses.set(&cameras);
         self.statuses.configure(&settings);
         self.context = Arc::new(context(&settings, &self.model));

@@ -3,25 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::attention::Level;
+use crate::attention::{Level, budget};
 use crate::camera::State;
 use crate::camera::queue;
 use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{Doors, Outlets, supervise};
 use crate::config::CameraSettings;
 use crate::frame::decode;
-use crate::frame::mailbox::{Exchange, Priority};
+use crate::frame::mailbox::Exchange;
 use crate::frame::mask::Masks;
 use crate::frame::pace::Pace;
 use crate::frame::{InputFormat, worker};
 use crate::geometry::Polygon;
 use crate::meter::Stage;
+use crate::time::Mono;
 use crate::ward::Id;
 
 /// One camera at work.
@@ -29,6 +31,8 @@ struct Lens {
     stream: crate::camera::Config,
     masks: Vec<Polygon>,
     pace: Pace,
+    /// Its own place in 0..1 among those that change over to key frames one after another.
+    spot: f64,
     state: watch::Receiver<State>,
     stop: CancellationToken,
     supervisor: tokio::task::JoinHandle<()>,
@@ -40,6 +44,8 @@ pub(super) struct Lenses {
     doors: Doors<Rtsp>,
     exchange: Arc<Exchange>,
     input: InputFormat,
+    /// Two pictures of a camera are never further apart, as far as its stream allows.
+    picture_gap_max: Duration,
     stop: CancellationToken,
     running: BTreeMap<Id, Lens>,
 }
@@ -52,7 +58,8 @@ impl Lenses {
         input: InputFormat,
         stop: CancellationToken,
     ) -> Self {
-        Self { doors, exchange, input, stop, running: BTreeMap::new() }
+        let picture_gap_max = budget::Config::default().picture_gap_max();
+        Self { doors, exchange, input, picture_gap_max, stop, running: BTreeMap::new() }
     }
 
     /// Makes the cameras at work those of `wanted`. Whoever stays with the same stream and masks
@@ -91,14 +98,37 @@ impl Lenses {
         }
     }
 
-    /// How often and how urgently a camera is looked at.
-    pub(super) fn attend(&self, camera: &Id, level: Level) {
+    /// No camera goes unanalysed for longer than this allows.
+    pub(super) fn bound(&mut self, config: budget::Config) {
+        self.picture_gap_max = config.picture_gap_max();
+        self.exchange.set_gap_max(config.idle_gap_max);
+    }
+
+    /// How urgently and how often a camera is looked at.
+    pub(super) fn attend(&self, camera: &Id, level: Level, governor: &budget::Governor) {
         if let Some(lens) = self.running.get(camera) {
-            lens.pace.set(level.period());
-            let focused = level == Level::Focused;
-            let priority = if focused { Priority::Focused } else { Priority::Ordinary };
-            self.exchange.set_priority(camera, priority);
+            let period = governor.period(level);
+            lens.pace.set(period);
+            lens.pace.bound(self.picture_gap_max.max(period));
+            lens.pace.save(governor.is_thrifty(level, lens.spot), governor.is_patient(level));
+            self.exchange.attend(camera, level, period);
         }
+    }
+
+    /// When something moved in front of each camera where anything has since the last call.
+    pub(super) fn take_motion(&self) -> Vec<(Id, Mono)> {
+        let moved = |(id, lens): (&Id, &Lens)| Some((id.clone(), lens.pace.take_motion()?));
+        self.running.iter().filter_map(moved).collect()
+    }
+
+    /// Cameras that decoded a wanted picture too late since the last call.
+    pub(super) fn take_late(&self) -> usize {
+        self.running.values().filter(|lens| lens.pace.take_late()).count()
+    }
+
+    /// How long detector threads have waited for frames, all together.
+    pub(super) fn waited(&self) -> Duration {
+        self.exchange.waited()
     }
 
     /// What a camera's supervisor is doing.
@@ -124,6 +154,7 @@ impl Lenses {
         let meters = &self.doors.meters;
         let (sender, receiver) = queue::channel(meters.flow(id.as_str(), Stage::Receive));
         let pace = Pace::every(Level::Idle.period());
+        pace.bound(self.picture_gap_max);
         let setup = worker::Setup {
             config: decode::Config {
                 camera: id.clone(),
@@ -147,6 +178,14 @@ impl Lenses {
             stop.clone(),
         ));
         let (stream, masks) = (camera.stream.clone(), camera.masks.clone());
-        Ok(Lens { stream, masks, pace, state, stop, supervisor, decoder })
+        let spot = spot(id);
+        Ok(Lens { stream, masks, pace, spot, state, stop, supervisor, decoder })
     }
+}
+
+/// Spreads cameras over 0..1 by their ids, the same each time (FNV-1a; its upper bits mix best).
+fn spot(id: &Id) -> f64 {
+    let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619);
+    let hash = id.as_str().as_bytes().iter().fold(2_166_136_261, mix);
+    f64::from(hash) / f64::from(u32::MAX)
 }

@@ -12,6 +12,7 @@
 mod inbound;
 mod judge;
 mod lens;
+mod load;
 mod recall;
 mod scribe;
 mod status;

@@ -35,6 +35,9 @@ struct Inner {
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
     not_ready: Option<String>,
+    degraded: bool,
+    /// How much of the wanted rate of frames is granted, 0..1.
+    granted: f64,
 }
 
 /// Where a camera is told of.
@@ -108,6 +111,8 @@ impl Statuses {
             known: BTreeMap::new(),
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
+            degraded: false,
+            granted: 1.0,
         };
         let statuses = Self { board, inner: Arc::new(Mutex::new(inner)) };
         statuses.configure(settings);
@@ -194,6 +199,14 @@ impl Statuses {
         };
     }
 
+    /// How much of the wanted rate of frames can be had; shown with the next word of the ward.
+    pub(super) fn tell_capacity(&self, degraded: bool, granted: f64) {
+        let mut inner = self.lock();
+        inner.degraded = degraded;
+        // Two digits: the topic is sent again whenever its text changes.
+        inner.granted = (granted * 100.0).round() / 100.0;
+    }
+
     /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
     pub(super) fn tell_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
@@ -205,6 +218,8 @@ impl Statuses {
             "cameras": inner.cameras.len(),
             "cameras_online": online,
             "reload_error": inner.reload_error,
+            "degraded": inner.degraded,
+            "granted": inner.granted,
         });
         let topic = Topics::new(inner.ward.id.clone()).status();
         drop(inner);
@@ -235,5 +250,10 @@ impl StatusBoard for Statuses {
 
     fn not_ready(&self) -> Option<String> {
         self.lock().not_ready.clone()
+    }
+
+    fn shortage(&self) -> Option<f64> {
+        let inner = self.lock();
+        inner.degraded.then_some(inner.granted)
     }
 }

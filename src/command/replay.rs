@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert;
+use crate::attention::motion::Motion;
 use crate::camera::Packet;
 use crate::config;
 use crate::config::CameraSettings;
@@ -160,6 +161,7 @@ struct Replay<'a> {
     clock: Arc<ManualClock>,
     decoder: Decoder,
     schedule: Schedule,
+    motion: Motion,
     detector: OnnxDetector,
     core: Core,
     context: alert::Context,
@@ -193,6 +195,7 @@ impl<'a> Replay<'a> {
             camera: camera.site.id.clone(),
             decoder: Decoder::new(config, Arc::clone(&clock) as Arc<dyn Clock>),
             schedule: Schedule::default(),
+            motion: Motion::default(),
             core,
             context: crate::app::context(settings, detector.identity()),
             detector,
@@ -215,6 +218,7 @@ impl<'a> Replay<'a> {
         let mut end_us = 0;
         self.decoder.reset();
         self.schedule.interrupt();
+        self.motion.interrupt();
         for unit in reader {
             if shutdown.is_cancelled() {
                 return Ok(());
@@ -251,6 +255,9 @@ impl<'a> Replay<'a> {
 
     fn take(&mut self, packet: &Packet, out: &mut impl Write) -> Result<(), Error> {
         self.clock.set(packet.received);
+        if self.motion.note(packet.received.mono, packet.key, packet.data.len()) {
+            self.core.on_motion(&self.camera, packet.received);
+        }
         let period = self.core.level(&self.camera, packet.received).period();
         let choice = self.schedule.choose(packet.received.mono, packet.key, period);
         let frame = match worker::decode(&mut self.decoder, packet, choice) {

@@ -19,6 +19,7 @@ mod watch;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::attention;
 use crate::camera;
 use crate::incident;
 use crate::mqtt;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub store: StoreConfig,
     /// `[detector]`.
     pub detector: DetectorConfig,
+    /// `[attention]`.
+    pub attention: attention::budget::Config,
     /// `[[khu_pho]]`, in the file's order.
     pub khu_pho: Vec<KhuPho>,
     /// `[[fire_point]]`.
@@ -137,6 +140,7 @@ impl Settings {
             web: sections::web_defaults(),
             store: sections::store_defaults(around),
             detector: sections::detector_defaults(around),
+            attention: attention::budget::Config::default(),
             khu_pho: Vec::new(),
             fire_points: Vec::new(),
             incidents: response::defaults(),
@@ -219,6 +223,7 @@ fn read<'a>(
     let web = sections::web(&root);
     let store = sections::store(&root, around);
     let detector = sections::detector(&root, around);
+    let attention = sections::attention(&root);
     let khu_pho = sections::khu_pho(&root);
     let fire_points = sections::fire_points(&root);
     let incidents = response::read(&root, &khu_pho, coordinates);
@@ -238,6 +243,7 @@ fn read<'a>(
         web,
         store,
         detector,
+        attention,
         khu_pho,
         fire_points,
         incidents,

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::attention::budget;
 use crate::mqtt;
 use crate::ward::Coordinates;
 use crate::ward::FirePoint;
@@ -166,6 +168,22 @@ pub(super) fn detector(root: &Section<'_>, around: &Surroundings<'_>) -> Detecto
     let threads = section.item("threads");
     if let Some(threads) = threads.and_then(|item| item.number(1..=64, " (threads)")) {
         config.threads = threads;
+    }
+    section.finish();
+    config
+}
+
+/// `[attention]`.
+pub(super) fn attention(root: &Section<'_>) -> budget::Config {
+    let mut config = budget::Config::default();
+    let Some(section) = root.section("attention") else { return config };
+    let gap = section.item("idle_gap_max_s");
+    if let Some(gap) = gap.and_then(|item| item.number(2.0..=60.0, " (seconds)")) {
+        config.idle_gap_max = Duration::from_secs_f64(gap);
+    }
+    let share = section.item("cpu_share");
+    if let Some(share) = share.and_then(|item| item.number(0.05..=1.0, "")) {
+        config.cpu_share = share;
     }
     section.finish();
     config

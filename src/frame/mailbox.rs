@@ -4,12 +4,10 @@
 //! | --- | --- |
 //! | bound | one frame a camera |
 //! | overflow | a newer frame replaces the one that waits |
-//! | age | a frame older than [`AGE_MAX`] is never handed out |
+//! | age | a frame older than `AGE_MAX` is never handed out; its camera is asked for another |
 //! | counter | the [`Flow`] of the stage `Queue`: taken = passed + dropped + waiting |
 //!
-//! Who is next: cameras in focus before others, and among equals the one that has waited longest
-//! since it was last served. After [`FOCUSED_RUN_MAX`] turns for cameras in focus, one of the
-//! others has a turn, so that nobody starves.
+//! Who is next is [`Turns`]'s to decide.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,28 +18,17 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::Frame;
+use super::pace::Pace;
+use crate::attention::Level;
+use crate::attention::budget;
+use crate::attention::schedule::Seat;
+use crate::attention::schedule::Turns;
 use crate::meter::Flow;
 use crate::meter::Meters;
 use crate::meter::Stage;
 use crate::time::Clock;
 use crate::time::Mono;
 use crate::ward::Id;
-
-/// An analysed frame is never older.
-pub const AGE_MAX: Duration = Duration::from_secs(1);
-
-/// Turns in a row that cameras in focus may have while others wait.
-pub const FOCUSED_RUN_MAX: u32 = 3;
-
-/// How urgent a camera's frames are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Priority {
-    /// Nothing is known to happen there.
-    #[default]
-    Ordinary,
-    /// Something happens or may happen there.
-    Focused,
-}
 
 /// All cameras' mailboxes, between decoder and detector threads.
 pub struct Exchange {
@@ -51,24 +38,27 @@ pub struct Exchange {
     ready: Condvar,
 }
 
-#[derive(Default)]
 struct Inner {
     slots: BTreeMap<Id, Slot>,
-    turn: u64,
-    focused_run: u32,
+    turns: Turns,
+    /// Threads that wait for a frame; since when that is so; how long all have waited until then.
+    waiting: u32,
+    counted: Mono,
+    waited: Duration,
     closed: bool,
 }
 
 struct Slot {
     frame: Option<Frame>,
-    priority: Priority,
-    /// The turn in which it was last served; 0: never.
-    served: u64,
+    seat: Seat,
+    /// Where to ask for another frame; none where nobody decodes for it (any more).
+    pace: Option<Pace>,
     flow: Flow,
 }
 
 impl Slot {
     fn drop_frame(&mut self) {
+        self.seat.waits = None;
         if self.frame.take().is_some() {
             self.flow.dropped.inc();
         }
@@ -78,7 +68,25 @@ impl Slot {
 impl Exchange {
     /// Empty mailboxes; `clock` is what frames were stamped with.
     pub fn new(clock: Arc<dyn Clock>, meters: Meters) -> Self {
-        Self { clock, meters, inner: Mutex::default(), ready: Condvar::new() }
+        let inner = Inner {
+            slots: BTreeMap::new(),
+            turns: Turns::new(budget::Config::default().idle_gap_max),
+            waiting: 0,
+            counted: clock.now().mono,
+            waited: Duration::ZERO,
+            closed: false,
+        };
+        Self { clock, meters, inner: Mutex::new(inner), ready: Condvar::new() }
+    }
+
+    /// No camera may go unanalysed for longer than `gap_max`, where that can be.
+    pub fn set_gap_max(&self, gap_max: Duration) {
+        self.lock().turns.gap_max = gap_max;
+    }
+
+    /// A camera's frames come from now on; by `pace` another one is asked for where one is lost.
+    pub fn enter(&self, camera: &Id, pace: Pace) {
+        self.slot(&mut self.lock(), camera.clone()).pace = Some(pace);
     }
 
     /// Puts a frame into its camera's mailbox, in place of one that waits there.
@@ -89,6 +97,7 @@ impl Exchange {
         let slot = self.slot(&mut inner, camera);
         slot.flow.taken.inc();
         slot.drop_frame();
+        slot.seat.waits = Some(frame.at.mono);
         slot.frame = Some(frame);
         if closed {
             slot.drop_frame();
@@ -104,10 +113,15 @@ impl Exchange {
             if inner.closed {
                 return None;
             }
-            if let Some(frame) = inner.next(self.clock.now().mono) {
+            let now = self.clock.now().mono;
+            if let Some(frame) = inner.next(now) {
                 return Some(frame);
             }
+            inner.count_waiting(now);
+            inner.waiting += 1;
             inner = self.ready.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.count_waiting(self.clock.now().mono);
+            inner.waiting -= 1;
         }
     }
 
@@ -116,9 +130,18 @@ impl Exchange {
         self.lock().next(self.clock.now().mono)
     }
 
-    /// How urgent this camera's frames are from now on.
-    pub fn set_priority(&self, camera: &Id, priority: Priority) {
-        self.slot(&mut self.lock(), camera.clone()).priority = priority;
+    /// How closely a camera is watched from now on, and how often.
+    pub fn attend(&self, camera: &Id, level: Level, period: Duration) {
+        let mut inner = self.lock();
+        let seat = &mut self.slot(&mut inner, camera.clone()).seat;
+        (seat.level, seat.period) = (level, period);
+    }
+
+    /// How long threads have waited for frames, all together; the rest of their time they worked.
+    pub fn waited(&self) -> Duration {
+        let mut inner = self.lock();
+        inner.count_waiting(self.clock.now().mono);
+        inner.waited
     }
 
     /// Forgets a camera; what waits there is dropped.
@@ -150,8 +173,8 @@ impl Exchange {
     fn slot<'a>(&self, inner: &'a mut Inner, camera: Id) -> &'a mut Slot {
         inner.slots.entry(camera).or_insert_with_key(|camera| Slot {
             frame: None,
-            priority: Priority::default(),
-            served: 0,
+            seat: Seat::default(),
+            pace: None,
             flow: self.meters.flow(camera.as_str(), Stage::Queue),
         })
     }
@@ -159,37 +182,31 @@ impl Exchange {
 
 impl Inner {
     fn next(&mut self, now: Mono) -> Option<Frame> {
-        for slot in self.slots.values_mut() {
-            if slot.frame.as_ref().is_some_and(|frame| now.since(frame.at.mono) > AGE_MAX) {
-                slot.drop_frame();
+        for slot in self.slots.values_mut().filter(|slot| slot.seat.is_stale(now)) {
+            slot.drop_frame();
+            if let Some(pace) = &slot.pace {
+                pace.ask();
             }
         }
-        let ordinary_waits = self.oldest(Priority::Ordinary);
-        let focused_waits = self.oldest(Priority::Focused);
-        let others_turn = self.focused_run >= FOCUSED_RUN_MAX && ordinary_waits.is_some();
-        let camera = if others_turn { ordinary_waits } else { focused_waits.or(ordinary_waits) }?;
-        self.turn += 1;
+        let seats = self.slots.iter().map(|(camera, slot)| (camera, &slot.seat));
+        let camera = self.turns.next(seats, now)?.clone();
         let slot = self.slots.get_mut(&camera)?;
-        let is_focused = slot.priority == Priority::Focused;
-        self.focused_run = if is_focused { self.focused_run + 1 } else { 0 };
-        slot.served = self.turn;
         slot.flow.passed.inc();
+        slot.seat.served = Some(now);
+        slot.seat.waits = None;
         slot.frame.take()
     }
 
-    /// The camera that has waited longest since it was served, of those with a frame.
-    fn oldest(&self, priority: Priority) -> Option<Id> {
-        let waiting = self.slots.iter();
-        waiting
-            .filter(|(_, slot)| slot.priority == priority && slot.frame.is_some())
-            .min_by_key(|(_, slot)| slot.served)
-            .map(|(camera, _)| camera.clone())
+    fn count_waiting(&mut self, now: Mono) {
+        self.waited += now.since(self.counted) * self.waiting;
+        self.counted = now;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attention::schedule::AGE_MAX;
     use crate::frame::Letterbox;
     use crate::frame::Picture;
     use crate::frame::Size;
@@ -223,7 +240,8 @@ mod tests {
         }
 
         fn focus(&self, camera: &str) {
-            self.exchange.set_priority(&Id::new(camera).unwrap(), Priority::Focused);
+            let level = Level::Focused;
+            self.exchange.attend(&Id::new(camera).unwrap(), level, level.period());
         }
 
         fn take(&self) -> String {
@@ -253,8 +271,10 @@ mod tests {
             for camera in ["c", "a", "b"] {
                 t.post(camera, round);
             }
-            let order = (t.take(), t.take(), t.take());
-            assert_eq!(order, (format!("a{round}"), format!("b{round}"), format!("c{round}")));
+            for camera in ["a", "b", "c"] {
+                assert_eq!(t.take(), format!("{camera}{round}"));
+                t.clock.advance(Duration::from_millis(20));
+            }
         }
         t.post("a", 4);
         t.post("b", 4);
@@ -267,14 +287,49 @@ mod tests {
     fn cameras_in_focus_come_first_but_starve_nobody() {
         let t = setup();
         t.focus("z");
-        t.post("a", 1);
-        t.post("b", 1);
         let mut order = String::new();
-        for sequence in 0..8 {
-            t.post("z", sequence);
+        for sequence in 0..400 {
+            for camera in ["a", "b", "z"] {
+                t.post(camera, sequence);
+            }
             order.push_str(&t.take()[..1]);
+            t.clock.advance(Duration::from_millis(50));
         }
-        assert_eq!(order, "zzzazzzb");
+        // Never seen before: they are seen first, but in turns with the one in focus.
+        assert_eq!(&order[..5], "azbzz");
+        let count = |camera| order.matches(camera).count();
+        assert!(count('z') > 380 && count('a') >= 4 && count('b') >= 4, "{order}");
+    }
+
+    #[test]
+    fn a_lost_frame_is_asked_for_again() {
+        let t = setup();
+        let pace = Pace::every(Duration::from_secs(5));
+        t.exchange.enter(&Id::new("a").unwrap(), pace.clone());
+        t.post("a", 1);
+        assert!(!pace.wanted().asked);
+        t.clock.advance(AGE_MAX + Duration::from_micros(1));
+        assert_eq!(t.take(), "");
+        assert!(pace.wanted().asked);
+        assert!(!pace.wanted().asked);
+    }
+
+    #[test]
+    fn waiting_is_counted_for_each_thread_that_waits() {
+        let t = setup();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| t.exchange.take());
+            }
+            while t.exchange.lock().waiting < 2 {
+                std::thread::yield_now();
+            }
+            t.clock.advance(Duration::from_millis(300));
+            assert_eq!(t.exchange.waited(), Duration::from_millis(600));
+            t.exchange.close();
+        });
+        t.clock.advance(Duration::from_millis(300));
+        assert_eq!(t.exchange.waited(), Duration::from_millis(600));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Which packets are worth decoding, for the rate at which pictures are wanted. Pure but for the
-//! atomic that carries the wanted rate from the attention to the decoder's thread.
+//! atomics that carry what is wanted to the decoder's thread, and what it noticed back.
 //!
 //! Decoding is most of the daemon's work, and inter frames can't be left out one by one: each is
 //! predicted from those before it. But a camera whose key frames come as often as pictures are
 //! wanted needs no inter frame at all, which costs a tenth.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,9 +14,45 @@ use std::time::Duration;
 use super::decode::Want;
 use crate::time::Mono;
 
-/// How often a camera's pictures are wanted. Clones share the value.
+/// How often a camera's pictures are wanted, and what its decoder's thread noticed. Clones share
+/// the values.
 #[derive(Clone, Debug, Default)]
-pub struct Pace(Arc<AtomicU64>);
+pub struct Pace(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    period_ms: AtomicU64,
+    /// 0: no bound.
+    gap_ms: AtomicU64,
+    thrifty: AtomicBool,
+    patient: AtomicBool,
+    asked: AtomicBool,
+    late: AtomicBool,
+    /// When something moved last, in microseconds; 0: never, or told already.
+    moved_us: AtomicU64,
+}
+
+/// What is wanted of a camera's pictures just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// One picture a `period`; zero: every one.
+    pub period: Duration,
+    /// Two pictures are never further apart, as far as the stream allows.
+    pub gap: Duration,
+    /// Key frames alone do wherever they come within `gap`, though a picture is wanted sooner.
+    pub thrifty: bool,
+    /// Going over from key frames to every frame waits for the next key frame, which spares
+    /// decoding what lies between.
+    pub patient: bool,
+    /// The last picture came to nothing: the next one is wanted as soon as there is one.
+    pub asked: bool,
+}
+
+impl From<Duration> for Wanted {
+    fn from(period: Duration) -> Self {
+        Self { period, gap: Duration::MAX, thrifty: false, patient: false, asked: false }
+    }
+}
 
 impl Pace {
     /// One picture a `period`; zero: every one.
@@ -27,13 +64,68 @@ impl Pace {
 
     /// From now on, one picture a `period`, counted in milliseconds; zero: every one.
     pub fn set(&self, period: Duration) {
-        self.0.store(u64::try_from(period.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.period_ms.store(millis(period), Ordering::Relaxed);
     }
 
-    /// The wanted period.
-    pub fn period(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    /// From now on, whether key frames alone do wherever they come within the bound, and whether
+    /// more than those can wait for the next one.
+    pub fn save(&self, thrifty: bool, patient: bool) {
+        self.0.thrifty.store(thrifty, Ordering::Relaxed);
+        self.0.patient.store(patient, Ordering::Relaxed);
     }
+
+    /// From now on, two pictures are never further apart than `gap`.
+    pub fn bound(&self, gap: Duration) {
+        self.0.gap_ms.store(millis(gap), Ordering::Relaxed);
+    }
+
+    /// Asks for another picture: the last one was lost on its way.
+    pub fn ask(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// What is wanted; what was asked for is told once.
+    pub fn wanted(&self) -> Wanted {
+        let shared = &*self.0;
+        let gap = match shared.gap_ms.load(Ordering::Relaxed) {
+            0 => Duration::MAX,
+            gap => Duration::from_millis(gap),
+        };
+        // Looked at first: a swap would take the cache line from the other threads each time.
+        let asked =
+            shared.asked.load(Ordering::Relaxed) && shared.asked.swap(false, Ordering::Relaxed);
+        let period = Duration::from_millis(shared.period_ms.load(Ordering::Relaxed));
+        let thrifty = shared.thrifty.load(Ordering::Relaxed);
+        let patient = shared.patient.load(Ordering::Relaxed);
+        Wanted { period, gap, thrifty, patient, asked }
+    }
+
+    /// A wanted picture was late already when it was its turn to be decoded.
+    pub fn note_late(&self) {
+        self.0.late.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one was since the last call.
+    pub fn take_late(&self) -> bool {
+        self.0.late.swap(false, Ordering::Relaxed)
+    }
+
+    /// Something moved at `at`.
+    pub fn note_motion(&self, at: Mono) {
+        self.0.moved_us.store(at.0.max(1), Ordering::Relaxed);
+    }
+
+    /// When something moved last, if anything has since the last call.
+    pub fn take_motion(&self) -> Option<Mono> {
+        match self.0.moved_us.swap(0, Ordering::Relaxed) {
+            0 => None,
+            moved => Some(Mono(moved)),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What to do with a packet.
@@ -53,6 +145,12 @@ pub struct Schedule {
     packet_interval: Interval,
     /// When the last wanted picture was due; the next one is a period later.
     last_due: Option<Mono>,
+    /// When the packet of the last wanted picture arrived.
+    last_picture: Option<Mono>,
+    /// That picture came to nothing.
+    asked: bool,
+    /// Key frames alone are decoded just now.
+    alone: bool,
 }
 
 impl Schedule {
@@ -62,17 +160,30 @@ impl Schedule {
         self.packet_interval.last = None;
     }
 
-    /// What to do with the packet that arrived at `at`, pictures being wanted once a `period`.
-    pub fn choose(&mut self, at: Mono, key: bool, period: Duration) -> Choice {
+    /// The picture that was chosen last is lost: another one is due as soon as there is one.
+    pub fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    /// What to do with the packet that arrived at `at`, pictures being wanted as `wanted` says.
+    pub fn choose(&mut self, at: Mono, key: bool, wanted: impl Into<Wanted>) -> Choice {
+        let wanted = wanted.into();
+        let period = wanted.period;
+        self.asked |= wanted.asked;
         self.packet_interval.note(at);
         if key {
             self.key_interval.note(at);
         }
-        let key_frames_do = self.key_frames_do(at, period);
+        let stays = self.alone && wanted.patient && !key && self.key_frame_nears(at);
+        let key_frames_do = stays || self.key_frames_do(at, wanted);
+        self.alone = key_frames_do;
         let rhythm = if key_frames_do { self.key_interval } else { self.packet_interval };
         // Of two packets around the due time, the nearer one.
-        let early = rhythm.usual.unwrap_or_default() / 2;
-        let is_due = self.last_due.is_none_or(|last| at + early >= last + period);
+        let usual = rhythm.usual.unwrap_or_default();
+        let in_turn = self.last_due.is_some_and(|last| at + usual / 2 >= last + period);
+        // The next one would come too late.
+        let is_last = self.last_picture.is_some_and(|last| at + usual > last + wanted.gap);
+        let is_due = in_turn || is_last || self.asked || self.last_due.is_none();
         let want = match (key_frames_do, key, is_due) {
             (true, false, _) | (true, true, false) => Want::Nothing,
             (false, _, false) => Want::Reference,
@@ -80,18 +191,31 @@ impl Schedule {
         };
         if want == Want::Picture {
             let due = self.last_due.map_or(at, |last| last + period);
-            self.last_due = Some(if at.since(due) > period { at } else { due });
+            self.last_due = Some(if in_turn && at.since(due) <= period { due } else { at });
+            self.last_picture = Some(at);
+            self.asked = false;
         }
         Choice { want, alone: key_frames_do }
     }
 
+    /// Whether the next key frame is still to be expected at its time.
+    fn key_frame_nears(&self, at: Mono) -> bool {
+        let Interval { last, usual } = self.key_interval;
+        last.zip(usual).is_some_and(|(last, usual)| at.since(last) <= usual + usual / 4)
+    }
+
     /// Whether key frames alone come often enough. While their rhythm is not known yet, they are
     /// given one period to show it: should they not, nothing is lost but the work is done later.
-    fn key_frames_do(&self, at: Mono, period: Duration) -> bool {
+    fn key_frames_do(&self, at: Mono, wanted: Wanted) -> bool {
         let Some(last) = self.key_interval.last else { return false };
-        let since = at.since(last);
+        let (since, period) = (at.since(last), wanted.period);
+        let (enough, patience) = if wanted.thrifty {
+            (wanted.gap, wanted.gap)
+        } else {
+            (period + period / 10, (period + period / 2).min(wanted.gap))
+        };
         match self.key_interval.usual {
-            Some(usual) => usual <= period + period / 10 && since <= period + period / 2,
+            Some(usual) => usual <= enough && since <= patience,
             None => since < period,
         }
     }
@@ -195,6 +319,51 @@ mod tests {
         assert_eq!(wants.iter().filter(|want| **want == Want::Picture).count(), 2);
         assert_eq!(wants[10], Want::Nothing);
         assert_eq!(wants[50], Want::Reference);
+    }
+
+    #[test]
+    fn a_bound_on_the_gap_is_kept_where_key_frames_miss_the_period() {
+        // A key frame every 3 s, and one picture in 4.5 s: on average that leaves some out.
+        let pictures = |gap: u32| {
+            let mut schedule = Schedule::default();
+            let wanted = Wanted {
+                period: Duration::from_millis(4500),
+                gap: gap * SECOND,
+                thrifty: false,
+                patient: false,
+                asked: false,
+            };
+            let at = |index: u64| Mono(index * 100_000);
+            let chosen = (0..600u64).filter(|index| {
+                schedule.choose(at(*index), index.is_multiple_of(30), wanted).want == Want::Picture
+            });
+            let times: Vec<u64> = chosen.collect();
+            times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+        };
+        assert_eq!(pictures(100), 60);
+        assert_eq!(pictures(5), 30);
+    }
+
+    #[test]
+    fn a_lost_picture_is_made_up_for_by_the_next_packet_that_gives_one() {
+        let mut schedule = Schedule::default();
+        let packets = Packets { count: 35, fps: 10, group: 1000 };
+        choices(&mut schedule, 0, packets, 2000);
+        let pace = Pace::every(2 * SECOND);
+        pace.ask();
+        let next = schedule.choose(Mono(3_500_000), false, pace.wanted());
+        assert_eq!(next.want, Want::Picture);
+        let then = schedule.choose(Mono(3_600_000), false, pace.wanted());
+        assert_eq!(then.want, Want::Reference);
+    }
+
+    #[test]
+    fn what_a_thread_noticed_is_told_once() {
+        let pace = Pace::default();
+        pace.note_motion(Mono(7));
+        pace.note_late();
+        assert_eq!((pace.take_motion(), pace.take_motion()), (Some(Mono(7)), None));
+        assert!(pace.take_late() && !pace.take_late());
     }
 
     const SECOND: Duration = Duration::from_secs(1);

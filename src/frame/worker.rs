@@ -13,11 +13,12 @@ use super::decode::Config;
 use super::decode::Decoder;
 use super::decode::Error;
 use super::decode::Want;
-use super::mailbox::AGE_MAX;
 use super::mailbox::Exchange;
 use super::pace::Choice;
 use super::pace::Pace;
 use super::pace::Schedule;
+use crate::attention::motion::Motion;
+use crate::attention::schedule::AGE_MAX;
 use crate::camera::Packet;
 use crate::camera::queue::Item;
 use crate::camera::queue::Receiver;
@@ -26,6 +27,7 @@ use crate::meter::Meters;
 use crate::meter::Stage;
 use crate::meter::Timer;
 use crate::time::Clock;
+use crate::time::Mono;
 
 /// What a decode thread works with besides its packets.
 #[derive(Clone)]
@@ -63,6 +65,9 @@ struct Worker {
     timer: Timer,
     decoder: Decoder,
     schedule: Schedule,
+    motion: Motion,
+    /// The thread is behind, which is said once.
+    late: bool,
     /// Something failed since the last frame; said once.
     complained: bool,
 }
@@ -72,25 +77,34 @@ impl Worker {
         let flow = setup.meters.flow(setup.config.camera.as_str(), Stage::Decode);
         let timer = setup.meters.timer(Stage::Decode);
         let decoder = Decoder::new(setup.config.clone(), Arc::clone(&setup.clock));
-        let schedule = Schedule::default();
-        Self { setup, flow, timer, decoder, schedule, complained: false }
+        setup.exchange.enter(&setup.config.camera, setup.pace.clone());
+        Self {
+            setup,
+            flow,
+            timer,
+            decoder,
+            schedule: Schedule::default(),
+            motion: Motion::default(),
+            late: false,
+            complained: false,
+        }
     }
 
     fn take(&mut self, item: Item) {
         let Item::Packet(packet) = item else {
             self.decoder.reset();
             self.schedule.interrupt();
+            self.motion.interrupt();
             return;
         };
         self.flow.taken.inc();
         let at = packet.received.mono;
-        let period = self.setup.pace.period();
-        let mut choice = self.schedule.choose(at, packet.key, period);
-        let late = self.setup.clock.now().mono.since(at) > AGE_MAX;
-        if late && choice.want == Want::Picture {
-            // Nobody would take its frame: catch up instead of scaling it.
-            self.flow.dropped.inc();
-            choice.want = Want::Reference;
+        if self.motion.note(at, packet.key, packet.data.len()) {
+            self.setup.pace.note_motion(at);
+        }
+        let mut choice = self.schedule.choose(at, packet.key, self.setup.pace.wanted());
+        if choice.want == Want::Picture {
+            self.skip_if_late(at, &mut choice);
         }
         // A panic in FFmpeg's bindings is this camera's own misfortune: it begins anew.
         let decoded = catch_unwind(AssertUnwindSafe(|| decode(&mut self.decoder, &packet, choice)));
@@ -109,6 +123,21 @@ impl Worker {
                 self.decoder = Decoder::new(config, Arc::clone(&self.setup.clock));
             }
         }
+    }
+
+    /// Nobody would take a late picture's frame: catch up instead of scaling it, and have the first
+    /// one that is not late.
+    fn skip_if_late(&mut self, at: Mono, choice: &mut Choice) {
+        let late = self.setup.clock.now().mono.since(at) > AGE_MAX;
+        if late {
+            choice.want = Want::Reference;
+            self.schedule.ask();
+            if !self.late {
+                self.flow.dropped.inc();
+                self.setup.pace.note_late();
+            }
+        }
+        self.late = late;
     }
 
     fn pass(&mut self, frame: Frame) {

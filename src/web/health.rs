@@ -40,6 +40,8 @@ pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
         "cameras": cameras,
         "reload_error": state.board.reload_error(),
         "not_ready": state.board.not_ready(),
+        "degraded": state.board.shortage().is_some(),
+        "granted": state.board.shortage().unwrap_or(1.0),
         "broker_up": state.meters.broker_up.get() > 0,
         "last": state.outbox.last().0,
     }))

@@ -63,6 +63,9 @@ pub trait StatusBoard: Send + Sync + 'static {
 
     /// What the daemon still waits for before it does its work; none where it does.
     fn not_ready(&self) -> Option<String>;
+
+    /// How much of the wanted rate of frames is analysed, 0..1, where capacity is short.
+    fn shortage(&self) -> Option<f64>;
 }
 
 /// Everything that is served.

@@ -1,80 +1,84 @@
-//! The plot of errors over rates, as SVG.
+//! A line plot over a logarithmic axis, as SVG text: no more than the documents need.
 
 use std::fmt::Write as _;
 
-/// One line of the plot: its name, and for each rate the median, the 95th percentile and the mean.
-pub(crate) type Series<'a> = (&'a str, Vec<(f64, f64, f64)>);
+/// One panel: its title, the top of its axis, its lines.
+pub(crate) struct Panel<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) top: f64,
+    pub(crate) lines: &'a [Line<'a>],
+}
 
-const COLORS: [&str; 6] = ["#1b6ca8", "#c0392b", "#2e7d32", "#8e44ad", "#d68910", "#546e7a"];
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 400.0;
-/// Left, top, right, bottom.
-const FRAME: [f64; 4] = [60.0, 30.0, 540.0, 340.0];
-const ERROR_MAX_S: f64 = 30.0;
+pub(crate) struct Line<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) colour: &'a str,
+    /// x (over 0) and y, by x.
+    pub(crate) points: Vec<(f64, f64)>,
+}
 
-/// Writes it to `path` of the repository. Rates are on a logarithmic axis; the median is a full
-/// line, the 95th percentile a broken one.
-pub(crate) fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
-    let [left, top, right, bottom] = FRAME;
-    let (first, last) = (rates[0].log2(), rates[rates.len() - 1].log2());
-    let x = |rate: f64| left + (rate.log2() - first) / (last - first) * (right - left);
-    let y = |error: f64| bottom - error.min(ERROR_MAX_S) / ERROR_MAX_S * (bottom - top);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-         viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+const WIDTH: f64 = 640.0;
+const LEFT: f64 = 50.0;
+const RIGHT: f64 = 150.0;
+const HEIGHT: f64 = 170.0;
+const ABOVE: f64 = 34.0;
+
+/// Panels one below the other, over the same `ticks` of x.
+pub(crate) fn svg(panels: &[Panel<'_>], ticks: &[f64], x_title: &str) -> String {
+    let step = HEIGHT + ABOVE;
+    let height = step * panels.len() as f64 + 46.0;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
-    let mut line = |text: String| svg.push_str(&(text + "\n"));
-    for error in [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0] {
-        let y = y(error);
-        line(format!("<path d=\"M{left} {y:.1}H{right}\" stroke=\"#ddd\"/>"));
-        line(format!(
-            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{error}</text>",
-            left - 8.0,
-            y + 4.0
-        ));
-    }
-    for rate in rates {
-        let x = x(*rate);
-        line(format!("<path d=\"M{x:.1} {top}V{bottom}\" stroke=\"#eee\"/>"));
-        line(format!(
-            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{rate}</text>",
-            bottom + 18.0
-        ));
-    }
-    let middle = f64::midpoint(left, right);
-    line(format!(
-        "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">frames a second</text>",
-        bottom + 38.0
-    ));
-    line(format!(
-        "<text x=\"{left}\" y=\"18\">error of dwell, seconds: median, and 95th \
-         percentile (broken line)</text>"
-    ));
-    for (index, (name, row)) in series.iter().enumerate() {
-        let color = COLORS[index % COLORS.len()];
-        for (broken, values) in [(false, 0), (true, 1)] {
-            let mut points = String::new();
-            for (rate, value) in rates.iter().zip(row) {
-                let error = if values == 0 { value.0 } else { value.1 };
-                write!(points, "{:.1},{:.1} ", x(*rate), y(error)).unwrap();
-            }
-            let dash = if broken { " stroke-dasharray=\"4 4\"" } else { "" };
-            let points = points.trim_end();
-            line(format!(
-                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{color}\" \
-                 stroke-width=\"2\"{dash}/>"
-            ));
+    let (first, last) = (ticks[0].ln(), ticks[ticks.len() - 1].ln());
+    let x = |value: f64| LEFT + (value.ln() - first) / (last - first) * (WIDTH - LEFT - RIGHT);
+    for (index, panel) in panels.iter().enumerate() {
+        let bottom = step * (index + 1) as f64;
+        let y = |value: f64| bottom - (value / panel.top).min(1.0) * HEIGHT;
+        text(&mut out, (LEFT, bottom - HEIGHT - 12.0), "start", panel.title);
+        for share in [0.0, 0.5, 1.0] {
+            let (at, value) = (y(share * panel.top), share * panel.top);
+            let right = WIDTH - RIGHT;
+            writeln!(out, "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"#ccc\" fill=\"none\"/>")
+                .unwrap();
+            text(&mut out, (LEFT - 6.0, at + 4.0), "end", &format!("{value}"));
         }
-        let at = top + 16.0 + 20.0 * index as f64;
-        line(format!(
-            "<path d=\"M{} {}h24\" stroke=\"{color}\" stroke-width=\"2\"/>",
-            right + 16.0,
-            at - 4.0
-        ));
-        line(format!("<text x=\"{}\" y=\"{at}\">{name}</text>", right + 48.0));
+        for (row, line) in panel.lines.iter().enumerate() {
+            let points: Vec<String> =
+                line.points.iter().map(|(px, py)| format!("{:.1},{:.1}", x(*px), y(*py))).collect();
+            writeln!(
+                out,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>",
+                points.join(" "),
+                line.colour
+            )
+            .unwrap();
+            let at = bottom - HEIGHT + 14.0 + 18.0 * row as f64;
+            let left = WIDTH - RIGHT + 12.0;
+            writeln!(
+                out,
+                "<path d=\"M{left} {:.1}h16\" stroke=\"{}\" stroke-width=\"2\"/>",
+                at - 4.0,
+                line.colour
+            )
+            .unwrap();
+            text(&mut out, (left + 22.0, at), "start", line.name);
+        }
     }
-    svg.push_str("</svg>\n");
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::fs::write(root.join(path), svg).unwrap();
+    let bottom = step * panels.len() as f64;
+    for tick in ticks {
+        text(&mut out, (x(*tick), bottom + 18.0), "middle", &format!("{tick}"));
+    }
+    text(&mut out, ((LEFT + WIDTH - RIGHT) / 2.0, bottom + 38.0), "middle", x_title);
+    out + "</svg>\n"
+}
+
+fn text(out: &mut String, at: (f64, f64), anchor: &str, words: &str) {
+    writeln!(
+        out,
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{words}</text>",
+        at.0, at.1
+    )
+    .unwrap();
 }

@@ -25,6 +25,7 @@ const WORDS = {
     began: (t) => `bắt đầu ${t}`, ended: (t) => `kết thúc ${t}`, lasted: (t) => `kéo dài ${t}`,
     dwell: (t) => `đã đứng ${t}`, revision: (n) => `bản ${n}`, by: (who) => `nhận bởi ${who}`,
     near: 'Gần nhất:', picture: (what) => `Ảnh: ${what}`, cameras: 'Camera', no_camera: 'Chưa có camera nào.',
+    short: (p) => `Máy quá tải: xem ${p} % số hình`,
     broker_up: 'MQTT: đã nối', broker_down: 'MQTT: chưa nối', version: (v) => `Kẻng ${v}`,
     sec: 'giây', min: 'phút', hour: 'giờ', day: 'ngày', ago: (t) => `${t} trước`, now: 'vừa xong',
     since: (t) => `từ ${t}`, fps: (n) => `${n} hình/s`,
@@ -45,6 +46,7 @@ const WORDS = {
     began: (t) => `began ${t}`, ended: (t) => `ended ${t}`, lasted: (t) => `lasted ${t}`,
     dwell: (t) => `stayed ${t}`, revision: (n) => `revision ${n}`, by: (who) => `taken by ${who}`,
     near: 'Nearest:', picture: (what) => `Picture: ${what}`, cameras: 'Cameras', no_camera: 'No camera yet.',
+    short: (p) => `Overloaded: ${p} % of frames are looked at`,
     broker_up: 'MQTT: connected', broker_down: 'MQTT: not connected', version: (v) => `Kẻng ${v}`,
     sec: 's', min: 'min', hour: 'h', day: 'd', ago: (t) => `${t} ago`, now: 'just now',
     since: (t) => `since ${t}`, fps: (n) => `${n} fps`,
@@ -374,7 +376,8 @@ function show(status) {
   const rows = shown.map(row);
   $('cameras').replaceChildren(...(rows.length ? rows : [element('li', 'none', SAY.no_camera)]));
   const broker = status.broker_up ? SAY.broker_up : SAY.broker_down;
-  $('system').textContent = `${broker} · ${SAY.version(status.version)}`;
+  const short = status.degraded ? SAY.short(Math.round(status.granted * 100)) : '';
+  $('system').textContent = [short, broker, SAY.version(status.version)].filter(Boolean).join(' · ');
   $('fault').hidden = !status.reload_error;
   $('fault-title').textContent = SAY.fault;
   $('fault-text').textContent = status.reload_error || '';

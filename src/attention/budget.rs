@@ -1,0 +1,383 @@
+//! How often cameras may be looked at with the processor time there is. Pure.
+//!
+//! One number, the *pressure*, says how much is saved: from 0 to 1 the periods of idle cameras
+//! grow to the longest that is allowed, from 1 to 2 those of curious ones do, from 2 to 3 those of
+//! cameras in focus, to one frame a second. From 3 to 4, where even that is too much, no promise
+//! can be kept any more, and the periods of all but those in focus grow alike. Between its ends a
+//! period grows by the same factor for the same pressure.
+//!
+//! Once a second the pressure is chosen anew from the load that was measured at the pressure
+//! before, as if load were proportional to the rate of frames:
+//!
+//! | load, of what may be used | pressure |
+//! | --- | --- |
+//! | over [`FULL`], twice in a row | such that the load should be [`TARGET`] |
+//! | between [`EASY`] and [`FULL`] | stays: there is room for what comes and goes |
+//! | below [`EASY`] | falls by small steps, or quickly where the load is far below: by [`GROWTH`] |
+//!
+//! Load is *not* quite proportional: a camera of which key frames suffice costs a tenth of one
+//! that needs every frame, and at one pressure or another all of a brand change from the one to
+//! the other. Where the rate that was granted back brings the overload back within some seconds,
+//! the next try waits twice as long, up to a minute; when cameras want less than before it is
+//! made at once.
+
+use std::time::Duration;
+
+use super::Level;
+use super::schedule::AGE_MAX;
+use crate::time::Mono;
+
+/// From this load on, of what may be used, things begin to wait for one another.
+pub const FULL: f64 = 0.95;
+/// The load that is aimed at.
+pub const TARGET: f64 = 0.85;
+/// Below this load there is room to grant more.
+pub const EASY: f64 = 0.7;
+/// From this load on, what is granted grows by half of the proportion.
+const NEAR: f64 = 0.35;
+/// What was taken shows in the load after as long: a key frame has to come first.
+const SETTLE: Duration = Duration::from_secs(3);
+/// The rate that is granted grows at most so much from one step to the next.
+pub const GROWTH: f64 = 2.5;
+
+/// A hung decoder is one camera's own misfortune: fewer late cameras than this share say nothing.
+const LATE_MIN: f64 = 0.1;
+/// Late cameras alone never make a load greater.
+const LATE_LOAD_MAX: f64 = 4.0;
+/// The longest period in focus.
+const FOCUSED_MAX: Duration = Duration::from_secs(1);
+/// A rhythm of key frames that is this much longer than a period still does (see `frame::pace`).
+const KEY_FRAMES_OVER: f64 = 1.1;
+/// Overload so soon after more was granted comes from that.
+const PROBE: Duration = Duration::from_secs(4);
+/// Rest after an overload before more is granted, and its bound where that fails repeatedly.
+const REST: Duration = Duration::from_secs(1);
+const REST_MAX: Duration = Duration::from_secs(60);
+/// Everything is saved that may be.
+const PRESSURE_MAX: f64 = 4.0;
+/// Beyond what is allowed, periods grow so much at most.
+const BEYOND: f64 = 8.0;
+
+/// `[attention]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config {
+    /// No camera goes unanalysed for longer, as long as the machine can do that at all.
+    pub idle_gap_max: Duration,
+    /// The share of all processor cores that the daemon may use, 0..1.
+    pub cpu_share: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { idle_gap_max: Duration::from_secs(6), cpu_share: 0.9 }
+    }
+}
+
+impl Config {
+    /// The longest time from one picture to the next that keeps `idle_gap_max`: the later one may
+    /// wait for its turn.
+    pub fn picture_gap_max(&self) -> Duration {
+        self.idle_gap_max.saturating_sub(AGE_MAX)
+    }
+}
+
+/// Streaming cameras of each level, in the order of [`Level::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Demand(pub [u32; 3]);
+
+impl Demand {
+    /// One more camera of this level.
+    pub fn add(&mut self, level: Level) {
+        self.0[level as usize] += 1;
+    }
+}
+
+/// What was measured since the step before.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Load {
+    /// Processor time that was used, of all cores' time.
+    pub cpu: f64,
+    /// Time in which detector threads were busy, of all their time.
+    pub detectors: f64,
+    /// Cameras that decoded a wanted picture too late, of those that stream.
+    pub late: f64,
+}
+
+impl Load {
+    /// Of what may be used, whatever is shortest.
+    fn of(self, config: Config) -> f64 {
+        let late = if self.late > LATE_MIN { 1.0 / (1.0 - self.late) } else { 0.0 };
+        (self.cpu / config.cpu_share).max(self.detectors).max(late.min(LATE_LOAD_MAX))
+    }
+}
+
+/// Decides the periods. See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct Governor {
+    config: Config,
+    pressure: f64,
+    /// Frames a second that were granted, and wanted, by the step before.
+    granted: f64,
+    wanted: f64,
+    /// What is lacking even at the greatest pressure: the load there, 1 where it suffices.
+    excess: f64,
+    overloaded: bool,
+    shed: Option<Mono>,
+    grown: Option<Mono>,
+    rest: Duration,
+    rest_until: Mono,
+}
+
+impl Governor {
+    /// Everything is granted until a load says otherwise.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            pressure: 0.0,
+            granted: 0.0,
+            wanted: 0.0,
+            excess: 1.0,
+            overloaded: false,
+            shed: None,
+            grown: None,
+            rest: REST,
+            rest_until: Mono(0),
+        }
+    }
+
+    /// Goes by another config from now on.
+    pub fn configure(&mut self, config: Config) {
+        self.config = config;
+    }
+
+    /// The period that is granted to a camera of this level.
+    pub fn period(&self, level: Level) -> Duration {
+        self.period_at(level, self.pressure)
+    }
+
+    /// Whether a camera of this level makes do with key frames wherever they come within the
+    /// longest gap. `spot`, 0..1, is the camera's own: as the pressure rises, the cameras of a
+    /// level change over one after another. Were it all of a brand at once, the load would jump
+    /// to and fro instead of settling.
+    pub fn is_thrifty(&self, level: Level, spot: f64) -> bool {
+        level != Level::Focused && self.pressure - f64::from(level as u8) > spot
+    }
+
+    /// Whether a camera of this level that lives on key frames waits for the next one before it
+    /// has every frame decoded again.
+    pub fn is_patient(&self, level: Level) -> bool {
+        level == Level::Idle || level == Level::Curious && self.is_degraded()
+    }
+
+    /// How much of the wanted rate is granted, over all cameras, 0..1.
+    pub fn granted(&self) -> f64 {
+        if self.wanted > 0.0 { self.granted / self.wanted / self.excess } else { 1.0 }
+    }
+
+    /// Whether less than what is wanted is granted.
+    pub fn is_degraded(&self) -> bool {
+        self.pressure > 0.0
+    }
+
+    /// Takes in the load since the step before; to be called about once a second. `demand`: the
+    /// cameras that want to be looked at from now on.
+    pub fn step(&mut self, now: Mono, demand: Demand, load: Load) {
+        let hurts = load.late > LATE_MIN;
+        let load = load.of(self.config);
+        let wanted = self.rate(demand, 0.0);
+        if wanted < 0.9 * self.wanted {
+            (self.rest, self.rest_until) = (REST, now);
+        }
+        let before = if self.granted > 0.0 { self.granted } else { wanted };
+        let again = std::mem::replace(&mut self.overloaded, load > FULL);
+        let settled = self.shed.is_none_or(|shed| now.since(shed) >= SETTLE);
+        if load > FULL && again && (settled || hurts) {
+            let relieved = self.pressure_for(demand, before * TARGET / load);
+            self.pressure = relieved.max(self.pressure);
+            self.rest_after_overload(now);
+            self.shed = Some(now);
+            // What follows is measured under the new pressure.
+            self.overloaded = false;
+        } else if load < EASY && self.pressure > 0.0 && now >= self.rest_until {
+            // Near the aim by small steps: more may change over than the proportion says.
+            let factor = if load > NEAR { (TARGET / load).sqrt() } else { GROWTH };
+            let eased = self.pressure_for(demand, before * factor);
+            self.pressure = eased.min(self.pressure);
+            self.grown = Some(now);
+        }
+        self.excess = if self.pressure >= PRESSURE_MAX { load.max(1.0) } else { 1.0 };
+        self.wanted = wanted;
+        self.granted = self.rate(demand, self.pressure);
+    }
+
+    fn rest_after_overload(&mut self, now: Mono) {
+        let of_growth = self.grown.is_some_and(|grown| now.since(grown) <= PROBE);
+        self.rest = if of_growth { (self.rest * 2).min(REST_MAX) } else { REST };
+        self.rest_until = now + self.rest;
+    }
+
+    /// Frames a second that `demand` gets at `pressure`; falls while that rises.
+    fn rate(&self, demand: Demand, pressure: f64) -> f64 {
+        let rate = |level: Level| {
+            f64::from(demand.0[level as usize]) / self.period_at(level, pressure).as_secs_f64()
+        };
+        Level::ALL.into_iter().map(rate).sum()
+    }
+
+    /// The least pressure at which `demand` gets no more than `allowed` frames a second.
+    fn pressure_for(&self, demand: Demand, allowed: f64) -> f64 {
+        if self.rate(demand, 0.0) <= allowed {
+            return 0.0;
+        }
+        let (mut low, mut high) = (0.0, PRESSURE_MAX);
+        // To a thousandth: finer than a period's millisecond shows.
+        for _ in 0..12 {
+            let middle = f64::midpoint(low, high);
+            if self.rate(demand, middle) > allowed { low = middle } else { high = middle }
+        }
+        high
+    }
+
+    fn period_at(&self, level: Level, pressure: f64) -> Duration {
+        let shortest = level.period();
+        let longest = match level {
+            Level::Idle | Level::Curious => self.config.picture_gap_max().div_f64(KEY_FRAMES_OVER),
+            Level::Focused => FOCUSED_MAX,
+        };
+        let share = (pressure - f64::from(level as u8)).clamp(0.0, 1.0);
+        let mut factor = (longest.as_secs_f64() / shortest.as_secs_f64()).max(1.0).powf(share);
+        if level != Level::Focused {
+            factor *= BEYOND.powf((pressure - 3.0).max(0.0));
+        }
+        Duration::from_secs_f64((shortest.as_secs_f64() * factor * 1000.0).round() / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine on which a frame costs `cost_s` of its one core, beside a `base` load.
+    struct Machine {
+        governor: Governor,
+        cost_s: f64,
+        base: f64,
+        second: u64,
+    }
+
+    impl Machine {
+        fn new(cost_s: f64) -> Self {
+            let config = Config { cpu_share: 1.0, ..Config::default() };
+            Self { governor: Governor::new(config), cost_s, base: 0.0, second: 0 }
+        }
+
+        fn load(&self, demand: Demand) -> f64 {
+            self.base + self.governor.rate(demand, self.governor.pressure) * self.cost_s
+        }
+
+        fn run(&mut self, seconds: u64, demand: Demand) {
+            for _ in 0..seconds {
+                self.second += 1;
+                let cpu = self.load(demand);
+                let now = Mono(self.second * 1_000_000);
+                // A core can't be used more than wholly; then decoding is late.
+                let late = if cpu > 1.0 { 1.0 - 1.0 / cpu } else { 0.0 };
+                self.governor.step(now, demand, Load { cpu: cpu.min(1.0), detectors: 0.0, late });
+            }
+        }
+
+        fn period(&self, level: Level) -> f64 {
+            self.governor.period(level).as_secs_f64()
+        }
+    }
+
+    #[test]
+    fn what_fits_is_granted_wholly() {
+        let mut machine = Machine::new(0.01);
+        machine.run(60, Demand([40, 5, 1]));
+        assert!(!machine.governor.is_degraded());
+        assert_eq!(machine.governor.granted(), 1.0);
+        assert_eq!(machine.period(Level::Focused), 0.125);
+    }
+
+    #[test]
+    fn idle_cameras_give_first_curious_next_those_in_focus_last() {
+        let mut before = [1.0, 0.333, 0.125];
+        for (count, gives) in [(60, 0), (80, 0), (120, 1), (200, 2)] {
+            let mut machine = Machine::new(0.01);
+            let demand = Demand([count, count / 10, count / 20]);
+            machine.run(30, demand);
+            let load = machine.load(demand);
+            let periods = Level::ALL.map(|level| machine.period(level));
+            assert!(load < 1.0 && load > 0.6, "{count} cameras: {load}");
+            for (level, period) in periods.into_iter().enumerate() {
+                let longest = [4.545, 4.545, 1.0][level];
+                assert!(level >= gives || period == longest, "{count}: {periods:?}");
+                assert!(level <= gives || period == Level::ALL[level].period().as_secs_f64());
+                assert!(period >= before[level], "{count}: {periods:?}");
+            }
+            before = periods;
+            let granted = machine.governor.granted();
+            assert!(machine.governor.is_degraded() && granted < 0.9, "{granted}");
+        }
+    }
+
+    #[test]
+    fn relief_is_passed_on_within_five_seconds() {
+        let demand = Demand([30, 10, 10]);
+        let mut machine = Machine::new(0.001);
+        machine.base = 0.97;
+        machine.run(60, demand);
+        assert!(machine.governor.granted() < 0.3, "{}", machine.governor.granted());
+        machine.base = 0.0;
+        machine.run(5, demand);
+        assert_eq!(machine.governor.granted(), 1.0);
+    }
+
+    #[test]
+    fn one_busy_second_changes_nothing() {
+        let mut machine = Machine::new(0.01);
+        for _ in 0..20 {
+            machine.run(3, Demand([60, 0, 0]));
+            machine.base = 2.0;
+            machine.run(1, Demand([60, 0, 0]));
+            machine.base = 0.0;
+            machine.run(1, Demand([60, 0, 0]));
+            assert!(!machine.governor.is_degraded());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_at_all_is_said_honestly() {
+        let mut machine = Machine::new(0.1);
+        let demand = Demand([100, 0, 0]);
+        machine.run(30, demand);
+        // 10 of the 100 frames a second can be analysed, and 22 are the least that is asked for.
+        let granted = machine.governor.granted();
+        assert!((0.08..0.16).contains(&granted), "{granted}");
+    }
+
+    #[test]
+    fn a_rate_that_proves_too_much_is_tried_again_ever_more_rarely() {
+        // Below 1.5 s a picture needs every frame, from there on key frames do.
+        let mut governor = Governor::new(Config::default());
+        let demand = Demand([40, 0, 0]);
+        let mut overloaded = Vec::new();
+        for second in 1..=600u64 {
+            let period = governor.period(Level::Idle).as_secs_f64();
+            let cpu = if period < 1.5 { 1.6 } else { 0.2 / period };
+            overloaded.extend((cpu > 1.0).then_some(second));
+            let load = Load { cpu, ..Load::default() };
+            governor.step(Mono(second * 1_000_000), demand, load);
+        }
+        let of = |from: u64, until: u64| {
+            overloaded.iter().filter(|second| (from..until).contains(second)).count()
+        };
+        assert!(of(0, 60) <= 16, "{overloaded:?}");
+        assert!(of(300, 600) <= 12, "{overloaded:?}");
+        // Fewer cameras want less: it is tried at once.
+        governor.step(Mono(601_000_000), Demand([20, 0, 0]), Load::default());
+        governor.step(Mono(602_000_000), Demand([20, 0, 0]), Load::default());
+        assert!(!governor.is_degraded());
+    }
+}

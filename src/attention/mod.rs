@@ -1,0 +1,165 @@
+//! Which camera is looked at next, and how often: levels, motion, turns, budget.
+//!
+//! Pure: what was seen goes in with its time, and a level, a turn or a period comes out. The
+//! threads that decode and infer only ask.
+//!
+//! - [`Attention`]: one camera's level, from what has happened there lately.
+//! - [`motion`]: whether something moves, from the sizes of packets: costs no decoding.
+//! - [`schedule`]: whose newest frame is analysed next.
+//! - [`budget`]: how often each level's cameras may be looked at with the processor time there is.
+
+pub mod budget;
+pub mod motion;
+pub mod schedule;
+
+use std::time::Duration;
+
+use crate::time::Mono;
+use crate::time::Stamp;
+
+/// How closely a camera is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// Nothing there: about one frame a second, key frames alone where they come as often.
+    #[default]
+    Idle,
+    /// Something weak, something that moves, or an event next door: about three a second.
+    Curious,
+    /// An event is open or about to be, or somebody looks: up to eight a second.
+    Focused,
+}
+
+impl Level {
+    /// All, the least urgent first.
+    pub const ALL: [Self; 3] = [Self::Idle, Self::Curious, Self::Focused];
+
+    /// The wanted time from one analysed frame to the next.
+    pub const fn period(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Idle => 1_000,
+            Self::Curious => 333,
+            Self::Focused => 125,
+        })
+    }
+
+    /// As the status topic writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Curious => "curious",
+            Self::Focused => "focused",
+        }
+    }
+}
+
+/// What makes a camera worth a closer look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A detection too weak for its rule.
+    Candidate,
+    /// Something moves, by the sizes of the stream's packets.
+    Motion,
+    /// A rule has found something on a neighbouring camera.
+    Neighbour,
+    /// Somebody looks at the camera on the page.
+    Look,
+    /// An event is open here, or nearly confirmed.
+    Event,
+}
+
+impl Cause {
+    const COUNT: usize = 5;
+
+    const ALL: [Self; Self::COUNT] =
+        [Self::Candidate, Self::Motion, Self::Neighbour, Self::Look, Self::Event];
+
+    /// What the camera's level is at least while the cause holds.
+    pub fn level(self) -> Level {
+        match self {
+            Self::Candidate | Self::Motion | Self::Neighbour => Level::Curious,
+            Self::Look | Self::Event => Level::Focused,
+        }
+    }
+
+    /// How long it holds after it was last noted.
+    pub fn lasts(self) -> Duration {
+        Duration::from_secs(match self {
+            // Whoever moved may stand still now, and is looked at some times more.
+            Self::Candidate | Self::Motion => 5,
+            // Fire and people take their time from one camera's view to the next.
+            Self::Neighbour => 30,
+            // The page asks again sooner.
+            Self::Look => 10,
+            // What flickers comes back.
+            Self::Event => 10,
+        })
+    }
+}
+
+/// The attention of one camera.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attention {
+    /// When each cause was last noted, in the order of [`Cause::ALL`].
+    noted: [Option<Mono>; Cause::COUNT],
+}
+
+impl Attention {
+    /// `cause` was there at `at`. What is older than what is known changes nothing.
+    pub fn note(&mut self, cause: Cause, at: Stamp) {
+        let noted = &mut self.noted[cause as usize];
+        *noted = (*noted).max(Some(at.mono));
+    }
+
+    /// Something weak was seen at `at`.
+    pub fn wonder(&mut self, at: Stamp) {
+        self.note(Cause::Candidate, at);
+    }
+
+    /// An event is open, or nearly, at `at`.
+    pub fn focus(&mut self, at: Stamp) {
+        self.note(Cause::Event, at);
+    }
+
+    /// The level at `at`: that of the most urgent cause that still holds.
+    pub fn level(&self, at: Stamp) -> Level {
+        let holds = |cause: &Cause| {
+            let noted = self.noted[*cause as usize];
+            noted.is_some_and(|since| at.mono.since(since) < cause.lasts())
+        };
+        Cause::ALL.into_iter().filter(holds).map(Cause::level).max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attention_rises_at_once_and_falls_in_steps() {
+        let start = Stamp::default();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut attention = Attention::default();
+        assert_eq!(attention.level(start), Level::Idle);
+        attention.focus(start);
+        attention.wonder(after(7));
+        assert_eq!(attention.level(after(9)), Level::Focused);
+        assert_eq!(attention.level(after(10)), Level::Curious);
+        assert_eq!(attention.level(after(12)), Level::Idle);
+    }
+
+    #[test]
+    fn each_cause_holds_for_its_time_and_not_a_moment_longer() {
+        let start = Stamp::default() + Duration::from_secs(100);
+        for cause in Cause::ALL {
+            let mut attention = Attention::default();
+            attention.note(cause, start);
+            // An older note, come late, takes nothing away.
+            attention.note(cause, Stamp::default());
+            let end = start + cause.lasts();
+            let last = Stamp { mono: end.mono - Duration::from_micros(1), ..end };
+            assert_eq!(attention.level(start), cause.level(), "{cause:?}");
+            assert_eq!(attention.level(last), cause.level(), "{cause:?}");
+            assert_eq!(attention.level(end), Level::Idle, "{cause:?}");
+        }
+    }
+}

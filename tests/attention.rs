@@ -1,0 +1,284 @@
+//! Attention as a whole: 10 to 1,000 cameras against the scheduler in virtual time; what packet
+//! sizes tell of real clips; what makes the core look closer.
+//!
+//! `docs/attention.svg` plots the simulation. With `KENG_REWRITE_PLOTS=1` it is written anew.
+
+#![expect(clippy::cast_possible_truncation, reason = "clips have few seconds")]
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+#[path = "support/plot.rs"]
+mod plot;
+#[path = "support/streets.rs"]
+mod streets;
+
+use std::path::Path;
+use std::time::Duration;
+
+use keng::attention::Level;
+use keng::attention::motion::Motion;
+use keng::detection::{Class, Detection};
+use keng::frame::clip::ClipReader;
+use keng::geometry::BoundingBox;
+use keng::pipeline::{Core, FrameResult, Watched};
+use keng::time::{Mono, Stamp};
+use keng::ward::{Id, Place, Site};
+
+use streets::{Seen, Ward};
+
+const COUNTS: [usize; 8] = [10, 30, 100, 200, 300, 500, 700, 1000];
+/// Everybody is seen as often as `idle_gap_max_s` says with as many cameras on the simulated
+/// machine; with more it can't be done.
+const ENOUGH_FOR: usize = 300;
+const GAP_MAX_S: f64 = 6.0;
+
+/// How it went with so many cameras.
+struct Outcome {
+    count: usize,
+    seen: Vec<Seen>,
+    granted: f64,
+}
+
+impl Outcome {
+    fn of(count: usize) -> Self {
+        let mut ward = Ward::new(count, 14);
+        for index in 0..count {
+            let level = match index % 50 {
+                0 => Level::Focused,
+                1..=5 => Level::Curious,
+                _ => Level::Idle,
+            };
+            ward.set_level(index, level);
+        }
+        ward.run(30);
+        ward.measure();
+        ward.run(60);
+        Self { count, seen: ward.seen.clone(), granted: ward.governor.granted() }
+    }
+
+    fn at(&self, level: Level) -> impl Iterator<Item = &Seen> {
+        self.seen.iter().filter(move |seen| seen.level == level)
+    }
+
+    fn gap_s(&self, level: Level) -> f64 {
+        self.at(level).map(|seen| seen.gap_s).fold(0.0, f64::max)
+    }
+
+    fn age_s(&self) -> f64 {
+        self.seen.iter().map(|seen| seen.age_s).fold(0.0, f64::max)
+    }
+
+    /// The least of any camera of this level.
+    fn fps(&self, level: Level) -> f64 {
+        self.at(level).map(|seen| f64::from(seen.frames) / 60.0).fold(f64::MAX, f64::min)
+    }
+
+    /// R. Jain's index over the idle cameras' frames: 1 where all got as many.
+    fn fairness(&self) -> f64 {
+        let frames: Vec<f64> = self.at(Level::Idle).map(|seen| f64::from(seen.frames)).collect();
+        let (sum, squares) =
+            frames.iter().fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+        sum * sum / (frames.len() as f64 * squares)
+    }
+}
+
+#[test]
+fn from_ten_to_a_thousand_cameras_nobody_starves_and_focus_comes_first() {
+    let outcomes: Vec<Outcome> = COUNTS.into_iter().map(Outcome::of).collect();
+    for outcome in &outcomes {
+        let count = outcome.count;
+        let [idle, curious, focused] = Level::ALL.map(|level| outcome.fps(level));
+        println!(
+            "{count} cameras: granted {:.2}, least frames a second {idle:.2} {curious:.2} \
+             {focused:.2}, longest gaps {:.1} {:.1} {:.1} s, oldest frame {:.2} s, Jain {:.3}",
+            outcome.granted,
+            outcome.gap_s(Level::Idle),
+            outcome.gap_s(Level::Curious),
+            outcome.gap_s(Level::Focused),
+            outcome.age_s(),
+            outcome.fairness(),
+        );
+    }
+    for outcome in &outcomes {
+        let count = outcome.count;
+        assert!(outcome.age_s() <= 1.0, "{count}: a frame of {} s was analysed", outcome.age_s());
+        let [idle, curious, focused] = Level::ALL.map(|level| outcome.fps(level));
+        assert!(focused >= curious && curious >= idle * 0.8 && idle > 0.0, "{count}");
+        assert!(count > ENOUGH_FOR || outcome.gap_s(Level::Focused) <= 1.0, "{count}");
+        assert!(outcome.fairness() >= 0.9, "{count}: Jain {}", outcome.fairness());
+        let longest = outcome.seen.iter().map(|seen| seen.gap_s).fold(0.0, f64::max);
+        let allowed = if count <= ENOUGH_FOR { GAP_MAX_S } else { 3.0 * GAP_MAX_S };
+        assert!(longest <= allowed, "{count}: somebody was not seen for {longest} s");
+    }
+    assert_eq!(outcomes[0].granted, 1.0);
+    assert!(outcomes[0].fps(Level::Focused) > 7.0 && outcomes[0].gap_s(Level::Idle) < 2.5);
+    assert!(outcomes[7].granted < 0.5, "a thousand are too many");
+    compare_plot(&outcomes);
+}
+
+fn compare_plot(outcomes: &[Outcome]) {
+    let points = |of: &dyn Fn(&Outcome) -> f64| {
+        outcomes.iter().map(|outcome| (outcome.count as f64, of(outcome))).collect()
+    };
+    let staleness = [
+        ("idle", "#888", points(&|o| o.gap_s(Level::Idle))),
+        ("curious", "#d80", points(&|o| o.gap_s(Level::Curious))),
+        ("focused", "#c00", points(&|o| o.gap_s(Level::Focused))),
+        ("oldest frame", "#06c", points(&|o| o.age_s())),
+    ]
+    .map(|(name, colour, points)| plot::Line { name, colour, points });
+    let shares = [
+        ("fairness (Jain)", "#080", points(&Outcome::fairness)),
+        ("granted", "#a0a", points(&|o| o.granted)),
+    ]
+    .map(|(name, colour, points)| plot::Line { name, colour, points });
+    let panels = [
+        plot::Panel { title: "Longest time unseen, seconds", top: 12.0, lines: &staleness },
+        plot::Panel { title: "Shares", top: 1.0, lines: &shares },
+    ];
+    let svg = plot::svg(&panels, &COUNTS.map(|count| count as f64), "cameras");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/attention.svg");
+    if std::env::var_os("KENG_REWRITE_PLOTS").is_some() {
+        std::fs::write(&file, &svg).unwrap();
+    }
+    let committed = std::fs::read_to_string(&file).unwrap();
+    assert!(committed == svg, "docs/attention.svg is out of date: KENG_REWRITE_PLOTS=1 writes it");
+}
+
+#[test]
+fn relief_is_passed_on_within_five_seconds() {
+    let mut ward = Ward::new(100, 3);
+    ward.run(30);
+    let calm = ward.governor.granted();
+    (0..60).for_each(|index| ward.set_level(index, Level::Focused));
+    ward.run(20);
+    let short = ward.governor.granted();
+    assert!(short < 0.6, "sixty in focus are too many: {short}");
+    ward.measure();
+    ward.run(10);
+    let unseen = ward.seen.iter().map(|seen| seen.gap_s).fold(0.0, f64::max);
+    assert!(unseen <= GAP_MAX_S, "somebody was not seen for {unseen} s");
+    (0..60).for_each(|index| ward.set_level(index, Level::Idle));
+    ward.run(5);
+    let relieved = ward.governor.granted();
+    assert!(relieved >= 0.95 * calm, "{calm} before, {short} in need, {relieved} after");
+}
+
+fn site(name: &str, neighbours: &[&str]) -> Site {
+    Site {
+        id: Id::new(name).unwrap(),
+        khu_pho: Id::new("kp1").unwrap(),
+        place: Place { address: name.into(), coordinates: None },
+        owner: None,
+        neighbours: neighbours.iter().map(|name| Id::new(name).unwrap()).collect(),
+    }
+}
+
+#[test]
+fn a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
+    let text = "[ward]\nid = \"p14\"\n";
+    let around = keng::config::Surroundings {
+        file: Path::new("x.toml"),
+        base_dir: Path::new("."),
+        binary_dir: None,
+        env: &|_| None,
+        now: keng::time::Wall::default(),
+    };
+    let rules = keng::config::parse(text, &around).unwrap().settings.rules;
+    let watched = [site("a", &["b"]), site("b", &["a"]), site("c", &["a"]), site("d", &["d"])];
+    let watched = watched.map(|site| Watched { site, rules: rules.clone() });
+    let start = Stamp::default() + Duration::from_secs(10);
+    let mut core = Core::new(jiff::tz::TimeZone::UTC, watched.into(), start);
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Id::new(name).unwrap());
+    core.on_motion(&d, start);
+    core.look(&c, start);
+    let levels = |core: &Core, at: Stamp| [&a, &b, &c, &d].map(|id| core.level(id, at));
+    use Level::{Curious, Focused, Idle};
+    assert_eq!(levels(&core, start), [Idle, Idle, Focused, Curious]);
+    let later = start + Duration::from_secs(10);
+    assert_eq!(levels(&core, later), [Idle; 4]);
+    let fire = Detection {
+        appearance: None,
+        class: Class::Fire,
+        confidence: 0.9,
+        bbox: BoundingBox { x0: 0.4, y0: 0.4, x1: 0.6, y1: 0.6 },
+    };
+    let (mut at, mut revisions) = (later, Vec::new());
+    while revisions.is_empty() {
+        at = at + Duration::from_millis(250);
+        assert!(at < later + Duration::from_secs(20), "it burns");
+        let detections = vec![fire];
+        revisions = core.on_frame(&FrameResult { camera: a.clone(), at, detections });
+    }
+    assert_eq!(levels(&core, at), [Focused, Curious, Curious, Idle]);
+    assert_eq!(levels(&core, at + Duration::from_secs(29))[1], Curious);
+    assert_eq!(levels(&core, at + Duration::from_secs(30))[1], Idle);
+}
+
+/// When something that matters is there, in seconds, by the corpus' `manifest.csv`.
+const CLIPS: [(&str, &[(f64, f64)]); 9] = [
+    ("ir_night_cctv_person", &[(11.5, 33.0)]),
+    ("neg_ir_night_cctv_empty", &[]),
+    ("indoor_person_one_by_one", &[(3.0, 24.5), (31.0, 49.5), (54.5, 60.0)]),
+    ("dollhouse_fire_day_fixedcam", &[(7.0, 30.0)]),
+    ("parking_arson_night_cctv", &[(1.4, 5.84)]),
+    ("shop_cctv_people_day", &[(0.0, 20.2)]),
+    ("neg_overhead_cars_day", &[]),
+    ("neg_street_traffic_day", &[]),
+    ("thermal_playground_people", &[(11.0, 29.8)]),
+];
+
+/// What packet sizes alone tell of real clips: seconds with motion among those with something to
+/// see, those without, and how soon after each arrival.
+#[test]
+fn packet_sizes_tell_of_people_who_come_and_little_of_an_empty_road() {
+    let Some(corpus) = std::env::var_os("KENG_CORPUS") else {
+        println!("skipped: KENG_CORPUS is not set");
+        return;
+    };
+    println!("| clip | seconds with something there | told | seconds without | told | after |");
+    let mut told_of = Vec::new();
+    for (name, there) in CLIPS {
+        let told = moves(&Path::new(&corpus).join("clips").join(format!("{name}.mp4")));
+        let is_there =
+            |second: f64| there.iter().any(|(from, until)| (*from..*until).contains(&second));
+        let (with, without): (Vec<_>, Vec<_>) =
+            told.iter().enumerate().partition(|(second, _)| is_there(*second as f64 + 0.5));
+        let count = |list: &[(usize, &bool)]| list.iter().filter(|(_, told)| **told).count();
+        let after: Vec<String> = there
+            .iter()
+            .map(|(from, until)| {
+                let range = *from as usize..(*until as usize).min(told.len());
+                let first = told[range].iter().position(|told| *told);
+                first.map_or("never".to_owned(), |seconds| format!("{seconds} s"))
+            })
+            .collect();
+        let row = (with.len(), count(&with), without.len(), count(&without));
+        println!(
+            "| {name} | {} | {} | {} | {} | {} |",
+            row.0,
+            row.1,
+            row.2,
+            row.3,
+            after.join(", ")
+        );
+        told_of.push((name, row));
+    }
+    let empty = told_of[1].1;
+    assert!(empty.3 * 5 <= empty.2, "the empty road moves in {} of {} s", empty.3, empty.2);
+    let people = told_of[2].1;
+    assert!(people.1 >= 3, "who comes into the room is told in {} s only", people.1);
+}
+
+/// Whether something moved, second by second.
+fn moves(clip: &Path) -> Vec<bool> {
+    let mut motion = Motion::default();
+    let mut told = Vec::new();
+    for unit in ClipReader::open(clip).unwrap() {
+        let unit = unit.unwrap();
+        let at_us = u64::try_from(unit.dts_us).unwrap_or(0);
+        let second = (at_us / 1_000_000) as usize;
+        told.resize(told.len().max(second + 1), false);
+        told[second] |= motion.note(Mono(at_us), unit.key, unit.data.len());
+    }
+    told
+}
