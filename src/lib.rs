@@ -22,6 +22,8 @@ pub mod incident;
 pub mod pipeline;
 pub mod alert;
 pub mod outbox;
+pub mod diary;
+pub mod tune;
 pub mod mqtt;
 pub mod web;
 pub mod config;
