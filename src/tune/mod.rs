@@ -22,3 +22,6 @@ pub const RULES: [RuleKind; 3] = [RuleKind::Fire, RuleKind::Smoke, RuleKind::Loi
 pub fn name(rule: RuleKind) -> &'static str {
     Kind::from(rule).as_str()
 }
+
+#[cfg(test)]
+mod tests;
