@@ -7,6 +7,12 @@
 //! camera ─packet→ frame ─picture→ detection ─boxes→ track ─identities→ rule ─events→ incident
 //!   ─revisions→ alert ─bytes→ outbox ─→ mqtt, web
 //! ```
+//!
+//! Beside it `diary` keeps what the core was told, and `tune` replays it:
+//!
+//! ```text
+//! pipeline ─records→ diary ─→ tune
+//! ```
 
 pub mod time;
 pub mod geometry;

