@@ -49,7 +49,8 @@ pub struct Args {
     /// This camera alone; changes hold for it alone then. Not given: the whole ward.
     #[arg(long, value_name = "ID")]
     pub camera: Option<String>,
-    /// A key to change and its value, such as rule.fire.confidence_min=0.55; may be repeated.
+    /// A key to change and its value, such as rule.fire.confidence_min=0.55; may be repeated. Without
+    /// --camera a key of [rule]: cameras that have one of their own keep it.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// One JSON object instead of tables.
@@ -126,7 +127,9 @@ pub fn run(args: &Args, out: &mut impl Write, stop: &CancellationToken) -> Resul
     let source = source(args, &settings, camera.clone())?;
     let session = Session { settings: &settings, camera, source, stop };
     let heard = session.survey()?;
-    let verdicts = judged(&heard.verdicts);
+    let mut verdicts = judged(&heard.verdicts);
+    // What began before the first frame can't be told again.
+    verdicts.retain(|one| heard.span.is_some_and(|(from, _)| one.opened_at >= from));
     if args.set.is_empty() {
         return session.advise(&verdicts, heard.told(), args.json, out);
     }

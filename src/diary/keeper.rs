@@ -227,3 +227,72 @@ impl Open {
         written
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::FrameResult;
+    use crate::time::{ManualClock, Wall};
+    use crate::ward::Id;
+
+    fn frame(second: u64) -> Record {
+        let at = Stamp { mono: Mono(second * 1_000_000), wall: Wall(0) };
+        let camera = Id::new("hem-42").unwrap();
+        Record::Frame(FrameResult { camera, at, detections: Vec::new() })
+    }
+
+    #[test]
+    fn a_disk_that_takes_again_is_written_to_again() {
+        let store = tempfile::tempdir().unwrap();
+        let blocked = store.path().join("store");
+        std::fs::write(&blocked, "x").unwrap();
+        let folder = Folder::of(&blocked);
+        let retention = Duration::from_secs(86_400);
+        let config = Config { folder: folder.clone(), retention, bytes_max: 1 << 30 };
+        let dropped = Counter::default();
+        let mut pen = Pen::new(config, Arc::new(ManualClock::default()), dropped.clone());
+        let mut give = |seconds: std::ops::Range<u64>| {
+            pen.waiting.extend(seconds.map(frame));
+            pen.flush();
+            pen.complained
+        };
+        assert!(give(0..3) && give(3..5), "it refuses");
+        std::fs::remove_file(&blocked).unwrap();
+        assert!(!give(5..9) && !give(9..10), "it takes");
+        assert_eq!(dropped.get(), 5);
+        let mut kept = Vec::new();
+        let all = Wall(i64::MIN)..Wall(i64::MAX);
+        folder.read(&all, |part| kept.extend(part)).unwrap();
+        let kept: Vec<Record> = kept.into_iter().map(|(_, record)| record).collect();
+        assert_eq!(kept, (5..10).map(frame).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_hour_and_a_share_of_the_room_end_a_segment() {
+        let store = tempfile::tempdir().unwrap();
+        let folder = Folder::of(store.path());
+        let retention = Duration::from_secs(86_400);
+        let config = Config { folder: folder.clone(), retention, bytes_max: 8_000 };
+        let now = crate::time::SystemClock::new().now();
+        let clock = Arc::new(ManualClock::new(now));
+        let mut pen = Pen::new(config, clock, Counter::default());
+        let mut most = 0;
+        for second in (0..36_000u64).step_by(1_800) {
+            pen.waiting.extend((second..second + 60).map(frame));
+            pen.flush();
+            let segments = folder.segments().unwrap();
+            most = most.max(segments.iter().map(|segment| segment.bytes).sum());
+        }
+        assert_eq!(folder.segments().unwrap().last().unwrap().number, 10, "two blocks each");
+        assert!((4_000..=8_000).contains(&most), "{most} bytes");
+    }
+
+    #[test]
+    fn a_thread_that_is_behind_costs_nobody_time() {
+        let (sender, receiver) = mpsc::sync_channel(2);
+        let dropped = Counter::default();
+        let keeper = Keeper { records: Some(sender), dropped: dropped.clone() };
+        (0..5).for_each(|second| keeper.keep(frame(second)));
+        assert_eq!((receiver.try_iter().count(), dropped.get()), (2, 3));
+    }
+}
