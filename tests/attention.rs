@@ -196,17 +196,21 @@ fn a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
     assert_eq!(levels(&core, start), [Idle, Idle, Focused, Curious]);
     let later = start + Duration::from_secs(10);
     assert_eq!(levels(&core, later), [Idle; 4]);
-    let fire = Detection {
-        appearance: None,
-        class: Class::Fire,
-        confidence: 0.9,
-        bbox: BoundingBox { x0: 0.4, y0: 0.4, x1: 0.6, y1: 0.6 },
+    // Flames never look the same twice.
+    let fire = |at: Stamp| {
+        let edge = |of: f32, n: u64| of + ((at.mono.0 / 250_000 * n) % 17) as f32 / 400.0;
+        Detection {
+            class: Class::Fire,
+            confidence: 0.9,
+            bbox: BoundingBox::new(edge(0.4, 5), edge(0.4, 7), edge(0.6, 3), edge(0.6, 11)),
+            appearance: None,
+        }
     };
     let (mut at, mut revisions) = (later, Vec::new());
     while revisions.is_empty() {
         at = at + Duration::from_millis(250);
         assert!(at < later + Duration::from_secs(20), "it burns");
-        let detections = vec![fire];
+        let detections = vec![fire(at)];
         revisions = core.on_frame(&FrameResult { camera: a.clone(), at, detections });
     }
     assert_eq!(levels(&core, at), [Focused, Curious, Curious, Idle]);
