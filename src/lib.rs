@@ -7,6 +7,12 @@
 //! camera ─packet→ frame ─picture→ detection ─boxes→ track ─identities→ rule ─events→ incident
 //!   ─revisions→ alert ─bytes→ outbox ─→ mqtt, web
 //! ```
+//!
+//! Beside it `diary` keeps what the core was told, and `tune` replays it:
+//!
+//! ```text
+//! pipeline ─records→ diary ─→ tune
+//! ```
 
 pub mod time;
 pub mod geometry;
@@ -22,6 +28,8 @@ pub mod incident;
 pub mod pipeline;
 pub mod alert;
 pub mod outbox;
+pub mod diary;
+pub mod tune;
 pub mod mqtt;
 pub mod web;
 pub mod config;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use keng::command::{camera, check, demo, probe, replay, run};
+use keng::command::{camera, check, demo, probe, replay, run, tune};
 use keng::telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,9 @@ enum Command {
     Probe(probe::Args),
     /// Recorded clips through the very same core, faster than real time.
     Replay(replay::Args),
+    /// What other thresholds would have told, on what was really detected, held against what
+    /// people answered. Never writes the configuration.
+    Tune(tune::Args),
     /// Serves clips as endless RTSP cameras.
     Camera(camera::Args),
 }
@@ -92,6 +95,10 @@ async fn execute(command: Command) -> ExitCode {
             }
         }
         Command::Replay(args) => match replay::run(&args, &mut out, shutdown) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
+        },
+        Command::Tune(args) => match tune::run(&args, &mut out, &shutdown) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },

@@ -83,6 +83,8 @@ pub struct Meters {
     pub alerts: Counter,
     /// News that the cap on alerts has held back, to be told in a summary.
     pub alerts_held_back: Counter,
+    /// Frames (and the like) that were not kept for `keng tune`: the disk was behind, or refused.
+    pub detections_dropped: Counter,
     /// Orders to a siren that came too late and were dropped.
     pub siren_orders_dropped: Counter,
     /// Alerts that the broker has not acknowledged yet.
@@ -109,6 +111,7 @@ impl Meters {
         let alert_seconds = latency();
         let alerts = Counter::default();
         let alerts_held_back = Counter::default();
+        let detections_dropped = Counter::default();
         let siren_orders_dropped = Counter::default();
         let outbox_depth = Gauge::default();
         let broker_up = Gauge::default();
@@ -125,6 +128,8 @@ impl Meters {
         r.register("alert_seconds", "Last packet to durable alert", alert_seconds.clone());
         r.register("alerts", "Alerts made durable", alerts.clone());
         r.register("alerts_held_back", "News told in a summary", alerts_held_back.clone());
+        let unkept = "Frames whose detections were not kept";
+        r.register("detections_dropped", unkept, detections_dropped.clone());
         let late = "Siren orders dropped for being late";
         r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
@@ -142,6 +147,7 @@ impl Meters {
             alert_seconds,
             alerts,
             alerts_held_back,
+            detections_dropped,
             siren_orders_dropped,
             outbox_depth,
             broker_up,

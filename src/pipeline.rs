@@ -46,7 +46,7 @@ const FOLLOWED_MIN: f32 = 0.2;
 const LESSONS_MAX: usize = 1_000;
 
 /// What the detector saw in one frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FrameResult {
     /// Whose frame.
     pub camera: Id,

@@ -11,17 +11,19 @@ use super::lens::Lenses;
 use super::load::Gauge;
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
-use super::{context, inbound, permitted, recall};
+use super::{context, inbound, permitted, recall, retention};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
 use crate::camera::State;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{Analysed, ModelIdentity};
-use crate::incident::Incident;
+use crate::diary;
+use crate::diary::{Keeper, PatrolNotice, Record, Verdict};
+use crate::incident::{Incident, Patrol};
 use crate::meter::{Meters, Stage, Timer};
 use crate::mqtt::Inbound;
 use crate::outbox::Outbox;
-use crate::pipeline::{Core, FrameResult, Watched};
+use crate::pipeline::{Command, Core, FrameResult, Watched};
 use crate::time::{Clock, Stamp, Wall};
 use crate::ward::Id;
 
@@ -31,13 +33,20 @@ const TICK: Duration = Duration::from_secs(1);
 const GLANCE: Duration = Duration::from_millis(250);
 /// How often it is looked whether an owner's consent has ended or an alert grown old.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
-const SECONDS_A_DAY: u64 = 86_400;
 
 /// Where things come in.
 pub(super) struct Inputs {
     pub(super) analysed: mpsc::Receiver<Analysed>,
     pub(super) inbound: mpsc::Receiver<Inbound>,
     pub(super) reloads: mpsc::Receiver<Reload>,
+}
+
+/// What the core moves.
+pub(super) struct Hands {
+    pub(super) lenses: Lenses,
+    pub(super) statuses: Statuses,
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) keeper: Keeper,
 }
 
 /// The core and what it moves.
@@ -57,6 +66,7 @@ pub(super) struct Judge {
     statuses: Statuses,
     reload_error: Option<String>,
     jobs: mpsc::Sender<Job>,
+    keeper: Keeper,
     clock: Arc<dyn Clock>,
     meters: Meters,
     core_timer: Timer,
@@ -66,12 +76,11 @@ impl Judge {
     pub(super) fn new(
         settings: Settings,
         model: ModelIdentity,
-        lenses: Lenses,
-        statuses: Statuses,
-        jobs: mpsc::Sender<Job>,
+        hands: Hands,
         clock: &Arc<dyn Clock>,
         meters: &Meters,
     ) -> Self {
+        let Hands { lenses, statuses, jobs, keeper } = hands;
         let now = clock.now();
         Self {
             core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
@@ -86,6 +95,7 @@ impl Judge {
             statuses,
             reload_error: None,
             jobs,
+            keeper,
             clock: Arc::clone(clock),
             meters: meters.clone(),
             core_timer: meters.timer(Stage::Core),
@@ -149,9 +159,14 @@ impl Judge {
     }
 
     async fn on_analysed(&mut self, analysed: Analysed) {
-        let Analysed { camera, at, detections, picture, look, timing, .. } = analysed;
+        let Analysed { camera, at, mut detections, picture, look, timing, .. } = analysed;
         let begun = self.clock.now();
+        // The core sees what is kept, so that a replay of it sees the same.
+        diary::round(&mut detections);
         let result = FrameResult { camera, at, detections };
+        if self.keeper.is_on() {
+            self.keeper.keep(Record::Frame(result.clone()));
+        }
         let mut revisions = self.core.on_frame(&result);
         if let Some(look) = look {
             revisions.extend(self.core.on_look(&result.camera, &look, at));
@@ -239,6 +254,11 @@ impl Judge {
                 return Err(format!("there is no khu phố {khu_pho}"));
             }
             tracing::info!(%khu_pho, ?command, "taken in");
+            if let Command::Patrol(Patrol { lasts, zone, .. }) = &command {
+                let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
+                let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
+                self.keeper.keep(Record::Patrol(notice));
+            }
             self.core.on_command(&khu_pho, command, now).map_err(|error| error.to_string())
         });
         let revision = taken.unwrap_or_else(|error| {
@@ -328,13 +348,14 @@ impl Judge {
         judged: Stamp,
         done: Option<tokio::sync::oneshot::Sender<()>>,
     ) {
-        let days = u64::from(self.settings.store.retention_days);
+        let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
+        verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));
         let job = Job {
             revisions,
             frame,
             judged,
             context: Arc::clone(&self.context),
-            retention: Duration::from_secs(days * SECONDS_A_DAY),
+            retention: retention(&self.settings.store),
             done,
         };
         if self.jobs.send(job).await.is_err() {

@@ -33,6 +33,8 @@ use crate::config::{Settings, Watch, hangups};
 use crate::detection::onnx::{self, OnnxConfig, OnnxDetector};
 use crate::detection::worker;
 use crate::detection::{Class, Detector, ModelIdentity};
+use crate::diary;
+use crate::diary::Keeper;
 use crate::frame::InputFormat;
 use crate::frame::mailbox::Exchange;
 use crate::meter::Meters;
@@ -52,6 +54,7 @@ const JOBS_MAX: usize = 256;
 const INBOUND_MAX: usize = 32;
 /// How often it is looked whether every thread is still there.
 const LOOK: Duration = Duration::from_secs(1);
+const SECONDS_A_DAY: u64 = 86_400;
 /// A stop step that takes longer is left behind.
 const STEP_MAX: Duration = Duration::from_secs(5);
 
@@ -102,6 +105,7 @@ struct Stops {
     exchange: Arc<Exchange>,
     detectors: Vec<JoinHandle<()>>,
     scribe: JoinHandle<()>,
+    diary: JoinHandle<()>,
     outlets: CancellationToken,
     tasks: TaskTracker,
 }
@@ -157,6 +161,7 @@ impl App {
 
         let (jobs, scribe) = scribe::spawn(outbox.clone(), meters.clone(), Arc::clone(&clock))
             .map_err(|source| Error::System { what: "a thread", source })?;
+        let (keeper, diary) = open_diary(&settings, &meters, &clock)?;
         let exchange = Arc::new(Exchange::new(Arc::clone(&clock), meters.clone()));
         let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
         let setup = worker::Setup {
@@ -176,12 +181,13 @@ impl App {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
         let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
-        let judge = judge::Judge::new(settings, model, lenses, statuses, jobs, &clock, &meters);
+        let hands = judge::Hands { lenses, statuses, jobs, keeper };
+        let judge = judge::Judge::new(settings, model, hands, &clock, &meters);
         let restored = judge.restore(&outbox);
         let doors = judge::Inputs { analysed, inbound, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
         let stops =
-            Stops { lenses: lenses_stop, core, exchange, detectors, scribe, outlets, tasks };
+            Stops { lenses: lenses_stop, core, exchange, detectors, scribe, diary, outlets, tasks };
         Ok(Self { page, broker, broker_state, meters, outbox, stops })
     }
 
@@ -214,6 +220,7 @@ impl App {
         stops.exchange.close();
         step("detectors", join_all(stops.detectors)).await;
         step("outbox", join_all(vec![stops.scribe])).await;
+        step("diary", join_all(vec![stops.diary])).await;
         stops.outlets.cancel();
         stops.tasks.close();
         step("mqtt and page", stops.tasks.wait()).await;
@@ -241,6 +248,27 @@ async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
     let path = settings.store.path.clone();
     let opened = tokio::task::spawn_blocking(move || Outbox::open(&path)).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+/// What is kept for `keng tune`, beside the outbox.
+fn open_diary(
+    settings: &Settings,
+    meters: &Meters,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Keeper, JoinHandle<()>), Error> {
+    let store = &settings.store;
+    let config = diary::Config {
+        folder: diary::Folder::of(&store.path),
+        retention: retention(store),
+        bytes_max: u64::from(store.detections_mb_max) << 20,
+    };
+    diary::spawn(config, meters, Arc::clone(clock))
+        .map_err(|source| Error::System { what: "a thread", source })
+}
+
+/// What is older is deleted.
+fn retention(store: &config::StoreConfig) -> Duration {
+    Duration::from_secs(u64::from(store.retention_days) * SECONDS_A_DAY)
 }
 
 /// One detector a thread, all of one file.

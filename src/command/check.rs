@@ -93,6 +93,7 @@ fn overview(settings: &Settings) -> String {
         ("broker", broker),
         ("page", format!("http://{}/", settings.web.listen)),
         ("store", format!("{}, {} days", store.path.display(), store.retention_days)),
+        ("detections", detections(store.detections_mb_max)),
         ("model", format!("{}, {} threads", detector.model.display(), detector.threads)),
         ("fire points", settings.fire_points.len().to_string()),
         ("cameras", settings.cameras.len().to_string()),
@@ -138,6 +139,13 @@ fn hours(night: Night) -> String {
             format!("{}-{}", from.strftime("%H:%M"), until.strftime("%H:%M"))
         }
         Night::Sun(_) => "sunset to sunrise".to_owned(),
+    }
+}
+
+fn detections(mb_max: u32) -> String {
+    match mb_max {
+        0 => "not kept".to_owned(),
+        most => format!("kept for keng tune, up to {most} MiB"),
     }
 }
 

@@ -6,3 +6,5 @@ pub mod demo;
 pub mod probe;
 pub mod replay;
 pub mod run;
+pub mod tune;
+mod tune_table;

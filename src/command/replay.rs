@@ -22,6 +22,7 @@ use crate::detection::Class;
 use crate::detection::Detector;
 use crate::detection::onnx;
 use crate::detection::onnx::{OnnxConfig, OnnxDetector};
+use crate::diary;
 use crate::frame::clip;
 use crate::frame::clip::ClipReader;
 use crate::frame::decode;
@@ -107,13 +108,7 @@ pub fn run(args: &Args, out: &mut impl Write, shutdown: CancellationToken) -> Re
     let settings = config::load(&args.config).map_err(Error::Config)?.settings;
     let camera = choose(&settings, args.camera.as_deref())?.clone();
     let start = start(args.start.as_deref(), &settings.ward.timezone)?;
-    let model = OnnxConfig {
-        model: settings.detector.model.clone(),
-        runtime: None,
-        intra_threads: settings.detector.threads,
-        confidence_min: crate::app::CONFIDENCE_FLOOR,
-    };
-    let detector = OnnxDetector::load(&model, &Class::ALL)?;
+    let detector = load_detector(&settings)?;
     let mut replay = Replay::new(&settings, &camera, detector, start, args);
     for path in &args.clips {
         let reader = ClipReader::open(path)?;
@@ -123,6 +118,36 @@ pub fn run(args: &Args, out: &mut impl Write, shutdown: CancellationToken) -> Re
         }
     }
     replay.finish(out)
+}
+
+/// What the detector sees in the clips, frame by frame, as the diary would keep it. `args` says
+/// which clips of which camera.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn record(
+    args: &Args,
+    settings: &Settings,
+    shutdown: &CancellationToken,
+) -> Result<Vec<FrameResult>, Error> {
+    let camera = choose(settings, args.camera.as_deref())?.clone();
+    let start = start(args.start.as_deref(), &settings.ward.timezone)?;
+    let mut replay = Replay::new(settings, &camera, load_detector(settings)?, start, args);
+    replay.recorded = Some(Vec::new());
+    for path in &args.clips {
+        replay.play(ClipReader::open(path)?, &mut std::io::sink(), shutdown)?;
+    }
+    Ok(replay.recorded.unwrap_or_default())
+}
+
+fn load_detector(settings: &Settings) -> Result<OnnxDetector, onnx::Error> {
+    let model = OnnxConfig {
+        model: settings.detector.model.clone(),
+        runtime: None,
+        intra_threads: settings.detector.threads,
+        confidence_min: crate::app::CONFIDENCE_FLOOR,
+    };
+    OnnxDetector::load(&model, &Class::ALL)
 }
 
 fn choose<'a>(settings: &'a Settings, wanted: Option<&str>) -> Result<&'a CameraSettings, Error> {
@@ -171,6 +196,8 @@ struct Replay<'a> {
     sequence: u64,
     frames: u64,
     damaged: u64,
+    /// What was seen, where it is wanted.
+    recorded: Option<Vec<FrameResult>>,
 }
 
 impl<'a> Replay<'a> {
@@ -205,6 +232,7 @@ impl<'a> Replay<'a> {
             sequence: 0,
             frames: 0,
             damaged: 0,
+            recorded: None,
         }
     }
 
@@ -271,11 +299,15 @@ impl<'a> Replay<'a> {
         };
         self.frames += 1;
         let at = frame.at;
-        let detections = self.detector.detect(&[&frame])?.pop().unwrap_or_default();
+        let mut detections = self.detector.detect(&[&frame])?.pop().unwrap_or_default();
+        diary::round(&mut detections);
         if self.args.detections {
             tracing::info!(at_s = at.mono.0 as f64 / 1e6, ?detections, "frame");
         }
         let result = FrameResult { camera: self.camera.clone(), at, detections };
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(result.clone());
+        }
         let mut revisions = self.core.on_frame(&result);
         if let Some(look) = &frame.look {
             revisions.extend(self.core.on_look(&self.camera, look, at));

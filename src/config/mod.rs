@@ -94,8 +94,10 @@ pub struct CameraSettings {
 pub struct StoreConfig {
     /// Folder of outbox and snapshots; relative to the config file's folder.
     pub path: PathBuf,
-    /// Alerts and snapshots older are deleted.
+    /// Alerts, snapshots and detections older are deleted.
     pub retention_days: u32,
+    /// Detections kept for `keng tune` take no more, MiB; 0: none are kept.
+    pub detections_mb_max: u32,
 }
 
 /// `[detector]`.
@@ -164,6 +166,17 @@ impl Settings {
 /// # Errors
 /// Every fault of the file, or one where it can't be read at all.
 pub fn load(path: &Path) -> Result<Loaded, Faults> {
+    load_changed(path, Ok)
+}
+
+/// As [`load`], with what `change` makes of the text; the file stays as it is.
+///
+/// # Errors
+/// As for [`load`], and what `change` says.
+pub fn load_changed(
+    path: &Path,
+    change: impl FnOnce(String) -> Result<String, String>,
+) -> Result<Loaded, Faults> {
     let of_file =
         |message: String, remedy: &str| Faults(vec![Fault::of_file(path, message, remedy)]);
     let unreadable = |error: std::io::Error| {
@@ -176,6 +189,7 @@ pub fn load(path: &Path) -> Result<Loaded, Faults> {
     let Ok(text) = String::from_utf8(bytes) else {
         return Err(of_file("is no UTF-8 text".to_owned(), "save it as UTF-8"));
     };
+    let text = change(text).map_err(|message| of_file(message, ""))?;
     let base_dir = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -135,7 +135,7 @@ pub(super) fn web(root: &Section<'_>) -> web::Config {
 
 /// What holds without `[store]`.
 pub(super) fn store_defaults(around: &Surroundings<'_>) -> StoreConfig {
-    StoreConfig { path: around.base_dir.join("var"), retention_days: 30 }
+    StoreConfig { path: around.base_dir.join("var"), retention_days: 30, detections_mb_max: 2_048 }
 }
 
 /// `[store]`.
@@ -148,6 +148,10 @@ pub(super) fn store(root: &Section<'_>, around: &Surroundings<'_>) -> StoreConfi
     let days = section.item("retention_days");
     if let Some(days) = days.and_then(|item| item.number(1..=3650, " (days)")) {
         config.retention_days = days;
+    }
+    let most = section.item("detections_mb_max");
+    if let Some(most) = most.and_then(|item| item.number(0..=1_048_576, " (MiB)")) {
+        config.detections_mb_max = most;
     }
     section.finish();
     config

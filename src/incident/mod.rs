@@ -94,7 +94,7 @@ impl Kind {
     }
 
     /// Whether both may be the same thing: smoke and fire are.
-    fn joins(self, other: Self) -> bool {
+    pub fn joins(self, other: Self) -> bool {
         let burns = |kind| matches!(kind, Self::Fire | Self::Smoke);
         self == other || burns(self) && burns(other)
     }

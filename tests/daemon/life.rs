@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use keng::camera::Codec;
+use keng::diary::{Damage, Folder};
+use keng::time::Wall;
 use serde_json::Value;
 
 use crate::ALERTS;
@@ -23,7 +25,7 @@ use crate::mosquitto::free_port;
 use crate::mosquitto::until;
 use crate::scene;
 
-/// A stop has four steps of 5 s at most; none of them has anything to wait for here.
+/// A stop has five steps of 5 s at most; none of them has anything to wait for here.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The names of the steps that have stopped, in their order.
@@ -57,8 +59,17 @@ async fn sigterm_stops_everything_in_order_and_says_so() {
     println!("stopped {:.0} ms after SIGTERM", took.as_secs_f64() * 1e3);
     assert_eq!(status.code(), Some(0));
     assert!(took <= STOPS_WITHIN, "{took:?}");
-    assert_eq!(steps(&log), ["cameras", "detectors", "outbox", "mqtt and page"]);
+    assert_eq!(steps(&log), ["cameras", "detectors", "outbox", "diary", "mqtt and page"]);
     until("the daemon is offline", || ears.newest(STATUS)["state"] == "offline").await;
+    // What was looked at is kept, also where nothing was seen, and can be replayed.
+    let mut frames = 0;
+    let all = Wall(i64::MIN)..Wall(i64::MAX);
+    let damage = Folder::of(&site.path("var")).read(&all, |part| frames += part.len()).unwrap();
+    assert_eq!(damage, Damage::default());
+    assert!(frames > 0, "a frame at least");
+    let tuned = site.run_configured(&["tune", "--set", "rule.fire.confirm_s=2"]).await;
+    let text = String::from_utf8(tuned.stdout).unwrap();
+    assert!(text.starts_with(&format!("{frames} analysed frames of ")), "{text}");
 }
 
 #[tokio::test]

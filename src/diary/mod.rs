@@ -1,0 +1,170 @@
+//! What was detected, kept for days without a picture: for `keng tune`, which asks what other
+//! thresholds would have told.
+//!
+//! Beside frames stands what else the core was told and can't be replayed without: people's
+//! verdicts and patrols. Of a person there is the box alone: what somebody wears is never stored.
+//! Ticks are not kept; they come once a second.
+//!
+//! Belongs here: the records ([`Record`]), their bytes, the files, the thread that writes them.
+//! Does not belong here: what to make of them (that is `tune`'s).
+//!
+//! **Invariant:** keeping never slows the core down: what the thread can't take is dropped and
+//! counted.
+
+mod bytes;
+mod codec;
+mod folder;
+mod keeper;
+
+use std::time::Duration;
+
+use crate::detection::Detection;
+use crate::geometry::BoundingBox;
+use crate::incident::Incident;
+use crate::incident::IncidentId;
+use crate::incident::Kind;
+use crate::incident::State;
+use crate::pipeline::FrameResult;
+use crate::time::Stamp;
+use crate::time::Wall;
+use crate::ward::Id;
+
+pub use codec::Damage;
+pub use folder::Folder;
+pub use folder::Span;
+pub use keeper::Config;
+pub use keeper::Keeper;
+pub use keeper::spawn;
+
+/// Confidences are kept in steps of 1 / this: thresholds with up to four decimals lie on a step.
+const CONFIDENCE_STEPS: f32 = 10_000.0;
+/// Corners of boxes are kept in steps of 1 / this share of the picture: a twentieth of a pixel.
+const BOX_STEPS: f32 = 50_000.0;
+/// Of one frame; as many as a tracker takes.
+const DETECTIONS_MAX: usize = 64;
+
+/// Which start of the daemon: monotonic time begins anew with each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Run(pub u64);
+
+/// One thing that the core was told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// What a frame showed, also where that is nothing.
+    Frame(FrameResult),
+    /// What became of an incident.
+    Verdict(Verdict),
+    /// A patrol is there.
+    Patrol(PatrolNotice),
+}
+
+impl Record {
+    /// When it came in. Wall time is kept to the millisecond.
+    pub fn at(&self) -> Stamp {
+        match self {
+            Self::Frame(frame) => frame.at,
+            Self::Verdict(verdict) => verdict.at,
+            Self::Patrol(patrol) => patrol.at,
+        }
+    }
+}
+
+/// What became of an incident, so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Since when it is so.
+    pub at: Stamp,
+    /// Of which.
+    pub incident: IncidentId,
+    /// Whose team answers.
+    pub khu_pho: Id,
+    /// What it was taken for.
+    pub kind: Kind,
+    /// Never [`State::Open`].
+    pub state: State,
+    /// Whether somebody has been there.
+    pub on_scene: bool,
+    /// Whether it was a drill.
+    pub exercise: bool,
+    /// When its first event began to count.
+    pub opened_at: Wall,
+    /// Who saw it.
+    pub cameras: Vec<Id>,
+}
+
+impl Verdict {
+    /// Of a revision; `None` where nothing has become of it yet, or it goes on as another.
+    pub fn of(incident: &Incident, at: Stamp) -> Option<Self> {
+        if incident.state == State::Open || incident.merged_into.is_some() {
+            return None;
+        }
+        Some(Self {
+            at,
+            incident: incident.id.clone(),
+            khu_pho: incident.khu_pho.clone(),
+            kind: incident.kind,
+            state: incident.state,
+            on_scene: incident.on_scene_at.is_some(),
+            exercise: incident.exercise,
+            opened_at: incident.opened_at,
+            cameras: incident.cameras.iter().map(|seen| seen.camera.clone()).collect(),
+        })
+    }
+
+    /// What people say: it was real (somebody was there, or settled it), or it was not. `None`
+    /// where nobody has said, or it was a drill.
+    pub fn truth(&self) -> Option<bool> {
+        match self.state {
+            _ if self.exercise => None,
+            State::FalseAlarm => Some(false),
+            State::Resolved | State::OnScene => Some(true),
+            State::Expired | State::Acknowledged if self.on_scene => Some(true),
+            State::Open | State::Expired | State::Acknowledged => None,
+        }
+    }
+}
+
+/// Nobody is alarmed at a patrol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatrolNotice {
+    /// When it was announced.
+    pub at: Stamp,
+    /// Where.
+    pub khu_pho: Id,
+    /// For how long, to the millisecond.
+    pub lasts: Duration,
+    /// In this zone alone; none: in the whole khu phố.
+    pub zone: Option<String>,
+}
+
+/// Rounds what a frame shows to the steps in which it is kept, and leaves the best of too many.
+///
+/// To be done before the core sees it, so that a replay sees the very same. Clothes stay: they are
+/// the core's to see and nobody's to keep.
+pub fn round(detections: &mut Vec<Detection>) {
+    if detections.len() > DETECTIONS_MAX {
+        detections.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        detections.truncate(DETECTIONS_MAX);
+    }
+    for detection in detections {
+        detection.confidence =
+            share(steps(detection.confidence, CONFIDENCE_STEPS), CONFIDENCE_STEPS);
+        let b = &detection.bbox;
+        let [x0, y0, x1, y1] =
+            [b.x0, b.y0, b.x1, b.y1].map(|side| share(steps(side, BOX_STEPS), BOX_STEPS));
+        detection.bbox = BoundingBox { x0, y0, x1, y1 };
+    }
+}
+
+/// A share of 0..1 in steps; what is none counts as 0.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 50 000")]
+fn steps(share: f32, steps_a_unit: f32) -> u16 {
+    (share.clamp(0.0, 1.0) * steps_a_unit).round() as u16
+}
+
+fn share(steps: u16, steps_a_unit: f32) -> f32 {
+    f32::from(steps) / steps_a_unit
+}
+
+#[cfg(test)]
+mod tests;

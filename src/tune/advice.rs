@@ -1,0 +1,156 @@
+//! Which thresholds to choose, by what people said of what the present ones told. Pure.
+//!
+//! Nothing that is real and told today may be lost for it, nor come much later; among what is left
+//! fewer false alarms win, and then the smaller change. A choice that would tell more alerts which
+//! nobody has judged is none: their truth is not known.
+
+use std::time::Duration;
+
+use super::compare::{Judged, Outcome, Score, outcome};
+use super::play::Told;
+use crate::incident::Kind;
+use crate::rule;
+use crate::rule::RuleKind;
+
+/// With fewer verdicts on a rule nothing is advised.
+pub const VERDICTS_MIN: usize = 10;
+/// Steps of confidence that are tried, beside the present one.
+const CONFIDENCE_STEPS: [f32; 7] = [-0.10, -0.05, 0.0, 0.05, 0.10, 0.15, 0.20];
+/// Times the present duration.
+const TIME_FACTORS: [f64; 5] = [0.5, 1.0, 1.5, 2.0, 3.0];
+/// Confidences that make sense.
+const CONFIDENCE_MIN: f32 = 0.1;
+const CONFIDENCE_MAX: f32 = 0.95;
+/// A real fire may be told no later than this for it.
+const LATER_BURNING: Duration = Duration::from_secs(5);
+/// And who loiters.
+const LATER_LOITERING: Duration = Duration::from_secs(60);
+/// Of a normal distribution, for 95 %.
+const Z: f64 = 1.96;
+
+/// Thresholds of one rule: the two that most depend on the place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// `confidence_min`.
+    pub confidence_min: f32,
+    /// `confirm_s`, or `dwell_s`.
+    pub lasts: Duration,
+}
+
+impl Choice {
+    /// What holds in `config`; a fire's for what is no rule of `tune`.
+    pub fn of(rule: RuleKind, config: &rule::Config) -> Self {
+        let (confidence_min, lasts) = match rule {
+            RuleKind::Smoke => (config.smoke.confidence_min, config.smoke.confirm),
+            RuleKind::Loitering => (config.loitering.confidence_min, config.loitering.dwell),
+            _ => (config.fire.confidence_min, config.fire.confirm),
+        };
+        Self { confidence_min, lasts }
+    }
+
+    /// Makes it hold in `config`, but for what differs from `ward` there: that was chosen for the
+    /// camera.
+    pub fn lay(self, rule: RuleKind, config: &mut rule::Config, ward: Self) {
+        let own = Self::of(rule, config);
+        let (confidence_min, lasts) = match rule {
+            RuleKind::Smoke => (&mut config.smoke.confidence_min, &mut config.smoke.confirm),
+            RuleKind::Loitering => {
+                (&mut config.loitering.confidence_min, &mut config.loitering.dwell)
+            }
+            _ => (&mut config.fire.confidence_min, &mut config.fire.confirm),
+        };
+        if own.confidence_min.total_cmp(&ward.confidence_min).is_eq() {
+            *confidence_min = self.confidence_min;
+        }
+        if own.lasts == ward.lasts {
+            *lasts = self.lasts;
+        }
+    }
+
+    /// All that are tried, the present one first.
+    pub fn grid(self) -> Vec<Self> {
+        let mut all = vec![self];
+        for step in CONFIDENCE_STEPS {
+            let wanted = (self.confidence_min + step).clamp(CONFIDENCE_MIN, CONFIDENCE_MAX);
+            let confidence_min =
+                if step == 0.0 { self.confidence_min } else { (wanted * 100.0).round() / 100.0 };
+            for factor in TIME_FACTORS {
+                let tenths = (self.lasts.as_secs_f64() * factor * 10.0).round().max(1.0);
+                let lasts =
+                    if factor == 1.0 { self.lasts } else { Duration::from_secs_f64(tenths / 10.0) };
+                let choice = Self { confidence_min, lasts };
+                if !all.contains(&choice) {
+                    all.push(choice);
+                }
+            }
+        }
+        all
+    }
+
+    /// How far it is from `other`, in steps of the grid.
+    fn distance(self, other: Self) -> f64 {
+        let confidence = f64::from((self.confidence_min - other.confidence_min).abs()) / 0.05;
+        let ratio = self.lasts.as_secs_f64() / other.lasts.as_secs_f64().max(1e-3);
+        confidence + ratio.max(1e-3).log2().abs()
+    }
+}
+
+/// What is best for one rule.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Advice {
+    /// Too few verdicts to say anything: how many there are.
+    TooFew(usize),
+    /// Nothing that was tried is better.
+    Keep(Score),
+    /// This is.
+    Change(Choice, Outcome),
+}
+
+/// Judges what each choice tells; the first is the present one.
+pub fn advise(rule: RuleKind, judged: &[Judged], tried: &[(Choice, Vec<Told>)]) -> Advice {
+    let kind = Kind::from(rule);
+    let ours = judged.iter().filter(|one| one.kind == kind);
+    let Some(((present, before), others)) = tried.split_first() else {
+        return Advice::TooFew(ours.count());
+    };
+    let score = Score::of(ours.clone(), before);
+    if score.verdicts() < VERDICTS_MIN {
+        return Advice::TooFew(score.verdicts());
+    }
+    let later_max = if rule == RuleKind::Loitering { LATER_LOITERING } else { LATER_BURNING };
+    let alerts = |told: &[Told]| told.iter().filter(|told| told.kind == kind).count();
+    let mut best: Option<(Choice, Outcome)> = None;
+    for (choice, told) in others {
+        let outcome = outcome(ours.clone(), before, told);
+        let found = outcome.after.real.0.saturating_sub(score.real.0);
+        let sound = outcome.lost.is_empty()
+            && outcome.later.iter().all(|later| *later <= later_max)
+            && alerts(told) <= alerts(before) + found;
+        let worth = |score: &Score| (score.real.0, std::cmp::Reverse(score.untrue.0));
+        let least = best.as_ref().map_or(&score, |(_, outcome)| &outcome.after);
+        let better = match worth(&outcome.after).cmp(&worth(least)) {
+            std::cmp::Ordering::Equal => best
+                .as_ref()
+                .is_some_and(|(other, _)| choice.distance(*present) < other.distance(*present)),
+            order => order.is_gt(),
+        };
+        if sound && better {
+            best = Some((*choice, outcome));
+        }
+    }
+    best.map_or(Advice::Keep(score), |(choice, outcome)| Advice::Change(choice, outcome))
+}
+
+/// A share, and between what it lies with 95 % certainty (Wilson, "Probable inference, the law of
+/// succession, and statistical inference", 1927). Nothing of nothing is not known.
+#[expect(clippy::cast_precision_loss, reason = "counts of verdicts")]
+pub fn share(of: usize, all: usize) -> Option<(f64, f64, f64)> {
+    if all == 0 {
+        return None;
+    }
+    let (n, p) = (all as f64, of as f64 / all as f64);
+    let denominator = 1.0 + Z * Z / n;
+    let middle = (p + Z * Z / (2.0 * n)) / denominator;
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt() / denominator;
+    Some((p, (middle - half).max(0.0), (middle + half).min(1.0)))
+}

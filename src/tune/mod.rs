@@ -1,0 +1,27 @@
+//! What-if: what other thresholds would have told, on what was really detected, held against what
+//! people said of it.
+//!
+//! Belongs here: replaying the diary through the core ([`play`]), comparing two replays
+//! ([`compare`]), choosing among many ([`advice`]). Does not belong here: printing (`command`'s).
+//!
+//! What a replay can't know: looks at frames that were never taken, since lower thresholds would
+//! have watched a camera more closely; what people wear, which is never stored, so that a person
+//! who comes back may count as another; the phase of the ticks, a second at most.
+
+pub mod advice;
+pub mod compare;
+pub mod play;
+
+use crate::incident::Kind;
+use crate::rule::RuleKind;
+
+/// The rules that can be tuned.
+pub const RULES: [RuleKind; 3] = [RuleKind::Fire, RuleKind::Smoke, RuleKind::Loitering];
+
+/// As the configuration names it.
+pub fn name(rule: RuleKind) -> &'static str {
+    Kind::from(rule).as_str()
+}
+
+#[cfg(test)]
+mod tests;
