@@ -262,6 +262,14 @@ impl Core {
         self.register.on_events(&events, &self.sites)
     }
 
+    /// Takes in by how many seconds a camera's clock is ahead of ours.
+    pub fn on_clock(&mut self, camera: &Id, ahead_s: i64, at: Stamp) -> Vec<Incident> {
+        let at = self.forward(at);
+        let Some(camera) = self.cameras.get_mut(camera) else { return Vec::new() };
+        let events = camera.rules.on_clock(ahead_s, at);
+        self.register.on_events(&events, &self.sites)
+    }
+
     /// What is wrong with a camera just now.
     pub fn fault(&self, camera: &Id) -> Option<Fault> {
         self.cameras.get(camera)?.rules.fault()

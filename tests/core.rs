@@ -86,6 +86,7 @@ fn watched(name: &str) -> Watched {
                 offline: seconds(60),
                 frozen: seconds(60),
                 blinded: seconds(30),
+                clock: Duration::ZERO,
             },
             zones: Vec::new(),
         },

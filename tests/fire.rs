@@ -66,6 +66,7 @@ fn watched(confidence_min: f32) -> Watched {
                 offline: seconds(60),
                 frozen: seconds(60),
                 blinded: seconds(30),
+                clock: Duration::ZERO,
             },
             zones: Vec::new(),
         },

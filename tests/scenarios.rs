@@ -397,6 +397,7 @@ fn default_rules() -> Config {
             offline: seconds(3_600),
             frozen: seconds(3_600),
             blinded: seconds(3_600),
+            clock: Duration::ZERO,
         },
         zones: Vec::new(),
     }

@@ -205,6 +205,7 @@ fn config() -> rule::Config {
             offline: seconds(30),
             frozen: seconds(60),
             blinded: seconds(30),
+            clock: Duration::ZERO,
         },
         zones: Vec::new(),
     }

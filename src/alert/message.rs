@@ -37,6 +37,7 @@ impl Context {
                     Fault::Offline => "mất tín hiệu",
                     Fault::Frozen => "bị đứng hình",
                     Fault::Blinded => "bị che hoặc lệch hướng",
+                    Fault::Clock => "sai giờ",
                 };
                 format!("Camera {fault} tại {place}{}", self.owner(incident))
             }
@@ -73,6 +74,7 @@ impl Context {
                     Fault::Offline => "offline",
                     Fault::Frozen => "frozen",
                     Fault::Blinded => "covered or turned away",
+                    Fault::Clock => "with a wrong clock",
                 };
                 format!("Camera {fault} at {place}{}", self.owner(incident))
             }

@@ -222,14 +222,18 @@ impl Judge {
 
     async fn on_tick(&mut self) {
         let now = self.clock.now();
-        let revisions = self.core.on_tick(now);
+        let mut revisions = self.core.on_tick(now);
         self.meters.alerts_held_back.inc_by(self.core.take_held_back());
         self.budget(now);
         for camera in &self.settings.cameras {
             let id = &camera.site.id;
             let level = self.core.level(id, now);
             self.lenses.attend(id, level, &self.governor);
-            let (state, fault) = (self.lenses.state(id), self.core.fault(id));
+            let state = self.lenses.state(id);
+            if let Some(State::Streaming { clock_ahead_s: Some(ahead_s), .. }) = state {
+                revisions.extend(self.core.on_clock(id, ahead_s, now));
+            }
+            let fault = self.core.fault(id);
             self.statuses.tell(id, Seen { state, fault, level }, now);
         }
         self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));

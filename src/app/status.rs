@@ -55,6 +55,7 @@ struct Camera {
     since: Wall,
     reason: Option<String>,
     level: Level,
+    clock_ahead_s: Option<i64>,
     fps: f64,
     frames: u64,
     counted_from: Stamp,
@@ -77,6 +78,7 @@ impl Camera {
             since: now.wall,
             reason: None,
             level: Level::Idle,
+            clock_ahead_s: None,
             fps: 0.0,
             frames: 0,
             counted_from: now,
@@ -94,6 +96,7 @@ impl Camera {
             "since": self.since.to_rfc3339(&ward.timezone),
             "analysed_fps": self.fps,
             "attention": self.level.as_str(),
+            "clock_ahead_s": self.clock_ahead_s,
             "reason": self.reason,
             "khu_pho": seat.khu_pho.as_str(),
             "address": seat.address,
@@ -155,9 +158,15 @@ impl Statuses {
         let inner = &mut *guard;
         let Some(seat) = inner.cameras.iter().find(|seat| seat.id == *id) else { return };
         let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
+        camera.clock_ahead_s = match seen.state {
+            Some(State::Streaming { clock_ahead_s, .. }) => clock_ahead_s,
+            _ => None,
+        };
         let (word, reason) = match seen.state {
             Some(State::Streaming { .. }) => match seen.fault {
                 None | Some(Fault::Offline) => ("online", None),
+                // What it shows can be used, whatever its clock says.
+                Some(Fault::Clock) => ("online", None),
                 Some(fault) => (fault.as_str(), None),
             },
             // Between two attempts a camera that is away stays away.

@@ -102,6 +102,12 @@ pub trait Session: Send {
     /// [`Error`] says why the session ended; there is nothing more to be had from it.
     fn next(&mut self) -> impl Future<Output = Result<Packet, Error>> + Send;
 
+    /// By how many seconds the camera's wall clock is ahead of ours, negative where it is behind;
+    /// `None` where it has not told its time.
+    fn clock_ahead_s(&self) -> Option<i64> {
+        None
+    }
+
     /// Says goodbye to the camera; ends in bounded time, 2 s.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -120,6 +126,8 @@ pub enum State {
         since: Stamp,
         /// What they are encoded with.
         codec: Codec,
+        /// As [`Session::clock_ahead_s`] says, to a few seconds.
+        clock_ahead_s: Option<i64>,
     },
     /// It failed and will be tried again.
     Waiting {

@@ -225,6 +225,12 @@ impl Session for RtspSession {
         }
     }
 
+    fn clock_ahead_s(&self) -> Option<i64> {
+        let report = self.sender_report()?;
+        let ahead_us = report.camera.0.saturating_sub(report.received.wall.0);
+        Some(ahead_us.div_euclid(1_000_000))
+    }
+
     async fn close(self) {
         let Self { demuxed, group, .. } = self;
         // retina sends TEARDOWN in the background when the session is dropped.

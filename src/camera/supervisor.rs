@@ -41,6 +41,8 @@ pub const CONNECTS_MAX: usize = 32;
 
 /// After this long an attempt gives its permit back and goes on without. Otherwise a street of
 /// cameras that are off (each attempt takes its whole time limit) would keep those that answer
+/// A camera's clock is told anew where it differs by as much from what was told.
+const CLOCK_WAVERS_S: u64 = 5;
 /// waiting for minutes. With 300 of them off, 46 attempts begin a second and hold 23 permits.
 const PERMIT_HELD_MAX: Duration = Duration::from_millis(500);
 
@@ -228,7 +230,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
             let codec = packet.codec;
             match self.outlets.queue.send(packet) {
                 Sent::Queued if since.is_none() => *since = Some(self.streams(codec)),
-                Sent::Queued => {}
+                Sent::Queued => self.tell_clock(session.clock_ahead_s()),
                 Sent::Closed => return Err(Over),
                 Sent::Dropped => {
                     let waited = self.now().mono.since(began.mono);
@@ -244,7 +246,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     fn streams(&self, codec: Codec) -> Stamp {
         let since = self.now();
         self.up.set(1);
-        self.outlets.state.send_replace(State::Streaming { since, codec });
+        self.outlets.state.send_replace(State::Streaming { since, codec, clock_ahead_s: None });
         let failures = self.backoff.failures();
         if self.quiet.told {
             tracing::info!(?codec, failures, "camera streams");
@@ -252,6 +254,21 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
             tracing::debug!(?codec, failures, "camera streams");
         }
         since
+    }
+
+    /// Network delays make it waver; only what differs by seconds is news.
+    fn tell_clock(&self, ahead_s: Option<i64>) {
+        self.outlets.state.send_if_modified(|state| {
+            let State::Streaming { clock_ahead_s, .. } = state else { return false };
+            let news = match (&clock_ahead_s, ahead_s) {
+                (Some(told), Some(now)) => told.abs_diff(now) >= CLOCK_WAVERS_S,
+                (told, now) => told.is_some() != now.is_some(),
+            };
+            if news {
+                *clock_ahead_s = ahead_s;
+            }
+            news
+        });
     }
 
     /// Until it is time for the next attempt. Waits are counted from the beginning of the last

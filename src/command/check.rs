@@ -262,12 +262,18 @@ fn residents(zone: &Zone) -> String {
 fn health(camera: &CameraSettings) -> String {
     let rule = &camera.rules.camera;
     match rule.enabled {
-        true => format!(
-            "offline after {}, frozen after {}, blinded after {}",
-            seconds(rule.offline),
-            seconds(rule.frozen),
-            seconds(rule.blinded)
-        ),
+        true => {
+            let clock = match rule.clock.is_zero() {
+                true => "clock not asked".to_owned(),
+                false => format!("clock off by {}", seconds(rule.clock)),
+            };
+            format!(
+                "offline after {}, frozen after {}, blinded after {}; {clock}",
+                seconds(rule.offline),
+                seconds(rule.frozen),
+                seconds(rule.blinded)
+            )
+        }
         false => "not reported".to_owned(),
     }
 }
@@ -277,7 +283,7 @@ fn kind_name(kind: RuleKind) -> &'static str {
         RuleKind::Fire => "fire",
         RuleKind::Smoke => "smoke",
         RuleKind::Loitering => "loitering",
-        RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded => "camera",
+        RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => "camera",
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) fn defaults() -> Config {
             offline: seconds(60),
             frozen: seconds(60),
             blinded: seconds(30),
+            clock: Duration::ZERO,
         },
         zones: Vec::new(),
     }
@@ -95,6 +96,8 @@ pub(super) fn read(section: &Section<'_>, mut base: Config, ward: Option<Coordin
         lay(&mut base.camera.offline, seconds("offline_s"));
         lay(&mut base.camera.frozen, seconds("frozen_s"));
         lay(&mut base.camera.blinded, seconds("blinded_s"));
+        let clock = keys.item("clock_s").and_then(|item| item.number(0.0..=1e9, " (seconds)"));
+        lay(&mut base.camera.clock, clock.map(Duration::from_secs_f64));
         keys.finish();
     }
     rule.finish();

@@ -106,7 +106,9 @@ impl From<RuleKind> for Kind {
             RuleKind::Fire => Self::Fire,
             RuleKind::Smoke => Self::Smoke,
             RuleKind::Loitering => Self::Loitering,
-            RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded => Self::Camera,
+            RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => {
+                Self::Camera
+            }
         }
     }
 }

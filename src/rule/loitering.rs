@@ -1,7 +1,7 @@
 //! Loitering: how long one person stays in a zone at night.
 //!
-//! Each person has a dwell of their own ([`stay`](super::stay)), which outlives gaps of the
-//! detector, other names by the tracker and returns within a window ([`known`](super::known)).
+//! Each person has a dwell of their own (`stay`), which outlives gaps of the
+//! detector, other names by the tracker and returns within a window (`known`).
 //! Whoever passes through never gathers enough. A group lowers the bar. Where a patrol is, or
 //! where residents have their hours, nobody is looked at, and whoever is still there afterwards
 //! begins anew.

@@ -104,6 +104,8 @@ pub struct HealthConfig {
     pub frozen: Duration,
     /// Nothing of the usual view for as long: blinded.
     pub blinded: Duration,
+    /// A clock that is wrong by as much is reported; zero: none is.
+    pub clock: Duration,
 }
 
 impl Config {
@@ -132,6 +134,8 @@ pub enum RuleKind {
     Frozen,
     /// Its pictures don't show its street: covered, turned away, out of focus, dazzled.
     Blinded,
+    /// Its clock is wrong.
+    Clock,
 }
 
 /// A named polygon of a camera's view.
@@ -285,6 +289,13 @@ impl Rules {
         let mut events = Vec::new();
         let daylight = schedule::is_daylight(at.wall, zone);
         self.health.on_look(&self.config.camera, look, daylight, at, &mut events);
+        self.name(events)
+    }
+
+    /// Takes in that the camera's clock is ahead of ours by so many seconds, or behind.
+    pub fn on_clock(&mut self, ahead_s: i64, at: Stamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.health.on_clock(&self.config.camera, ahead_s, at, &mut events);
         self.name(events)
     }
 

@@ -1,7 +1,7 @@
 //! Fire and smoke: evidence that accumulates over real time, at one place of the view.
 //!
-//! Belongs here: how evidence is summed up ([`evidence`]), what a thing's boxes tell of its nature
-//! ([`signature`]), where people declared false alarms ([`memory`]). The credit of a single frame
+//! Belongs here: how evidence is summed up (`evidence`), what a thing's boxes tell of its nature
+//! (`signature`), where people declared false alarms (`memory`). The credit of a single frame
 //! is capped, so that a camera of one frame a minute can't confirm with two of them.
 //!
 //! Once a place has been seen surely, weaker sights within the time of confirmation count too, and

@@ -24,11 +24,13 @@ pub enum Fault {
     Frozen,
     /// Its pictures don't show its street.
     Blinded,
+    /// Its clock is wrong: nothing here goes by it, but people read it in its pictures.
+    Clock,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 3] = [Self::Offline, Self::Frozen, Self::Blinded];
+    pub const ALL: [Self; 4] = [Self::Offline, Self::Frozen, Self::Blinded, Self::Clock];
 
     /// As alerts and the status topic write it.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Fault {
             Self::Offline => "offline",
             Self::Frozen => "frozen",
             Self::Blinded => "blinded",
+            Self::Clock => "clock",
         }
     }
 
@@ -45,6 +48,7 @@ impl Fault {
             RuleKind::Offline => Some(Self::Offline),
             RuleKind::Frozen => Some(Self::Frozen),
             RuleKind::Blinded => Some(Self::Blinded),
+            RuleKind::Clock => Some(Self::Clock),
             RuleKind::Fire | RuleKind::Smoke | RuleKind::Loitering => None,
         }
     }
@@ -59,6 +63,7 @@ pub struct Health {
     view: View,
     frozen: Option<Stamp>,
     blinded: Blinded,
+    clock_wrong: Option<Stamp>,
 }
 
 /// Whether and since when the camera does not see.
@@ -79,6 +84,7 @@ impl Health {
             view: View::default(),
             frozen: None,
             blinded: Blinded::default(),
+            clock_wrong: None,
         }
     }
 
@@ -133,6 +139,29 @@ impl Health {
         events.extend(self.blinded.see(sees, config.blinded, at));
     }
 
+    /// Takes in by how many seconds the camera's clock is ahead of ours.
+    pub(crate) fn on_clock(
+        &mut self,
+        config: &HealthConfig,
+        ahead_s: i64,
+        at: Stamp,
+        events: &mut Vec<Draft>,
+    ) {
+        let wrong = Duration::from_secs(ahead_s.unsigned_abs()) >= config.clock;
+        let asked = config.enabled && !config.clock.is_zero();
+        match self.clock_wrong {
+            None if asked && wrong => {
+                self.clock_wrong = Some(at);
+                events.push(draft(RuleKind::Clock, Phase::Started, at, at));
+            }
+            Some(since) if !asked || !wrong => {
+                self.clock_wrong = None;
+                events.push(draft(RuleKind::Clock, Phase::Ended, since, at));
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn on_tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
         let silent = at.mono.since(self.last_frame.mono);
         if !config.enabled {
@@ -152,6 +181,9 @@ impl Health {
         }
         if let Some(since) = self.frozen.take() {
             events.push(draft(RuleKind::Frozen, Phase::Ended, since, at));
+        }
+        if let Some(since) = self.clock_wrong.take() {
+            events.push(draft(RuleKind::Clock, Phase::Ended, since, at));
         }
         events.extend(self.blinded.end(at));
         self.still.interrupt();

@@ -11,7 +11,13 @@ const PIXELS: f32 = 1_000.0;
 
 fn config() -> HealthConfig {
     let seconds = Duration::from_secs;
-    HealthConfig { enabled: true, offline: seconds(60), frozen: seconds(60), blinded: seconds(30) }
+    HealthConfig {
+        enabled: true,
+        offline: seconds(60),
+        frozen: seconds(60),
+        blinded: seconds(30),
+        clock: std::time::Duration::ZERO,
+    }
 }
 
 /// A street: texture mostly in the lower half, noise that never repeats.
@@ -180,4 +186,24 @@ fn silence_ends_what_was_known_and_stays_one_story() {
             (RuleKind::Offline, Phase::Ended),
         ]
     );
+}
+
+#[test]
+fn a_wrong_clock_is_told_where_somebody_asked() {
+    for (asked_s, ahead, expected) in [
+        (60, vec![0, 59, -59], 0),
+        (60, vec![0, 60, 61, 70], 1),
+        (60, vec![0, -25_200, -25_201, 3], 2),
+        (0, vec![0, 1_000_000], 0),
+    ] {
+        let mut health = Health::new(Stamp::default());
+        let mut events = Vec::new();
+        let config = HealthConfig { clock: Duration::from_secs(asked_s), ..config() };
+        for ahead_s in &ahead {
+            health.on_clock(&config, *ahead_s, Stamp::default(), &mut events);
+        }
+        let told: Vec<_> = events.iter().map(|e| (e.rule, e.phase)).collect();
+        let both = [(RuleKind::Clock, Phase::Started), (RuleKind::Clock, Phase::Ended)];
+        assert_eq!(told, both[..expected], "{ahead:?}");
+    }
 }
