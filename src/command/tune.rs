@@ -49,8 +49,8 @@ pub struct Args {
     /// This camera alone; changes hold for it alone then. Not given: the whole ward.
     #[arg(long, value_name = "ID")]
     pub camera: Option<String>,
-    /// A key to change and its value, such as rule.fire.confidence_min=0.55; may be repeated. Without
-    /// --camera a key of [rule]: cameras that have one of their own keep it.
+    /// A key to change and its value, such as rule.fire.confidence_min=0.55; may be repeated.
+    /// Without --camera a key of [rule]: cameras that have one of their own keep it.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// One JSON object instead of tables.
