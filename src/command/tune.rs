@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     pub camera: Option<String>,
     /// A key to change and its value, such as rule.fire.confidence_min=0.55; may be repeated.
-    /// Without --camera a key of [rule]: cameras that have one of their own keep it.
+    /// Without --camera it holds for the ward: cameras that have such a key of their own keep it.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// One JSON object instead of tables.
