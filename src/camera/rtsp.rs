@@ -228,7 +228,7 @@ impl Session for RtspSession {
     fn clock_ahead_s(&self) -> Option<i64> {
         let report = self.sender_report()?;
         let ahead_us = report.camera.0.saturating_sub(report.received.wall.0);
-        Some(ahead_us.div_euclid(1_000_000))
+        Some(ahead_us.saturating_add(500_000).div_euclid(1_000_000))
     }
 
     async fn close(self) {
