@@ -2,9 +2,13 @@
 //!
 //! A scene without motion still differs from picture to picture: sensors are noisy, and every key
 //! frame is encoded anew. Only the very same picture, told by the exact sums of its cells, is
-//! stuck. The clock that many cameras write into a corner may go on, so a few cells may differ.
+//! stuck. An encoder that is fed one picture for ever still sends a few different ones, the frames
+//! of a group after its key frame, again and again: so a picture is held against all of the last
+//! minute. The clock that many cameras write into a corner may go on, so a few cells may differ.
+//! Where the encoder's rate control never settles, a stuck picture is not noticed.
 //! A picture without texture (a black night) can't be told from a stuck one and never counts.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::frame::look::{CELLS, Look};
@@ -14,22 +18,30 @@ use crate::time::Stamp;
 const TEXTURED: f32 = 0.5;
 /// With fewer textured cells nothing can be said.
 const CELLS_MIN: usize = CELLS / 4;
+/// Pictures that a new one is held against; about a minute of them.
+const HISTORY: usize = 64;
 /// As many of the textured cells in a hundred must stay the same.
 const SAME_PERCENT: usize = 92;
 
 /// Watches one camera for the same picture again and again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stillness {
-    last: Option<Look>,
+    /// Different ones, the newest last.
+    history: VecDeque<Look>,
     since: Option<Stamp>,
 }
 
 impl Stillness {
     /// Takes in a picture; how long it has been the same by now, or `None` where it is not.
     pub(super) fn see(&mut self, look: &Look, at: Stamp) -> Option<Duration> {
-        let same = self.last.as_ref().is_some_and(|last| is_same(last, look));
-        self.last = Some(look.clone());
-        if !same {
+        let known = self.history.iter().rposition(|before| is_same(before, look));
+        if let Some(index) = known {
+            self.history.remove(index);
+        } else if self.history.len() >= HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(look.clone());
+        if known.is_none() {
             self.since = None;
             return None;
         }

@@ -43,7 +43,7 @@ impl Scene {
             let (x, row) = (i % ACROSS, i / ACROSS);
             let y = if self.turned { DOWN - 1 - row } else { row };
             let pattern = 2.0 + 3.0 * y as f32 + ((x * 7 + y * 3) % 5) as f32;
-            let noise = if self.noise { (number * 2_654_435_761 + i as u64) % 97 } else { 0 };
+            let noise = if self.noise { noise(number, i as u64) } else { 0 };
             Cell {
                 light: (self.light * PIXELS) as u32 + noise as u32,
                 texture: (pattern * self.texture * PIXELS) as u32 + noise as u32,
@@ -51,6 +51,14 @@ impl Scene {
         });
         Look { cells, pixels_a_cell: PIXELS, grey: self.grey }
     }
+}
+
+/// Below 97, and never the same for a whole picture (SplitMix64's finaliser).
+fn noise(number: u64, cell: u64) -> u64 {
+    let mut mixed = (number * 1_000 + cell).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) % 97
 }
 
 /// Plays scenes, each for some seconds at one look a second, and answers with what was told at
@@ -145,6 +153,21 @@ fn the_same_picture_again_and_again_is_frozen() {
     let expected = [(RuleKind::Frozen, Phase::Started, 161), (RuleKind::Frozen, Phase::Ended, 220)];
     assert_eq!(told, expected);
     assert_eq!(play(&[(100, STREET), (61, stuck), (10, STREET)], false), [], "one look short");
+}
+
+#[test]
+fn an_encoder_that_is_fed_one_picture_is_frozen_though_its_frames_differ() {
+    let mut health = Health::new(Stamp::default());
+    let mut events = Vec::new();
+    let stuck = Scene { noise: false, ..STREET };
+    for second in 0..80u16 {
+        // Each frame of a group looks a little different; the next group is the same again.
+        let at = Stamp::default() + Duration::from_secs(second.into());
+        let look = Scene { texture: 0.9 + f32::from(second % 7) / 100.0, ..stuck }.look(0);
+        health.on_look(&config(), &look, false, at, &mut events);
+    }
+    assert_eq!(health.fault(), Some(Fault::Frozen));
+    assert_eq!(events.len(), 1);
 }
 
 #[test]
