@@ -129,6 +129,13 @@ pub struct SenderReport {
     pub received: Stamp,
 }
 
+impl SenderReport {
+    /// By how many microseconds the camera's clock is ahead of ours; negative where it is behind.
+    pub fn ahead_us(&self) -> i64 {
+        self.camera.0.saturating_sub(self.received.wall.0)
+    }
+}
+
 impl RtspSession {
     /// What the stream is encoded with.
     pub fn codec(&self) -> Codec {
@@ -226,8 +233,7 @@ impl Session for RtspSession {
     }
 
     fn clock_ahead_s(&self) -> Option<i64> {
-        let report = self.sender_report()?;
-        let ahead_us = report.camera.0.saturating_sub(report.received.wall.0);
+        let ahead_us = self.sender_report()?.ahead_us();
         Some(ahead_us.saturating_add(500_000).div_euclid(1_000_000))
     }
 

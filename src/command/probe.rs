@@ -96,10 +96,7 @@ pub async fn run(
         codec: session.codec(),
         profile: session.profile().map(str::to_owned),
         size: session.size(),
-        camera_ahead_s: session.sender_report().map(|report| {
-            let micros = report.camera.0.saturating_sub(report.received.wall.0);
-            seconds(micros)
-        }),
+        camera_ahead_s: session.sender_report().map(|report| seconds(report.ahead_us())),
     };
     session.close().await;
     write_report(out, &config, &facts, &measured?)?;
