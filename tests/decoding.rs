@@ -279,6 +279,7 @@ fn from_packets_to_what_they_show() {
     let (sender, mut analysed) = tokio::sync::mpsc::channel(50);
     let setup = detection::worker::Setup {
         exchange: Arc::clone(&exchange),
+        second: Arc::default(),
         analysed: sender,
         clock: clock.clone(),
         meters: meters.clone(),

@@ -118,6 +118,7 @@ impl Ours {
         let (sender, analysed) = mpsc::channel(detection::worker::ANALYSED_MAX);
         let detecting = detection::worker::Setup {
             exchange: Arc::clone(&exchange),
+            second: Arc::default(),
             analysed: sender,
             clock: shared,
             meters,

@@ -30,6 +30,7 @@ use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
 use crate::config;
 use crate::config::{Settings, Watch, hangups};
+use crate::detection::flicker;
 use crate::detection::onnx::{self, OnnxConfig, OnnxDetector};
 use crate::detection::worker;
 use crate::detection::{Class, Detector, ModelIdentity};
@@ -46,8 +47,6 @@ use crate::web;
 
 pub use status::Statuses;
 
-/// What scores less is no detection to any rule; admins tune upwards from here.
-pub(crate) const CONFIDENCE_FLOOR: f32 = 0.1;
 /// Jobs that may wait for the outbox; then the core waits, and with it the detectors.
 const JOBS_MAX: usize = 256;
 /// Commands and reports that may wait for the core; then they wait at the broker.
@@ -166,6 +165,7 @@ impl App {
         let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
         let setup = worker::Setup {
             exchange: Arc::clone(&exchange),
+            second: Arc::default(),
             analysed: analysed_in,
             clock: Arc::clone(&clock),
             meters: meters.clone(),
@@ -277,7 +277,7 @@ async fn load_detectors(settings: &Settings) -> Result<Vec<OnnxDetector>, Error>
         model: settings.detector.model.clone(),
         runtime: None,
         intra_threads: 1,
-        confidence_min: CONFIDENCE_FLOOR,
+        confidence_min: flicker::SUSPICION_MIN,
     };
     let (required, threads) = (required(settings), settings.detector.threads.max(1));
     let load = move || (0..threads).map(|_| OnnxDetector::load(&config, &required)).collect();

@@ -20,6 +20,7 @@ use crate::config::Faults;
 use crate::config::Settings;
 use crate::detection::Class;
 use crate::detection::Detector;
+use crate::detection::flicker::{self, SecondStage};
 use crate::detection::onnx;
 use crate::detection::onnx::{OnnxConfig, OnnxDetector};
 use crate::diary;
@@ -145,7 +146,7 @@ fn load_detector(settings: &Settings) -> Result<OnnxDetector, onnx::Error> {
         model: settings.detector.model.clone(),
         runtime: None,
         intra_threads: settings.detector.threads,
-        confidence_min: crate::app::CONFIDENCE_FLOOR,
+        confidence_min: flicker::SUSPICION_MIN,
     };
     OnnxDetector::load(&model, &Class::ALL)
 }
@@ -188,6 +189,7 @@ struct Replay<'a> {
     schedule: Schedule,
     motion: Motion,
     detector: OnnxDetector,
+    second: SecondStage,
     core: Core,
     context: alert::Context,
     /// When the clip that plays began.
@@ -226,6 +228,7 @@ impl<'a> Replay<'a> {
             core,
             context: crate::app::context(settings, detector.identity()),
             detector,
+            second: SecondStage::default(),
             clock,
             begun: start,
             ticked: start,
@@ -300,6 +303,7 @@ impl<'a> Replay<'a> {
         self.frames += 1;
         let at = frame.at;
         let mut detections = self.detector.detect(&[&frame])?.pop().unwrap_or_default();
+        self.second.rescore(&frame, &mut detections);
         diary::round(&mut detections);
         if self.args.detections {
             tracing::info!(at_s = at.mono.0 as f64 / 1e6, ?detections, "frame");

@@ -1,7 +1,8 @@
 //! Pictures in, boxes out: the ONNX session and what its tensors mean.
 //!
 //! Belongs here: everything that touches ONNX Runtime's types; none of them leaves this module.
-//! Does not belong here: memory from one frame to the next (that is `track`'s).
+//! Does not belong here: memory from one frame to the next (that is `track`'s), but for what
+//! `flicker` knows of a suspicious place's pixels.
 
 pub mod appearance;
 pub mod classes;
@@ -12,6 +13,7 @@ pub mod layout;
 pub mod library;
 pub mod onnx;
 pub mod scripted;
+pub mod flicker;
 pub mod worker;
 
 use crate::frame::Frame;

@@ -13,6 +13,7 @@ use super::Analysed;
 use super::Detection;
 use super::Detector;
 use super::Timing;
+use super::flicker::SecondStage;
 use super::onnx::Error;
 use crate::frame::Frame;
 use crate::frame::mailbox::Exchange;
@@ -29,6 +30,8 @@ pub const ANALYSED_MAX: usize = 16;
 pub struct Setup {
     /// Where frames come from.
     pub exchange: Arc<Exchange>,
+    /// What looks at the found again; one for all detector threads.
+    pub second: Arc<SecondStage>,
     /// Where analysed frames go: a channel of [`ANALYSED_MAX`].
     pub analysed: Sender<Analysed>,
     /// What frames were stamped with.
@@ -81,11 +84,12 @@ impl Worker {
         let decoded = frame.at.mono + Duration::from_micros(frame.decode_us);
         let queued = taken.since(decoded);
         let found = self.detector.detect(&[&frame]);
-        let took = self.setup.clock.now().mono.since(taken);
-        let Some(detections) = self.take_result(found, &frame) else {
+        let Some(mut detections) = self.take_result(found, &frame) else {
             flow.dropped.inc();
             return true;
         };
+        self.setup.second.rescore(&frame, &mut detections);
+        let took = self.setup.clock.now().mono.since(taken);
         self.queue.observe(queued);
         self.inference.observe(took);
         let timing = Timing {
