@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import decoys
 from compose import Patch, paste
 
 PAD = 114
@@ -19,7 +20,7 @@ STRIDE = 8
 MIN_BOX = 4.0
 MIN_VISIBLE = 0.3
 BLANK_WEIGHT = 1.0
-PASTE_FIRE, PASTE_LIGHT = 0.3, 0.25
+PASTE_FIRE, PASTE_LIGHT, DECOYS = 0.3, 0.25, 0.4
 # Narrow pictures are set side by side, and enlarged towards filling their cell: padding is what a
 # street camera shows least.
 PAIR_ASPECT, PAIR, COVER = 1.45, 0.7, 0.5
@@ -193,6 +194,8 @@ class Augmenter:
             boxes = np.concatenate(found)
         canvas_free = all(s.negative[0] > 0 for s in samples) and not (boxes[:, 0] == 0).any()
         boxes = self.compose(canvas, boxes, canvas_free, rng)
+        if rng.random() < DECOYS:
+            decoys.scatter(canvas, boxes, rng)
         has_fire = bool((boxes[:, 0] == 0).any())
         canvas = self.colour(canvas, has_fire, any(s.night for s in samples[:1]), rng)
         return Canvas(np.ascontiguousarray(canvas[:, :, ::-1]), boxes, flatten_levels(weights))
