@@ -44,7 +44,12 @@ test: setup-test ## Run every test, benches in test mode included; lists what wa
 
 .PHONY: bench
 bench: setup ## Measure each stage beside the bare library; fails over benches/budget.toml
-	cargo bench --locked
+	cargo bench --locked --bench stages --bench decode_threads --bench inference
+
+.PHONY: load
+load: setup-test ## A ward on this machine: make load CAMERAS="64 128" PROFILE=rated SECONDS=60
+	CAMERAS="$(or $(CAMERAS),128)" PROFILE="$(or $(PROFILE),rated)" SECONDS="$(or $(SECONDS),60)" \
+		cargo bench --locked --bench load
 
 .PHONY: eval
 eval: ## Evaluate models/keng.onnx: make eval CORPUS=DIR SPLIT=NAME; last line is JSON
