@@ -28,6 +28,8 @@ pub mod incident;
 pub mod pipeline;
 pub mod alert;
 pub mod outbox;
+pub mod ledger;
+pub mod report;
 pub mod diary;
 pub mod tune;
 pub mod mqtt;
