@@ -13,6 +13,12 @@
 //! ```text
 //! pipeline ─records→ diary ─→ tune
 //! ```
+//!
+//! and `ledger` what `report` counts years later:
+//!
+//! ```text
+//! outbox ─alerts→ ledger ─→ report
+//! ```
 
 pub mod time;
 pub mod geometry;

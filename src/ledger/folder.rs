@@ -18,6 +18,7 @@ const ENDING: &str = "jsonl";
 /// Ten years of months.
 const FILES_MAX: usize = 120;
 const BYTES_MAX: u64 = 256 << 20;
+const HOUR_US: i64 = 3_600_000_000;
 /// A line of ours is never so long.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 
@@ -46,7 +47,8 @@ impl Folder {
     pub fn read(&self, from: Wall) -> io::Result<Book> {
         let mut book = Book::default();
         let mut cases: BTreeMap<IncidentId, Case> = BTreeMap::new();
-        let wanted = month(from);
+        // The last sign of life of the month before may be of the first minutes of this one.
+        let wanted = month(Wall(from.0.saturating_sub(HOUR_US)));
         for (index, path) in self.files()?.iter().enumerate() {
             let old = name_of(path) < Some(wanted.as_str());
             // The first file tells when the ledger began.

@@ -11,8 +11,8 @@
 //! - **Form.** A file a month of wall time (UTC), one JSON object a line, only ever appended to. A
 //!   line that was torn by a power cut is passed over; the next one begins anew.
 //! - **Readers need no lock**: the daemon may go on writing.
-//! - **Bounds.** At most 120 files and 256 MiB; the oldest go first. A ward with fifty
-//!   incidents a day writes some 12 MB a year.
+//! - **Bounds.** At most 120 files and 256 MiB; the oldest go first. A ward writes 5 to 25 MB
+//!   a year: 3.5 MB of signs of life, 1 KB an incident, 100 bytes each time that a camera changes.
 //! - **Privacy.** No names, no words, no pictures, no places: ids of incidents, cameras and khu phố,
 //!   kinds, states and times.
 //!

@@ -54,11 +54,16 @@ pub fn article(figures: &Figures, language: Language) -> String {
     drawn(&mut out, name, &key, &plot::columns(name, &hours(figures)));
     section(&mut out, &tables.verdicts(), "", "");
     let table = tables.false_alarms();
+    let key = plot::rates_key(
+        words.say("kỳ này, với khoảng tin cậy 95 %", "this period, with its 95 % interval"),
+        comparable.then(|| words.say("kỳ trước", "the period before")),
+    );
     let plot = plot::intervals(table.title, &rates(figures, words));
+    let plot = format!("<p class=\"legend\">{key}</p>\n{plot}");
     section(&mut out, &table, &plot, "");
     section(&mut out, &tables.times(), "", "");
     section(&mut out, &tables.apart(), "", "");
-    let table = tables.cameras();
+    let table = tables.cameras(true);
     if !table.rows.is_empty() {
         let plot = uptime(figures, words);
         section(&mut out, &table, &plot, " cameras");
@@ -69,7 +74,7 @@ pub fn article(figures: &Figures, language: Language) -> String {
             "<footer><p>{}</p><p>{} {}. Kẻng {}.</p></footer>\n</article>\n",
             escape(tables.method()),
             words.say("Lập lúc", "Made at"),
-            escape(&made_at(figures)),
+            escape(&made_at(figures, words)),
             env!("CARGO_PKG_VERSION")
         ),
     );
@@ -77,8 +82,13 @@ pub fn article(figures: &Figures, language: Language) -> String {
 }
 
 /// To the minute, without the zone: it is the ward's own.
-fn made_at(figures: &Figures) -> String {
-    figures.made_at.get(..16).unwrap_or_default().replace('T', " ")
+fn made_at(figures: &Figures, words: Words) -> String {
+    let text = figures.made_at.get(..16).unwrap_or_default();
+    let (date, time) = text.split_once('T').unwrap_or_default();
+    match date.parse() {
+        Ok(date) => format!("{time} {}", words.date(date)),
+        Err(_) => text.to_owned(),
+    }
 }
 
 fn head(out: &mut String, tables: Tables<'_>) {

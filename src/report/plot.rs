@@ -89,7 +89,7 @@ impl Drawing {
 /// Columns, those of the period before broader and lighter behind those of this one.
 pub(super) fn columns(title: &str, bars: &[Bar]) -> String {
     const TOP: f64 = 16.0;
-    const HEIGHT: f64 = 130.0;
+    const HEIGHT: f64 = 105.0;
     const LEFT: f64 = 30.0;
     let most = bars.iter().map(|bar| bar.value.max(bar.before.unwrap_or(0))).max().unwrap_or(0);
     let step = tick(most);
@@ -213,18 +213,33 @@ const PATTERNS: &str = "<defs>\
 
 /// Two squares that say which columns are which.
 pub(super) fn key(now: &str, before: Option<&str>) -> String {
-    let square = |fill: &str, name: &str| {
+    let square = |fill: &str| format!("<rect x=\"1\" y=\"1\" width=\"10\" height=\"10\" {fill}/>");
+    let later = square(&format!("fill=\"{BEFORE}\" stroke=\"#8f8a83\""));
+    signs((&square(&format!("fill=\"{NOW}\"")), now), before.map(|name| (later.as_str(), name)))
+}
+
+/// A point and a ring that say which rates are which.
+pub(super) fn rates_key(now: &str, before: Option<&str>) -> String {
+    let point = format!(
+        "<path d=\"M0 6H12\" stroke=\"{NOW}\" stroke-width=\"1.5\"/>\
+         <circle cx=\"6\" cy=\"6\" r=\"3.5\" fill=\"{NOW}\"/>"
+    );
+    let ring = format!("<circle cx=\"6\" cy=\"6\" r=\"5\" fill=\"#fff\" stroke=\"{INK}\"/>");
+    signs((&point, now), before.map(|name| (ring.as_str(), name)))
+}
+
+fn signs(now: (&str, &str), before: Option<(&str, &str)>) -> String {
+    let sign = |(shape, name): (&str, &str)| {
         format!(
             "<svg class=\"key\" viewBox=\"0 0 12 12\" width=\"12\" height=\"12\" \
-             aria-hidden=\"true\"><rect x=\"1\" y=\"1\" width=\"10\" height=\"10\" {fill}/></svg> {}",
+             aria-hidden=\"true\">{shape}</svg> {}",
             escape(name)
         )
     };
-    let mut text = square(&format!("fill=\"{NOW}\""), now);
+    let mut text = sign(now);
     if let Some(before) = before {
         text.push_str(" &#160; ");
-        let fill = format!("fill=\"{BEFORE}\" stroke=\"#8f8a83\"");
-        text.push_str(&square(&fill, before));
+        text.push_str(&sign(before));
     }
     text
 }

@@ -79,7 +79,7 @@ impl Tables<'_> {
         let each = self.figures.khu_pho.iter();
         let mut rows: Vec<_> = each.map(|known| row(&known.name, &known.figures)).collect();
         rows.push(row(w.say("Tổng cộng", "Total"), &self.figures.total));
-        let mut head = self.compared_head(w.say("Khu phố", "Khu phố"));
+        let mut head = self.compared_head("Khu phố");
         head.push(w.say("Báo nhầm", "False"));
         head.push(w.say("Tiếp nhận", "Answered"));
         head.push(w.say("Có mặt", "Arrived"));
@@ -218,15 +218,21 @@ impl Tables<'_> {
         Table { title, head, rows, has_sum: false }
     }
 
-    /// Cameras, those that could be used least first.
-    pub(super) fn cameras(self) -> Table {
+    /// Cameras, those that could be used least first. `places`: with their addresses.
+    pub(super) fn cameras(self, places: bool) -> Table {
         let w = self.words;
         let row = |camera: &Camera| {
             let Both { value, before } = &camera.figures;
             let earlier = before.uptime.share.filter(|_| self.comparable());
+            let khu_pho = self.figures.name(&camera.khu_pho);
+            let place = match camera.address.as_str() {
+                "" => khu_pho.to_owned(),
+                _ if !places => khu_pho.to_owned(),
+                address => format!("{address}, {khu_pho}"),
+            };
             vec![
                 camera.id.clone(),
-                self.figures.name(&camera.khu_pho).to_owned(),
+                place,
                 w.some_percent(value.uptime.share, 2),
                 w.some_percent(earlier, 2),
                 w.hours(value.uptime.offline_ms),
@@ -238,8 +244,8 @@ impl Tables<'_> {
             ]
         };
         let head = vec![
-            w.say("Camera", "Camera"),
-            w.say("Khu phố", "Khu phố"),
+            "Camera",
+            if places { w.say("Nơi đặt", "Place") } else { "Khu phố" },
             w.say("Hoạt động", "Up"),
             w.say("Kỳ trước", "Before"),
             w.say("Mất (giờ)", "Offline (h)"),
@@ -260,10 +266,10 @@ impl Tables<'_> {
         let change = w.change(value.incidents, before.incidents, self.comparable());
         let n = w.count(value.incidents);
         let said = match (w.is_vi(), self.comparable()) {
-            (true, true) => format!("Trong kỳ có {n} sự việc, so với kỳ trước {change}."),
+            (true, true) => format!("Trong kỳ có {n} sự việc, {change} so với kỳ trước."),
             (true, false) => format!("Trong kỳ có {n} sự việc; {change} để so sánh."),
             (false, true) => {
-                format!("{n} incidents in this period; against the period before {change}.")
+                format!("{n} incidents in this period, {change} on the period before.")
             }
             (false, false) => format!("{n} incidents in this period; {change} to compare with."),
         };

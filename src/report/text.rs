@@ -35,7 +35,7 @@ pub fn render(figures: &Figures, language: Language) -> String {
         write_table(&mut out, table);
     }
     hours(&mut out, figures, words);
-    write_table(&mut out, &tables.cameras());
+    write_table(&mut out, &tables.cameras(false));
     line(&mut out, "");
     wrapped(&mut out, tables.method());
     out
@@ -49,8 +49,9 @@ pub(super) fn title(figures: &Figures) -> String {
     }
 }
 
+/// Without what a terminal would obey: names come from a file that people write.
 fn line(out: &mut String, text: &str) {
-    out.push_str(text.trim_end());
+    out.extend(text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }));
     out.push('\n');
 }
 
