@@ -263,7 +263,10 @@ mod tests {
             (Noted::Stopped, r#"{"stopped":"2026-11-21T15:14:03Z"}"#),
             (
                 camera,
-                r#"{"camera":{"at":"2026-11-21T15:14:03Z","id":"hem-42","khu_pho":"kp3","state":"frozen"}}"#,
+                concat!(
+                    r#"{"camera":{"at":"2026-11-21T15:14:03Z","id":"hem-42","#,
+                    r#""khu_pho":"kp3","state":"frozen"}}"#
+                ),
             ),
         ] {
             let line = Line::Note(Note { at, what });

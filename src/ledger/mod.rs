@@ -11,13 +11,14 @@
 //! - **Form.** A file a month of wall time (UTC), one JSON object a line, only ever appended to. A
 //!   line that was torn by a power cut is passed over; the next one begins anew.
 //! - **Readers need no lock**: the daemon may go on writing.
-//! - **Bounds.** At most 120 files and 256 MiB; the oldest go first. A ward writes 5 to 25 MB
+//! - **Bounds.** At most 120 files and 256 MiB; the oldest go first. A ward writes 5 to 30 MB
 //!   a year: 3.5 MB of signs of life, 1 KB an incident, 100 bytes each time that a camera changes.
-//! - **Privacy.** No names, no words, no pictures, no places: ids of incidents, cameras and khu phố,
+//! - **Privacy.** No names, words, pictures or places: ids of incidents, cameras and khu phố,
 //!   kinds, states and times.
 //!
-//! Cameras are sampled every half minute, and written when they change; that the daemon lives, every
-//! five minutes. What lies between two signs of life further apart is unknown, neither up nor down.
+//! Cameras are sampled every half minute, and written when they change; that the daemon lives,
+//! every five minutes. What lies between two signs of life that are further apart than two of
+//! these is unknown, neither up nor down.
 //!
 //! Does not belong here: counting. That is `report`'s.
 

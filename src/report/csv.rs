@@ -1,9 +1,9 @@
 //! For spreadsheets: one tidy table (RFC 4180), a figure a row.
 //!
-//! `figure,khu_pho,key,value,before`: which figure, of which neighbourhood (empty: of all), of which
-//! part (a kind, an hour, a day, a camera, a percentile), in this period, in the one before. Points
-//! for decimals; empty where there is no figure. A day stands beside the day that has its place in
-//! the period before.
+//! `figure,khu_pho,key,value,before`: which figure, of which neighbourhood (empty: of all), of
+//! which part (a kind, an hour, a day, a camera, a percentile), in this period, in the one before.
+//! Points for decimals; empty where there is no figure. A day stands beside the day that has its
+//! place in the period before.
 
 use super::{Both, Figures, Rate, Summary, Times};
 

@@ -147,7 +147,8 @@ fn drawn(out: &mut String, name: &str, key: &str, plot: &str) {
     add(
         out,
         format_args!(
-            "<section class=\"part\">\n<h2>{}</h2>\n<p class=\"legend\">{key}</p>\n{plot}</section>\n",
+            "<section class=\"part\">\n<h2>{}</h2>\n<p class=\"legend\">{key}</p>\n{plot}\
+             </section>\n",
             escape(name)
         ),
     );

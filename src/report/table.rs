@@ -279,7 +279,8 @@ impl Tables<'_> {
         let interval = w.interval(rate);
         if w.is_vi() {
             format!(
-                "{said} Báo nhầm {share} (khoảng tin cậy {interval}) của {told} sự việc có kết luận."
+                "{said} Báo nhầm {share} (khoảng tin cậy {interval}) của {told} sự việc có kết \
+                 luận."
             )
         } else {
             format!("{said} False alarms {share} (interval {interval}) of {told} with a verdict.")
@@ -322,15 +323,15 @@ impl Tables<'_> {
     /// How everything is counted.
     pub(super) fn method(self) -> &'static str {
         self.words.say(
-            "Mỗi sự việc tính một lần, vào ngày giờ nó bắt đầu; diễn tập và sự cố camera tính riêng. \
-             Có thật: có người đến hoặc xử lý xong. Tỷ lệ báo nhầm tính trên các sự việc có kết luận, \
-             khoảng tin cậy Wilson 95 %. Camera hoạt động: phần thời gian có hình dùng được, trong \
-             thời gian hệ thống theo dõi được nó; lúc hệ thống tắt không tính.",
-            "Each incident counts once, on the day and in the hour when it began; drills and faults \
-             of cameras are counted apart. Real: somebody went there or resolved it. The rate of \
-             false alarms is of incidents with a verdict, its interval is Wilson's of 95 %. Cameras \
-             up: the part of the time with usable pictures, of the time in which the daemon watched \
-             them; while it was off nothing counts.",
+            "Mỗi sự việc tính một lần, vào ngày giờ nó bắt đầu; diễn tập và sự cố camera tính \
+             riêng. Có thật: có người đến hoặc xử lý xong. Tỷ lệ báo nhầm tính trên các sự việc có \
+             kết luận, khoảng tin cậy Wilson 95 %. Camera hoạt động: phần thời gian có hình dùng \
+             được, trong thời gian hệ thống theo dõi được nó; lúc hệ thống tắt không tính.",
+            "Each incident counts once, on the day and in the hour when it began; drills and \
+             faults of cameras are counted apart. Real: somebody went there or resolved it. The \
+             rate of false alarms is of incidents with a verdict, its interval is Wilson's of \
+             95 %. Cameras up: the part of the time with usable pictures, of the time in which the \
+             daemon watched them; while it was off nothing counts.",
         )
     }
 }

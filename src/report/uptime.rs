@@ -81,8 +81,8 @@ struct Walk<'a> {
     last: Option<Wall>,
     /// Milliseconds of the range in which the daemon was known to run, up to `last`.
     running_ms: u64,
-    /// How cameras are, and since which `running_ms`.
-    now: BTreeMap<(Id, Id), (Health, u64)>,
+    /// How each camera is, in which khu phố, and since which `running_ms`.
+    now: BTreeMap<Id, (Id, Health, u64)>,
     cameras: BTreeMap<(Id, Id), Uptime>,
 }
 
@@ -135,10 +135,10 @@ impl Walk<'_> {
             }
             Noted::Camera { id, khu_pho, health } => {
                 self.go_on(note.at);
-                // It may have moved to another khu phố.
-                self.leave(|known| known == id);
-                let key = (khu_pho.clone(), id.clone());
-                self.now.insert(key, (*health, self.running_ms));
+                let seat = (khu_pho.clone(), *health, self.running_ms);
+                if let Some(earlier) = self.now.insert(id.clone(), seat) {
+                    self.add(id, earlier);
+                }
             }
         }
     }
@@ -162,22 +162,16 @@ impl Walk<'_> {
     /// Nothing is known from here on.
     fn forget(&mut self) {
         self.last = None;
-        self.leave(|_| true);
+        for (id, earlier) in std::mem::take(&mut self.now) {
+            self.add(&id, earlier);
+        }
     }
 
-    fn leave(&mut self, which: impl Fn(&Id) -> bool) {
-        let running_ms = self.running_ms;
-        let cameras = &mut self.cameras;
-        self.now.retain(|key, (health, since)| {
-            let leaves = which(&key.1);
-            if leaves {
-                let ms = running_ms - *since;
-                let uptime = cameras.entry(key.clone()).or_default();
-                uptime.add(*health, ms);
-                uptime.share = share(uptime.up_ms, uptime.known_ms());
-            }
-            !leaves
-        });
+    /// A camera was so until now.
+    fn add(&mut self, id: &Id, (khu_pho, health, since): (Id, Health, u64)) {
+        let uptime = self.cameras.entry((khu_pho, id.clone())).or_default();
+        uptime.add(health, self.running_ms - since);
+        uptime.share = share(uptime.up_ms, uptime.known_ms());
     }
 }
 
