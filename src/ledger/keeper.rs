@@ -63,6 +63,8 @@ pub struct Keeper {
     open: BTreeMap<IncidentId, Case>,
     /// What it says of cameras.
     known: BTreeMap<Id, (Id, Health)>,
+    /// Up to where the outbox stands in the ledger; the cursor may be behind on a full disk.
+    done: Sequence,
     sampled: Option<Stamp>,
     /// Its last sign of life.
     signed: Option<Mono>,
@@ -98,6 +100,7 @@ impl Keeper {
             pen: Pen::new(Folder::of(store)),
             open: BTreeMap::new(),
             known: BTreeMap::new(),
+            done: Sequence::default(),
             sampled: None,
             signed: None,
             pruned: None,
@@ -133,8 +136,9 @@ impl Keeper {
         if signed {
             self.signed = Some(now.mono);
         }
-        if let Some(read) = read {
-            self.outbox.advance(CURSOR, read)?;
+        self.done = read.unwrap_or(self.done);
+        if self.outbox.cursor(CURSOR)? < self.done {
+            self.outbox.advance(CURSOR, self.done)?;
         }
         self.prune(now.mono);
         Ok(more)
@@ -201,7 +205,7 @@ impl Keeper {
 
     /// Reads on in the outbox.
     fn follow(&self, page: &mut Page) -> Result<(), Error> {
-        let mut after = self.outbox.cursor(CURSOR)?;
+        let mut after = self.outbox.cursor(CURSOR)?.max(self.done);
         for _ in 0..CHUNKS_MAX {
             let entries = self.outbox.read_after(after, CHUNK)?;
             let Some(last) = entries.last() else {
