@@ -187,7 +187,7 @@ fn cameras_are_noted_when_they_change_and_anew_in_a_new_file() {
     let notes = pass(60 * 24 * 10);
     let new: Vec<&Noted> = notes[7..].iter().map(|note| &note.what).collect();
     assert!(matches!(new[..], [Noted::Alive, Noted::Camera { .. }]), "{new:?}");
-    let december = Folder::of(desk.store.path()).read(wall("2026-12-01T00:00:00Z")).unwrap();
+    let december = Folder::of(desk.store.path()).read(wall("2026-12-01T02:00:00Z")).unwrap();
     assert_eq!(december.notes.len(), 2);
     assert_eq!(december.begun, Some(wall("2026-11-21T10:00:00Z")));
 }
