@@ -13,6 +13,12 @@
 //! ```text
 //! pipeline ─records→ diary ─→ tune
 //! ```
+//!
+//! and `ledger` what `report` counts years later:
+//!
+//! ```text
+//! outbox ─alerts→ ledger ─→ report
+//! ```
 
 pub mod time;
 pub mod geometry;
@@ -28,6 +34,8 @@ pub mod incident;
 pub mod pipeline;
 pub mod alert;
 pub mod outbox;
+pub mod ledger;
+pub mod report;
 pub mod diary;
 pub mod tune;
 pub mod mqtt;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use keng::command::{camera, check, demo, probe, replay, run, tune};
+use keng::command::{camera, check, demo, probe, replay, report, run, tune};
 use keng::telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,8 @@ enum Command {
     /// What other thresholds would have told, on what was really detected, held against what
     /// people answered. Never writes the configuration.
     Tune(tune::Args),
+    /// What happened in some days, against as many days before: text, CSV, JSON or a page to print.
+    Report(report::Args),
     /// Serves clips as endless RTSP cameras.
     Camera(camera::Args),
 }
@@ -102,6 +104,14 @@ async fn execute(command: Command) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },
+        Command::Report(args) => {
+            let now = keng::time::Clock::now(&keng::time::SystemClock::new()).wall;
+            match report::run(&args, &mut out, &mut err, now) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) if error.is_usage() => failed(&error, USAGE),
+                Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
+            }
+        }
         Command::Camera(args) => match camera::run(args, shutdown).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, FAILED),

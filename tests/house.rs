@@ -18,6 +18,7 @@ const DOCUMENTS: &[&str] = &[
     "README.md",
     "docs/fire.md",
     "docs/mqtt.md",
+    "docs/report.md",
 ];
 
 /// Folders whose files the documents name; other paths in backticks may be a user's.

@@ -38,6 +38,7 @@ use crate::diary;
 use crate::diary::Keeper;
 use crate::frame::InputFormat;
 use crate::frame::mailbox::Exchange;
+use crate::ledger;
 use crate::meter::Meters;
 use crate::mqtt::{Board, Broker, BrokerError, Links, State as BrokerState, publish};
 use crate::outbox;
@@ -151,6 +152,10 @@ impl App {
             meters: meters.clone(),
             board: Arc::new(statuses.clone()),
         };
+        let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
+        let keeper =
+            ledger::Keeper::new(&settings.store.path, outbox.clone(), seen, Arc::clone(&clock));
+        tasks.spawn(ledger::keep(keeper, outlets.clone()));
         let page_stop = outlets.clone();
         tasks.spawn(async move {
             if let Err(error) = server.serve(served, page_stop).await {

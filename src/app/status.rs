@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::attention::Level;
 use crate::camera::State;
 use crate::config::Settings;
+use crate::ledger::{self, Health};
 use crate::mqtt::{Board, Topics};
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
@@ -54,6 +55,8 @@ struct Camera {
     word: &'static str,
     since: Wall,
     reason: Option<String>,
+    /// Somebody wants its pictures, and may have them.
+    watched: bool,
     level: Level,
     clock_ahead_s: Option<i64>,
     fps: f64,
@@ -77,6 +80,7 @@ impl Camera {
             word: "connecting",
             since: now.wall,
             reason: None,
+            watched: true,
             level: Level::Idle,
             clock_ahead_s: None,
             fps: 0.0,
@@ -158,6 +162,7 @@ impl Statuses {
         let inner = &mut *guard;
         let Some(seat) = inner.cameras.iter().find(|seat| seat.id == *id) else { return };
         let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
+        camera.watched = seen.state.is_some();
         camera.clock_ahead_s = match seen.state {
             Some(State::Streaming { clock_ahead_s, .. }) => clock_ahead_s,
             _ => None,
@@ -238,6 +243,26 @@ impl Statuses {
     /// Held for a look-up or a change only, never over an await.
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ledger::Cameras for Statuses {
+    fn seen(&self) -> Vec<ledger::Seen> {
+        let inner = self.lock();
+        let seen = |seat: &Seat| {
+            let camera = inner.known.get(&seat.id)?;
+            let health = match camera.word {
+                _ if !camera.watched => Some(Health::Unwatched),
+                "connecting" => None,
+                "frozen" => Some(Health::Frozen),
+                "blinded" => Some(Health::Blinded),
+                "offline" => Some(Health::Offline),
+                _ => Some(Health::Up),
+            };
+            let (id, khu_pho) = (seat.id.clone(), seat.khu_pho.clone());
+            Some(ledger::Seen { id, khu_pho, health, since: camera.since })
+        };
+        inner.cameras.iter().filter_map(seen).collect()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod probe;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod tune;
 mod tune_table;

@@ -1,0 +1,189 @@
+//! What years of statistics need: a few facts of every incident, and when the daemon and each
+//! camera worked. Kept when the outbox has long deleted the alerts.
+//!
+//! # What is promised
+//!
+//! - **Where it comes from.** [`Keeper`] reads the outbox with a cursor of its own, [`CURSOR`],
+//!   which moves only once what was read is on the disk: retention waits for it, and a crash costs
+//!   nothing. What it then reads again it writes again.
+//! - **Idempotent.** A line says all of an incident; the one of the highest revision holds, however
+//!   often and in whatever order it stands there.
+//! - **Form.** A file a month of wall time (UTC), one JSON object a line, only ever appended to. A
+//!   line that was torn by a power cut is passed over; the next one begins anew.
+//! - **Readers need no lock**: the daemon may go on writing.
+//! - **Bounds.** At most 120 files and 256 MiB; the oldest go first. A ward writes 5 to 30 MB
+//!   a year: 3.5 MB of signs of life, 1 KB an incident, 100 bytes each time that a camera changes.
+//! - **Privacy.** No names, words, pictures or places: ids of incidents, cameras and khu phố,
+//!   kinds, states and times.
+//!
+//! Cameras are sampled every half minute, and written when they change; that the daemon lives,
+//! every five minutes. What lies between two signs of life that are further apart than two of
+//! these is unknown, neither up nor down.
+//!
+//! Does not belong here: counting. That is `report`'s.
+
+mod folder;
+mod keeper;
+mod line;
+
+use std::path::PathBuf;
+
+pub use folder::Folder;
+pub use keeper::{CURSOR, Cameras, Keeper, SIGN_EVERY, Seen, keep};
+
+use crate::incident::Incident;
+use crate::incident::IncidentId;
+use crate::incident::Kind;
+use crate::incident::State;
+use crate::outbox;
+use crate::rule::health::Fault;
+use crate::time::Wall;
+use crate::ward::Id;
+
+/// What is kept of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// The same over all revisions.
+    pub id: IncidentId,
+    /// The newest that was seen.
+    pub revision: u32,
+    /// Whose team was told.
+    pub khu_pho: Id,
+    /// What.
+    pub kind: Kind,
+    /// Where in its life.
+    pub state: State,
+    /// When its first event began to count.
+    pub opened_at: Wall,
+    /// When somebody took charge.
+    pub acknowledged_at: Option<Wall>,
+    /// When somebody was there.
+    pub on_scene_at: Option<Wall>,
+    /// When it was escalated.
+    pub escalated_at: Option<Wall>,
+    /// When it was closed.
+    pub closed_at: Option<Wall>,
+    /// Who saw it.
+    pub cameras: Vec<Id>,
+    /// What was wrong with the first camera, where that is the incident.
+    pub fault: Option<Fault>,
+    /// The incident that goes on in its place.
+    pub merged_into: Option<IncidentId>,
+    /// A drill.
+    pub exercise: bool,
+}
+
+impl Case {
+    /// Of this revision.
+    pub fn of(incident: &Incident) -> Self {
+        Self {
+            id: incident.id.clone(),
+            revision: incident.revision,
+            khu_pho: incident.khu_pho.clone(),
+            kind: incident.kind,
+            state: incident.state,
+            opened_at: incident.opened_at,
+            acknowledged_at: incident.acknowledged.as_ref().map(|taken| taken.at),
+            on_scene_at: incident.on_scene_at,
+            escalated_at: incident.escalated_at,
+            closed_at: incident.closed_at,
+            cameras: incident.cameras.iter().map(|seen| seen.camera.clone()).collect(),
+            fault: incident.cameras.first().and_then(|seen| seen.fault),
+            merged_into: incident.merged_into.clone(),
+            exercise: incident.exercise,
+        }
+    }
+
+    /// Whether `later` says more than that there was another revision.
+    fn differs(&self, later: &Self) -> bool {
+        Self { revision: later.revision, ..self.clone() } != *later
+    }
+}
+
+/// Whether a camera can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// It gives pictures of its street.
+    Up,
+    /// It gives none.
+    Offline,
+    /// It gives the same picture again and again.
+    Frozen,
+    /// Its pictures don't show its street.
+    Blinded,
+    /// Nobody wants pictures of it: its owner's consent is over, or it has left the configuration.
+    Unwatched,
+}
+
+impl Health {
+    const ALL: [Self; 5] = [Self::Up, Self::Offline, Self::Frozen, Self::Blinded, Self::Unwatched];
+
+    /// As the ledger writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Offline => "offline",
+            Self::Frozen => "frozen",
+            Self::Blinded => "blinded",
+            Self::Unwatched => "unwatched",
+        }
+    }
+}
+
+/// Something that was noted beside the incidents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Wall,
+    /// What.
+    pub what: Noted,
+}
+
+/// What a [`Note`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// The daemon has begun; how cameras are is not known yet.
+    Started,
+    /// The daemon is at work.
+    Alive,
+    /// The daemon ends.
+    Stopped,
+    /// From here on a camera is so.
+    Camera {
+        /// Which.
+        id: Id,
+        /// The neighbourhood that it watches.
+        khu_pho: Id,
+        /// How it is.
+        health: Health,
+    },
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    /// Each incident once, by its newest revision, oldest first.
+    pub cases: Vec<Case>,
+    /// In the order in which they were written.
+    pub notes: Vec<Note>,
+    /// The earliest that the whole ledger knows of; what came before is not zero but unknown.
+    pub begun: Option<Wall>,
+    /// Lines that could not be read.
+    pub damaged: u64,
+}
+
+/// Why the ledger can't go on just now. It tries again by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its file.
+    #[error("the ledger in {path} can't be written")]
+    Write {
+        /// The ledger's folder.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// What it reads from.
+    #[error(transparent)]
+    Outbox(#[from] outbox::Error),
+}
