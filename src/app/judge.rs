@@ -11,7 +11,7 @@ use super::lens::Lenses;
 use super::load::Gauge;
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
-use super::{context, inbound, permitted, recall, retention};
+use super::{context, inbound, limits, permitted, recall, retention};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
 use crate::camera::State;
@@ -360,6 +360,7 @@ impl Judge {
             judged,
             context: Arc::clone(&self.context),
             retention: retention(&self.settings.store),
+            limits: limits(&self.settings.store),
             done,
         };
         if self.jobs.send(job).await.is_err() {

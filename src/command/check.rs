@@ -93,6 +93,7 @@ fn overview(settings: &Settings) -> String {
         ("broker", broker),
         ("page", format!("http://{}/", settings.web.listen)),
         ("store", format!("{}, {} days", store.path.display(), store.retention_days)),
+        ("snapshots", snapshots(store)),
         ("detections", detections(store.detections_mb_max)),
         ("model", format!("{}, {} threads", detector.model.display(), detector.threads)),
         ("fire points", settings.fire_points.len().to_string()),
@@ -140,6 +141,11 @@ fn hours(night: Night) -> String {
         }
         Night::Sun(_) => "sunset to sunrise".to_owned(),
     }
+}
+
+fn snapshots(store: &config::StoreConfig) -> String {
+    let (most, reserve) = (store.snapshots_mb_max, store.reserve_mb);
+    format!("up to {most} MiB, and while {reserve} MiB are free")
 }
 
 fn detections(mb_max: u32) -> String {

@@ -29,8 +29,11 @@
 //! Every call but [`Outbox::subscribe`] and [`Outbox::last`] blocks on the disk. Call it from a
 //! thread of its own or from `tokio::task::spawn_blocking`.
 
+mod mark;
 mod record;
+mod room;
 mod snapshot;
+mod sync;
 mod store;
 mod sled;
 
@@ -38,6 +41,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::room::Limits;
+pub use self::room::Room;
 pub use self::sled::Outbox;
 
 use crate::time::Wall;
