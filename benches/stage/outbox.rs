@@ -82,7 +82,7 @@ const GROUPS: usize = 200;
 /// One that waits for its alert to be durable.
 struct Waiting {
     begun: f64,
-    durable: mpsc::Sender<f64>,
+    durable: mpsc::Sender<()>,
 }
 
 /// Adds `group`: alerts a second and the wait for each, while 64 wait at any time. Each of 64
@@ -98,10 +98,14 @@ pub(crate) fn measure_groups(bench: &mut Bench) {
     let (mut waits, mut spans, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..WAITING {
-            let (sender, (durable, told)) = (sender.clone(), mpsc::channel());
+            let sender = sender.clone();
             scope.spawn(move || {
-                while sender.send(Waiting { begun: now(), durable: durable.clone() }).is_ok() {
-                    if told.recv().is_err() {
+                loop {
+                    let (durable, told) = mpsc::channel();
+                    // It ends with the bench, which drops what still waits.
+                    if sender.send(Waiting { begun: now(), durable }).is_err()
+                        || told.recv().is_err()
+                    {
                         break;
                     }
                 }
@@ -126,8 +130,7 @@ pub(crate) fn measure_groups(bench: &mut Bench) {
             sizes.push(group.len());
             for waited in group {
                 waits.push(end - waited.begun);
-                // It may have seen the end of the bench.
-                drop(waited.durable.send(end));
+                waited.durable.send(()).expect("it waits for this");
             }
         }
         drop(receiver);

@@ -269,18 +269,12 @@ impl Judge {
             tracing::warn!(?topic, error, "a message is refused");
             None
         });
-        match revision {
-            Some(incident) => {
-                announce(&incident);
-                self.hand_over(vec![incident], None, now, Some(done)).await;
-            }
-            // Nothing to write: it is as durable as it will ever be.
-            None => {
-                if done.send(()).is_err() {
-                    tracing::debug!("the session has ended; the message will come again");
-                }
-            }
+        if let Some(incident) = &revision {
+            announce(incident);
         }
+        // Without a revision, too: it may repeat what is not durable yet, and must not be
+        // acknowledged before that is.
+        self.hand_over(revision.into_iter().collect(), None, now, Some(done)).await;
     }
 
     async fn on_reload(&mut self, reload: Reload) {
