@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keng::app::App;
+use keng::mqtt::State;
 use keng::time::Clock;
 use keng::time::Stamp;
 use keng::time::SystemClock;
@@ -43,6 +44,9 @@ async fn nothing_is_lost_when_the_clock_is_stepped() {
     let clock = Arc::new(clock);
     let app = App::start(settings, None, clock.clone()).await.unwrap();
     let ledger = Arc::new(Ledger::new(broker.port));
+    // What is said before there is a session is nobody's.
+    let mut session = app.broker_state.clone();
+    session.wait_for(|state| *state == State::Online).await.unwrap();
     let load = Load::start(broker.port, &ledger, 7);
     for step in [0, HOUR_US, -HOUR_US, HOUR_US, 0] {
         clock.off_us.store(step, Ordering::Relaxed);

@@ -45,7 +45,7 @@ impl Load {
         for (index, khu_pho) in ["kp3", "kp5", "kp3", "kp5"].into_iter().enumerate() {
             let person = Person {
                 khu_pho,
-                voice: Voice { port, name: format!("person-{index}"), session: None },
+                voice: Voice::new(port, &format!("person-{index}")),
                 ledger: ledger.clone(),
                 acknowledged: acknowledged.clone(),
                 numbers: numbers.clone(),
@@ -100,14 +100,18 @@ impl Person {
 }
 
 /// Says one thing after another, each until the broker has acknowledged it.
-struct Voice {
+pub(crate) struct Voice {
     port: u16,
     name: String,
     session: Option<(AsyncClient, EventLoop)>,
 }
 
 impl Voice {
-    async fn say(&mut self, topic: &str, payload: &str) {
+    pub(crate) fn new(port: u16, name: &str) -> Self {
+        Self { port, name: name.to_owned(), session: None }
+    }
+
+    pub(crate) async fn say(&mut self, topic: &str, payload: &str) {
         loop {
             let (client, mut events) = self.session.take().unwrap_or_else(|| {
                 AsyncClient::new(MqttOptions::new(&self.name, "127.0.0.1", self.port), 4)
