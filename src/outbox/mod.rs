@@ -36,6 +36,7 @@ mod snapshot;
 mod sync;
 mod store;
 mod sled;
+mod verify;
 
 use std::io;
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ use std::sync::Arc;
 pub use self::room::Limits;
 pub use self::room::Room;
 pub use self::sled::Outbox;
+pub use self::verify::Fault;
+pub use self::verify::Verdict;
+pub use self::verify::verify;
 
 use crate::time::Wall;
 
@@ -117,12 +121,21 @@ pub enum Error {
         source: io::Error,
     },
     /// Not what this program has written.
-    #[error("the outbox at {path} can't be read ({detail}); move it away and start afresh")]
+    #[error(
+        "the outbox at {path} can't be read ({detail}); `keng check --store --repair` puts it \
+         aside and begins a new one"
+    )]
     Damaged {
         /// The outbox's folder.
         path: PathBuf,
         /// What does not fit.
         detail: String,
+    },
+    /// There is none.
+    #[error("there is no outbox at {path}; the daemon makes it at its first start")]
+    Absent {
+        /// The outbox's folder.
+        path: PathBuf,
     },
     /// A subject of no or too many bytes.
     #[error("a subject has 1 to 1024 bytes, not {0}")]

@@ -434,8 +434,9 @@ impl Outbox {
 /// lost its end. The lost end is put down as such.
 fn number_on(store: &Store, told: Option<Sequence>) -> Result<Sequence> {
     let found = store.last()?;
-    let passed = store.cursors()?.last().copied().unwrap_or_default();
-    let last = found.max(passed).max(told.unwrap_or_default());
+    let known = found.max(told.unwrap_or_default());
+    let cursors = store.cursors()?.into_iter();
+    let last = cursors.filter(|at| store::follows(*at, known)).fold(known, Sequence::max);
     if last > found {
         tracing::error!(
             from = found.0 + 1,

@@ -90,6 +90,10 @@ impl Snapshots {
         self.sizes().iter().map(|(sequence, bytes)| (*sequence, *bytes)).collect()
     }
 
+    pub(super) fn has(&self, sequence: Sequence) -> bool {
+        self.sizes().contains_key(&sequence)
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.sizes().values().sum()
     }

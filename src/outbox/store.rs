@@ -318,7 +318,17 @@ fn storage(folder: &Path, error: ::sled::Error) -> Error {
     }
 }
 
-fn sequence(bytes: &[u8]) -> Sequence {
+/// Farther ahead of the log than any power cut leaves a cursor.
+const AHEAD_MAX: u64 = 100_000;
+
+/// Whether a cursor may truly have been at `cursor`, with the log known up to `known`: the log may
+/// have lost its end, but a number out of nowhere is damage.
+pub(super) fn follows(cursor: Sequence, known: Sequence) -> bool {
+    cursor.0 <= known.0.saturating_add(AHEAD_MAX)
+}
+
+/// The number in an index's or a cursor's value, or in an entry's key.
+pub(super) fn sequence(bytes: &[u8]) -> Sequence {
     let mut number = [0; 8];
     if bytes.len() == number.len() {
         number.copy_from_slice(bytes);

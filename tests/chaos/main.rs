@@ -295,8 +295,9 @@ async fn nothing_is_lost_whatever_dies() {
     }
     assert_eq!((lost, unheard, book.disordered, book.differing), (0, 0, 0, 0));
     assert_eq!(entries.last().unwrap().sequence.0, entries.len() as u64, "no gaps");
-    if kills > 0 {
-        assert!(book.bare[0].len() < acknowledged.len(), "the faults were harmless");
+    if kills >= 50 {
+        let [none, _] = &book.bare;
+        assert!(!acknowledged.is_subset(none), "the faults were harmless");
     }
 }
 
