@@ -66,8 +66,7 @@ fn write(files: &Files) -> TempDir {
 }
 
 fn payload(at: Sequence) -> Vec<u8> {
-    // Some are too large for sled's log, which puts them into files of their own.
-    let bytes = if at.0 % 12 == 7 { 300_000 } else { 900 };
+    let bytes = if at.0 % 12 == 7 { 20_000 } else { 900 };
     let mut payload = format!("alert {} ", at.0).into_bytes();
     payload.resize(bytes, b'.');
     payload
@@ -266,15 +265,13 @@ fn a_disk_that_breaks_its_word_is_told_and_nothing_else_happens() {
 
 #[test]
 fn what_a_repair_has_mended_is_whole() {
-    let whole = history().pop().unwrap();
-    let root = write(&whole);
+    let states = history();
+    let root = write(states.last().unwrap());
     assert_eq!(outbox::verify(root.path(), false).unwrap().faults, []);
     // A snapshot too many, one too few, and the log without its end.
     fs::write(root.path().join("snapshots/1.jpg"), b"nobody's").unwrap();
     fs::remove_file(root.path().join("snapshots/3.jpg")).unwrap();
-    let log = root.path().join("outbox/db");
-    let bytes = fs::read(&log).unwrap();
-    fs::write(&log, &bytes[..bytes.len() * 9 / 10]).unwrap();
+    fs::write(root.path().join("outbox/db"), &states[15][Path::new("outbox/db")]).unwrap();
     let found = outbox::verify(root.path(), false).unwrap();
     let words: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
     for expected in ["alerts are lost", "missing, their alerts are there: 3", "no alert: 1"] {
