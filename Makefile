@@ -46,6 +46,14 @@ test: setup-test ## Run every test, benches in test mode included; lists what wa
 bench: setup ## Measure each stage beside the bare library; fails over benches/budget.toml
 	cargo bench --locked
 
+# How often `make chaos` kills the daemon, and breaks something else.
+KILLS ?= 200
+BREAKS ?= 100
+
+.PHONY: chaos
+chaos: setup-test ## Kill, cut, fill and break everything under load: nothing may be lost
+	KILLS=$(KILLS) BREAKS=$(BREAKS) cargo test --locked --test chaos -- --nocapture
+
 .PHONY: eval
 eval: ## Evaluate models/keng.onnx: make eval CORPUS=DIR SPLIT=NAME; last line is JSON
 	@bash tools/eval.sh "$(CORPUS)" "$(SPLIT)"

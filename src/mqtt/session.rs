@@ -38,13 +38,13 @@ use super::publisher::State;
 use super::publisher::blocking;
 
 /// Requests that wait for rumqttc; publishes stop earlier, so that acknowledgements have room.
-const REQUESTS: usize = 512;
+const REQUESTS: usize = 2048;
 /// Publishes that are not acknowledged.
 const PUBLISHES: usize = 128;
 /// Events that rumqttc may be ahead; it waits when there are more.
 const EVENTS: usize = 64;
 /// Messages that came in and are not acknowledged.
-const INBOUND: usize = 256;
+const INBOUND: usize = 1024;
 /// Newest entries that are looked through for incidents that the broker may still retain.
 const CLOSED: usize = 256;
 /// Time for what is left in the outbox after a shutdown, and then for the last words.

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::ledger::Ledger;
 
 /// From one message of somebody's to the next, milliseconds.
-const PAUSE_MS: std::ops::Range<u64> = 20..140;
+const PAUSE_MS: std::ops::Range<u64> = 60..420;
 /// One message in so many is an answer to an open incident.
 const ANSWERS: u32 = 12;
 /// The broker acknowledges within, or it is asked again.
