@@ -204,6 +204,9 @@ impl Taken {
     }
 }
 
+/// To an iterator's next item, from either end.
+type Step = fn(&mut ::sled::Iter) -> Option<::sled::Result<(IVec, IVec)>>;
+
 /// Items of the database, damage as an error; nothing comes after one.
 struct Guarded<'a> {
     found: ::sled::Iter,
@@ -211,10 +214,7 @@ struct Guarded<'a> {
 }
 
 impl Guarded<'_> {
-    fn step(
-        &mut self,
-        step: fn(&mut ::sled::Iter) -> Option<::sled::Result<(IVec, IVec)>>,
-    ) -> Option<Result<(IVec, IVec)>> {
+    fn step(&mut self, step: Step) -> Option<Result<(IVec, IVec)>> {
         guarded(self.folder, || step(&mut self.found).transpose()).transpose()
     }
 }

@@ -35,7 +35,7 @@ impl Disk {
     /// Leaves not a byte free.
     pub(crate) fn fill(&self) {
         let filler = self.path().join("filler");
-        let free = rustix::fs::statvfs(&self.path()).unwrap();
+        let free = rustix::fs::statvfs(self.path()).unwrap();
         let most = (free.f_bavail * free.f_frsize).saturating_sub(1 << 20);
         // Quickly, then to the last byte.
         drop(run("fallocate", &["-l", &most.to_string()], &[&filler]));

@@ -10,6 +10,7 @@
 //! would be its loss, not ours.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
+#![expect(clippy::print_stdout, reason = "what was lost and how long it took is the result")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/daemon.rs"]
@@ -196,6 +197,14 @@ impl Town {
         }
     }
 
+    /// As systemd does: a daemon that ended by itself, since it found a full disk at its start, is
+    /// started again.
+    fn supervise(&mut self) {
+        if self.daemon.try_wait().unwrap().is_some() {
+            self.daemon = start(&self.site);
+        }
+    }
+
     fn start(&mut self) {
         (self.daemon, self.bare) = (start(&self.site), bare::spawn(self.proxy.port));
     }
@@ -254,7 +263,11 @@ async fn nothing_is_lost_whatever_dies() {
         let over = Instant::now();
         tokio::time::sleep(Duration::from_millis(30)).await;
         let news = ledger.book().news;
-        until("alerts come again", || ledger.book().news > news).await;
+        until("alerts come again", || {
+            town.supervise();
+            ledger.book().news > news
+        })
+        .await;
         let since = if matches!(fault, Fault::Kill | Fault::KillAtStart) { hurt } else { over };
         healed.push((*fault, since.elapsed()));
     }
