@@ -51,6 +51,14 @@ load: setup-test ## A ward on this machine: make load CAMERAS="64 128" PROFILE=r
 	CAMERAS="$(or $(CAMERAS),128)" PROFILE="$(or $(PROFILE),rated)" SECONDS="$(or $(SECONDS),60)" \
 		cargo bench --locked --bench load
 
+# How often `make chaos` kills the daemon, and breaks something else.
+KILLS ?= 200
+BREAKS ?= 100
+
+.PHONY: chaos
+chaos: setup-test ## Kill, cut, fill and break everything under load: nothing may be lost
+	KILLS=$(KILLS) BREAKS=$(BREAKS) cargo test --locked --test chaos -- --nocapture
+
 .PHONY: eval
 eval: ## Evaluate models/keng.onnx: make eval CORPUS=DIR SPLIT=NAME; last line is JSON
 	@bash tools/eval.sh "$(CORPUS)" "$(SPLIT)"

@@ -24,7 +24,7 @@ type Measure = fn(&mut Bench);
 
 fn main() -> ExitCode {
     let mut bench = Bench::new();
-    let stages: [(&str, Measure); 8] = [
+    let stages: [(&str, Measure); 9] = [
         ("depacketise", stage::depacketise::measure),
         ("decode", stage::decode::measure),
         ("network", stage::network::measure),
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         // Before the outbox, whose database has threads that count as ours.
         ("pipeline", stage::pipeline::measure),
         ("outbox", stage::outbox::measure),
+        ("group", stage::outbox::measure_groups),
     ];
     for (name, measure) in stages {
         if bench.wants(name) {

@@ -83,6 +83,7 @@ async fn execute(command: Command) -> ExitCode {
         Command::Check(args) => match check::run(&args, &mut out, &mut err) {
             Ok(check::Outcome::Good) => ExitCode::SUCCESS,
             Ok(check::Outcome::Faulty) => ExitCode::from(CONFIG),
+            Ok(check::Outcome::Damaged) => ExitCode::from(FAILED),
             Err(error) => failed(&error, FAILED),
         },
         Command::Probe(args) => {

@@ -89,6 +89,8 @@ pub struct Meters {
     pub siren_orders_dropped: Counter,
     /// Alerts that the broker has not acknowledged yet.
     pub outbox_depth: Gauge,
+    /// 1 while alerts wait for a disk that refuses them.
+    pub outbox_stuck: Gauge,
     /// 1 while the broker's session stands.
     pub broker_up: Gauge,
     /// Reloads of the configuration that did not check out.
@@ -114,6 +116,7 @@ impl Meters {
         let detections_dropped = Counter::default();
         let siren_orders_dropped = Counter::default();
         let outbox_depth = Gauge::default();
+        let outbox_stuck = Gauge::default();
         let broker_up = Gauge::default();
         let reload_failures = Counter::default();
         let granted = Gauge::default();
@@ -133,6 +136,7 @@ impl Meters {
         let late = "Siren orders dropped for being late";
         r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
+        r.register("outbox_stuck", "1 while alerts wait for the disk", outbox_stuck.clone());
         r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
         r.register("reload_failures", "Reloads refused", reload_failures.clone());
         r.register("granted", "Share of the wanted frame rate", granted.clone());
@@ -150,6 +154,7 @@ impl Meters {
             detections_dropped,
             siren_orders_dropped,
             outbox_depth,
+            outbox_stuck,
             broker_up,
             reload_failures,
             granted,

@@ -16,6 +16,7 @@ const DOCUMENTS: &[&str] = &[
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
+    "docs/delivery.md",
     "docs/fire.md",
     "docs/mqtt.md",
     "docs/report.md",

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::mpsc;
 
 use keng::outbox::Append;
 use keng::outbox::Outbox;
@@ -71,6 +72,99 @@ pub(crate) fn measure(bench: &mut Bench) {
             (all[0], all[arm])
         });
     }
+}
+
+/// Alerts that wait at once, as the scribe's group bounds them.
+const WAITING: usize = 64;
+/// Groups that are measured.
+const GROUPS: usize = 200;
+
+/// One that waits for its alert to be durable.
+struct Waiting {
+    begun: f64,
+    durable: mpsc::Sender<()>,
+}
+
+/// Adds `group`: alerts a second and the wait for each, while 64 wait at any time. Each of 64
+/// threads hands one in, waits until it is durable, and hands in the next. Beside it what the
+/// disk alone takes to make as many bytes durable, in the same turns.
+pub(crate) fn measure_groups(bench: &mut Bench) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("there is room");
+    let outbox = Outbox::open(&folder.path().join("ours")).expect("it opens");
+    let mut file = File::create(folder.path().join("file")).expect("there is room");
+    let now = || seconds(ClockId::Monotonic);
+    let groups = bench.turns(GROUPS);
+    let (sender, receiver) = mpsc::sync_channel::<Waiting>(4 * WAITING);
+    let (mut waits, mut spans, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WAITING {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                loop {
+                    let (durable, told) = mpsc::channel();
+                    // It ends with the bench, which drops what still waits.
+                    if sender.send(Waiting { begun: now(), durable }).is_err()
+                        || told.recv().is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut number = 0;
+        for _ in 0..groups {
+            let group: Vec<Waiting> = receiver.iter().take(1).chain(receiver.try_iter()).collect();
+            let begun = now();
+            let appends = group.iter().map(|_| {
+                number += 1;
+                let (at, wall) = (number, Wall(0));
+                let append = Append { subject: subject(at), live: true, wall, snapshot: None };
+                (append, move |_| payload(at))
+            });
+            outbox.append_many(appends.collect()).expect("there is room");
+            let end = now();
+            let alone = payload(number).repeat(group.len());
+            file.write_all(&alone).and_then(|()| file.sync_data()).expect("there is room");
+            spans.push((end - begun, now() - end));
+            sizes.push(group.len());
+            for waited in group {
+                waits.push(end - waited.begun);
+                waited.durable.send(()).expect("it waits for this");
+            }
+        }
+        drop(receiver);
+    });
+    let mut ours: Vec<f64> = spans.iter().map(|span| span.0).collect();
+    let mut disk: Vec<f64> = spans.iter().map(|span| span.1).collect();
+    let rate = waits.len() as f64 / ours.iter().sum::<f64>();
+    let ms = |values: &mut Vec<f64>, share| percentile(values, share) * 1e3;
+    bench.note(format!(
+        "\ngroup commit, {WAITING} alerts of {PAYLOAD_BYTES} bytes waiting: {rate:.0} durable \
+         alerts/s; an append of {} p50 {:.1} ms, p99 {:.1} ms (target 20); from handing in to \
+         durable p50 {:.1} ms, p99 {:.1} ms\n  the disk's fdatasync of as much, in turns with it: \
+         p50 {:.1} ms, p99 {:.1} ms",
+        sizes.iter().sum::<usize>() / sizes.len(),
+        ms(&mut ours, 0.5),
+        ms(&mut ours, 0.99),
+        ms(&mut waits, 0.5),
+        ms(&mut waits, 0.99),
+        ms(&mut disk, 0.5),
+        ms(&mut disk, 0.99),
+    ));
+    let mut taken = spans.iter().cycle();
+    let clock = ClockId::Monotonic;
+    let title = "outbox append of 64, until durable";
+    bench.pairs(Plan { title, key: Some("outbox_group"), clock, turns: GROUPS }, || {
+        let (ours, disk) = taken.next().expect("there was a turn at least");
+        (ours * 1e6, disk * 1e6)
+    });
+}
+
+/// The value that `share` of the others are below.
+fn percentile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
 /// The `number`-th of the 24 orders of four.

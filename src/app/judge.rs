@@ -11,7 +11,7 @@ use super::lens::Lenses;
 use super::load::Gauge;
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
-use super::{context, inbound, permitted, recall, retention};
+use super::{context, inbound, limits, permitted, recall, retention};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
 use crate::camera::State;
@@ -269,18 +269,12 @@ impl Judge {
             tracing::warn!(?topic, error, "a message is refused");
             None
         });
-        match revision {
-            Some(incident) => {
-                announce(&incident);
-                self.hand_over(vec![incident], None, now, Some(done)).await;
-            }
-            // Nothing to write: it is as durable as it will ever be.
-            None => {
-                if done.send(()).is_err() {
-                    tracing::debug!("the session has ended; the message will come again");
-                }
-            }
+        if let Some(incident) = &revision {
+            announce(incident);
         }
+        // Without a revision, too: it may repeat what is not durable yet, and must not be
+        // acknowledged before that is.
+        self.hand_over(revision.into_iter().collect(), None, now, Some(done)).await;
     }
 
     async fn on_reload(&mut self, reload: Reload) {
@@ -360,6 +354,7 @@ impl Judge {
             judged,
             context: Arc::clone(&self.context),
             retention: retention(&self.settings.store),
+            limits: limits(&self.settings.store),
             done,
         };
         if self.jobs.send(job).await.is_err() {

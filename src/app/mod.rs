@@ -134,7 +134,7 @@ impl App {
         let outlets = CancellationToken::new();
         let tasks = TaskTracker::new();
         let board = Board::new();
-        let statuses = Statuses::new(&settings, board.clone());
+        let statuses = Statuses::new(&settings, board.clone(), outbox.watch_room());
         let (state, broker_state) = watch::channel(BrokerState::default());
         let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
         let links = Links {
@@ -274,6 +274,14 @@ fn open_diary(
 /// What is older is deleted.
 fn retention(store: &config::StoreConfig) -> Duration {
     Duration::from_secs(u64::from(store.retention_days) * SECONDS_A_DAY)
+}
+
+/// What the outbox may take of the disk.
+fn limits(store: &config::StoreConfig) -> outbox::Limits {
+    outbox::Limits {
+        snapshots_bytes_max: u64::from(store.snapshots_mb_max) << 20,
+        reserve_bytes: u64::from(store.reserve_mb) << 20,
+    }
 }
 
 /// One detector a thread, all of one file.

@@ -1,7 +1,8 @@
 //! The thread that writes the outbox: revisions in, durable alerts out.
 //!
-//! Everything that waits is written at the price of one (group commit). An alert is never given
-//! up: when the disk is full, the scribe tries again until it isn't.
+//! Everything that waits is written at the price of one (group commit), up to a bound, since the
+//! first of a group waits for the last. An alert is never given up: when the disk is full, the
+//! scribe tries again until it isn't.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,12 +16,15 @@ use crate::frame::Picture;
 use crate::incident::Incident;
 use crate::meter::{Meters, Stage};
 use crate::mqtt::Topics;
-use crate::outbox::{Append, Outbox, Sequence};
+use crate::outbox::{Append, Limits, Outbox, Room, Sequence};
 use crate::time::{Clock, Mono, Stamp};
 use crate::ward::Id;
 
 /// Jobs that are written together at most.
 const GROUP_MAX: usize = 64;
+/// Bytes of snapshots in a group; each costs its encoding and a sync of its own, so this is some
+/// eight of them and a tenth of a second.
+const GROUP_BYTES_MAX: usize = 512 * 1024;
 /// From one attempt to the next while the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 /// Snapshots are no wider: enough for a phone and a duty officer's screen.
@@ -40,6 +44,8 @@ pub(super) struct Job {
     pub(super) context: Arc<Context>,
     /// Entries older are of no use.
     pub(super) retention: Duration,
+    /// What the store may take of the disk.
+    pub(super) limits: Limits,
     /// Signalled once all is durable.
     pub(super) done: Option<oneshot::Sender<()>>,
 }
@@ -86,35 +92,29 @@ struct Draft {
 
 impl Scribe {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut group = Vec::with_capacity(GROUP_MAX);
-        while jobs.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
-            let retention = group.last().map(|job| job.retention);
-            self.write(std::mem::take(&mut group));
-            self.prune(retention);
+        let mut waiting = Vec::with_capacity(GROUP_MAX);
+        while jobs.blocking_recv_many(&mut waiting, GROUP_MAX) > 0 {
+            let newest = waiting.last().map(|job| (job.retention, job.limits));
+            let mut group = Group::default();
+            for job in waiting.drain(..) {
+                self.keep_within(job.limits);
+                group.add(job, self.outbox.room() == Room::Enough);
+                if group.bytes >= GROUP_BYTES_MAX {
+                    self.write(std::mem::take(&mut group));
+                }
+            }
+            self.write(group);
+            if let Some((retention, limits)) = newest {
+                self.keep_within(limits);
+                self.prune(retention);
+            }
         }
     }
 
-    fn write(&self, group: Vec<Job>) {
-        let begun = self.clock.now().mono;
-        let mut drafts = Vec::new();
-        let (mut frames, mut waiting) = (Vec::new(), Vec::new());
-        for job in group {
-            waiting.extend(job.done);
-            frames.extend(job.frame.as_ref().map(|shown| shown.at));
-            let snapshot = job.frame.as_ref().and_then(|shown| snapshot(shown, &job.revisions));
-            for incident in job.revisions {
-                // The picture belongs to the incident that the frame's camera is part of.
-                let shown = job.frame.as_ref().filter(|shown| sees(&incident, &shown.camera));
-                drafts.push(Draft {
-                    snapshot: shown.and(snapshot.clone()),
-                    timing: shown.map(|shown| (shown.timing, shown.core)),
-                    context: Arc::clone(&job.context),
-                    judged: job.judged.mono,
-                    incident,
-                });
-            }
-        }
+    fn write(&self, group: Group) {
+        let Group { drafts, frames, waiting, .. } = group;
         if !drafts.is_empty() {
+            let begun = self.clock.now().mono;
             self.append(&drafts);
             let now = self.clock.now().mono;
             self.meters.timer(Stage::Store).observe(now.since(begun));
@@ -127,6 +127,14 @@ impl Scribe {
             if done.send(()).is_err() {
                 tracing::debug!("whoever asked is gone; it is done all the same");
             }
+        }
+    }
+
+    fn keep_within(&self, limits: Limits) {
+        match self.outbox.keep_within(limits) {
+            Ok(0) => {}
+            Ok(snapshots) => tracing::info!(snapshots, "old snapshots deleted for their size"),
+            Err(error) => tracing::warn!(%error, "old snapshots could not be deleted"),
         }
     }
 
@@ -143,28 +151,67 @@ impl Scribe {
                 })
                 .collect();
             match self.outbox.append_many(appends) {
-                Ok(_) => return,
+                Ok(_) => {
+                    self.meters.outbox_stuck.set(0);
+                    return;
+                }
                 Err(error) => {
                     if !std::mem::replace(&mut complained, true) {
                         let alerts = drafts.len();
                         tracing::error!(%error, alerts, "alerts wait for the disk");
                     }
+                    self.meters.outbox_stuck.set(1);
                     pause(RETRY);
                 }
             }
         }
     }
 
-    fn prune(&mut self, retention: Option<Duration>) {
+    fn prune(&mut self, retention: Duration) {
         let now = self.clock.now();
-        let due = self.pruned == Mono(0) || now.mono.since(self.pruned) >= PRUNE_EVERY;
-        let Some(retention) = retention.filter(|_| due) else { return };
+        if self.pruned != Mono(0) && now.mono.since(self.pruned) < PRUNE_EVERY {
+            return;
+        }
         self.pruned = now.mono;
         let span = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
         match self.outbox.prune(crate::time::Wall(now.wall.0.saturating_sub(span))) {
             Ok(0) => {}
             Ok(entries) => tracing::info!(entries, "old alerts deleted"),
             Err(error) => tracing::warn!(%error, "old alerts could not be deleted"),
+        }
+    }
+}
+
+/// Jobs that become one append.
+#[derive(Default)]
+struct Group {
+    drafts: Vec<Draft>,
+    /// When the last packets of the frames arrived that showed them.
+    frames: Vec<Mono>,
+    /// Who waits for them to be durable.
+    waiting: Vec<oneshot::Sender<()>>,
+    /// Of snapshots.
+    bytes: usize,
+}
+
+impl Group {
+    fn add(&mut self, job: Job, pictured: bool) {
+        self.waiting.extend(job.done);
+        self.frames.extend(job.frame.as_ref().map(|shown| shown.at));
+        let picture = job.frame.as_ref().filter(|_| pictured);
+        let snapshot = picture.and_then(|shown| snapshot(shown, &job.revisions));
+        for incident in job.revisions {
+            // The picture belongs to the incident that the frame's camera is part of.
+            let shown = job.frame.as_ref().filter(|shown| sees(&incident, &shown.camera));
+            let snapshot = shown.and(snapshot.clone());
+            self.bytes += snapshot.as_ref().map_or(0, Vec::len);
+            self.drafts.push(Draft {
+                snapshot,
+                timing: shown.map(|shown| (shown.timing, shown.core)),
+                context: Arc::clone(&job.context),
+                judged: job.judged.mono,
+                incident,
+            });
         }
     }
 }

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::attention::Level;
 use crate::camera::State;
 use crate::config::Settings;
 use crate::ledger::{self, Health};
 use crate::mqtt::{Board, Topics};
+use crate::outbox::Room;
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
 use crate::ward::{Id, KhuPho, Ward};
@@ -25,6 +27,8 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Statuses {
     board: Board,
+    /// Of the disk that the outbox is on.
+    room: watch::Receiver<Room>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -110,7 +114,7 @@ impl Camera {
 
 impl Statuses {
     /// Of the cameras of `settings`, all connecting.
-    pub(super) fn new(settings: &Settings, board: Board) -> Self {
+    pub(super) fn new(settings: &Settings, board: Board, room: watch::Receiver<Room>) -> Self {
         let inner = Inner {
             ward: settings.ward.clone(),
             khu_pho: Vec::new(),
@@ -121,7 +125,7 @@ impl Statuses {
             degraded: false,
             granted: 1.0,
         };
-        let statuses = Self { board, inner: Arc::new(Mutex::new(inner)) };
+        let statuses = Self { board, room, inner: Arc::new(Mutex::new(inner)) };
         statuses.configure(settings);
         statuses
     }
@@ -234,6 +238,7 @@ impl Statuses {
             "reload_error": inner.reload_error,
             "degraded": inner.degraded,
             "granted": inner.granted,
+            "store": self.room.borrow().as_str(),
         });
         let topic = Topics::new(inner.ward.id.clone()).status();
         drop(inner);
@@ -283,6 +288,9 @@ impl StatusBoard for Statuses {
     }
 
     fn not_ready(&self) -> Option<String> {
+        if *self.room.borrow() == Room::Stuck {
+            return Some("alerts wait for the disk; free some space".to_owned());
+        }
         self.lock().not_ready.clone()
     }
 

@@ -1,10 +1,12 @@
-//! `keng check --config FILE`: all faults at once, else what holds for each camera.
+//! `keng check --config FILE`: all faults at once, else what holds for each camera. With
+//! `--store`: whether the alerts on the disk are whole.
 
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::check_store;
 use crate::camera::Transport;
 use crate::config;
 use crate::config::CameraSettings;
@@ -23,6 +25,13 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Verifies the alerts on the disk instead, while no daemon runs: gaps, checksums, cursors,
+    /// indexes, snapshots.
+    #[arg(long)]
+    pub store: bool,
+    /// Mends what can be mended, and says what is lost.
+    #[arg(long, requires = "store")]
+    pub repair: bool,
 }
 
 /// What the check came to.
@@ -32,6 +41,8 @@ pub enum Outcome {
     Good,
     /// It has faults, which have been written; exit code 78.
     Faulty,
+    /// The store has, or can't be looked at; exit code 1.
+    Damaged,
 }
 
 /// Checks a file. Faults and warnings go to `err`, what holds goes to `out`.
@@ -40,6 +51,9 @@ pub enum Outcome {
 /// Where `out` or `err` can't be written.
 pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
     match config::load(&args.config) {
+        Ok(loaded) if args.store => {
+            check_store::run(&loaded.settings.store.path, args.repair, out, err)
+        }
         Ok(loaded) => {
             report(&loaded, out, err)?;
             Ok(Outcome::Good)
@@ -93,6 +107,7 @@ fn overview(settings: &Settings) -> String {
         ("broker", broker),
         ("page", format!("http://{}/", settings.web.listen)),
         ("store", format!("{}, {} days", store.path.display(), store.retention_days)),
+        ("snapshots", snapshots(store)),
         ("detections", detections(store.detections_mb_max)),
         ("model", format!("{}, {} threads", detector.model.display(), detector.threads)),
         ("fire points", settings.fire_points.len().to_string()),
@@ -140,6 +155,11 @@ fn hours(night: Night) -> String {
         }
         Night::Sun(_) => "sunset to sunrise".to_owned(),
     }
+}
+
+fn snapshots(store: &config::StoreConfig) -> String {
+    let (most, reserve) = (store.snapshots_mb_max, store.reserve_mb);
+    format!("up to {most} MiB, and while {reserve} MiB are free")
 }
 
 fn detections(mb_max: u32) -> String {
@@ -310,7 +330,8 @@ mod tests {
         let config = folder.path().join("keng.toml");
         std::fs::write(&config, text).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let outcome = run(&Args { config }, &mut out, &mut err).unwrap();
+        let outcome =
+            run(&Args { config, store: false, repair: false }, &mut out, &mut err).unwrap();
         (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 

@@ -2,6 +2,7 @@
 
 pub mod camera;
 pub mod check;
+mod check_store;
 pub mod demo;
 pub mod probe;
 pub mod replay;

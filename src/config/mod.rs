@@ -98,6 +98,10 @@ pub struct StoreConfig {
     pub retention_days: u32,
     /// Detections kept for `keng tune` take no more, MiB; 0: none are kept.
     pub detections_mb_max: u32,
+    /// Snapshots take no more, MiB; the oldest go first.
+    pub snapshots_mb_max: u32,
+    /// With less free on the disk, MiB, no snapshots are kept; 0: as long as there is room.
+    pub reserve_mb: u32,
 }
 
 /// `[detector]`.

@@ -135,7 +135,13 @@ pub(super) fn web(root: &Section<'_>) -> web::Config {
 
 /// What holds without `[store]`.
 pub(super) fn store_defaults(around: &Surroundings<'_>) -> StoreConfig {
-    StoreConfig { path: around.base_dir.join("var"), retention_days: 30, detections_mb_max: 2_048 }
+    StoreConfig {
+        path: around.base_dir.join("var"),
+        retention_days: 30,
+        detections_mb_max: 2_048,
+        snapshots_mb_max: 4_096,
+        reserve_mb: 128,
+    }
 }
 
 /// `[store]`.
@@ -152,6 +158,14 @@ pub(super) fn store(root: &Section<'_>, around: &Surroundings<'_>) -> StoreConfi
     let most = section.item("detections_mb_max");
     if let Some(most) = most.and_then(|item| item.number(0..=1_048_576, " (MiB)")) {
         config.detections_mb_max = most;
+    }
+    let most = section.item("snapshots_mb_max");
+    if let Some(most) = most.and_then(|item| item.number(1..=1_048_576, " (MiB)")) {
+        config.snapshots_mb_max = most;
+    }
+    let reserve = section.item("reserve_mb");
+    if let Some(reserve) = reserve.and_then(|item| item.number(0..=1_048_576, " (MiB)")) {
+        config.reserve_mb = reserve;
     }
     section.finish();
     config

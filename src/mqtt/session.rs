@@ -38,13 +38,13 @@ use super::publisher::State;
 use super::publisher::blocking;
 
 /// Requests that wait for rumqttc; publishes stop earlier, so that acknowledgements have room.
-const REQUESTS: usize = 512;
+const REQUESTS: usize = 2048;
 /// Publishes that are not acknowledged.
 const PUBLISHES: usize = 128;
 /// Events that rumqttc may be ahead; it waits when there are more.
 const EVENTS: usize = 64;
 /// Messages that came in and are not acknowledged.
-const INBOUND: usize = 256;
+const INBOUND: usize = 1024;
 /// Newest entries that are looked through for incidents that the broker may still retain.
 const CLOSED: usize = 256;
 /// Time for what is left in the outbox after a shutdown, and then for the last words.
@@ -61,6 +61,16 @@ enum Stage {
     Leaving,
 }
 
+/// What came in beyond the bound, and all behind it, is left to the next session. It begins once
+/// all before it is acknowledged, or it would only be the same ones again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overflow {
+    No,
+    Yes,
+    /// All else is acknowledged, and the broker is told that this session ends.
+    Leaving,
+}
+
 struct Session<'a> {
     line: &'a mut Line,
     broker: String,
@@ -74,6 +84,8 @@ struct Session<'a> {
     waiting: VecDeque<Inbound>,
     /// Packet ids of what came in, and whether it was taken over.
     taken_over: FuturesUnordered<BoxFuture<'static, (u16, bool)>>,
+    /// More came in than there is room for.
+    overflow: Overflow,
 }
 
 /// Connects, and talks until `shutdown` is done with (`Ok`) or the session ends.
@@ -110,6 +122,7 @@ pub(super) async fn run(line: &mut Line, shutdown: &CancellationToken) -> Result
         board_version: 0,
         waiting: VecDeque::new(),
         taken_over: FuturesUnordered::new(),
+        overflow: Overflow::No,
     };
     session.greet().await?;
     session.talk(&mut events, shutdown).await
@@ -172,6 +185,7 @@ impl Session<'_> {
             self.line.save_cursor().await;
             self.line.fill().await?;
             self.send()?;
+            self.make_room()?;
             if self.said_all() {
                 grace.set(tokio::time::sleep(LAST_WORDS));
                 self.say_next()?;
@@ -191,6 +205,9 @@ impl Session<'_> {
                     grace.set(tokio::time::sleep(LAST_WORDS));
                     self.say_next()?;
                 }
+                Some((packet, taken)) = self.taken_over.next(), if !self.taken_over.is_empty() => {
+                    self.on_taken_over(packet, taken)?;
+                }
                 event = events.recv() => {
                     let mut event = Some(event);
                     while let Some(next) = event {
@@ -199,9 +216,6 @@ impl Session<'_> {
                         }
                         event = events.try_recv().ok().map(Some);
                     }
-                }
-                Some((packet, taken)) = self.taken_over.next(), if !self.taken_over.is_empty() => {
-                    self.on_taken_over(packet, taken)?;
                 }
                 Ok(permit) = inbound.reserve(), if !self.waiting.is_empty() => {
                     if let Some(message) = self.waiting.pop_front() {
@@ -213,6 +227,17 @@ impl Session<'_> {
                 _ = set.changed() => self.take_board(false),
             }
         }
+    }
+
+    /// Ends the session in order once all that was taken is acknowledged, after an overflow.
+    fn make_room(&mut self) -> Result<(), Error> {
+        let done = self.waiting.is_empty() && self.taken_over.is_empty();
+        if self.overflow == Overflow::Yes && self.stage == Stage::Talking && done {
+            self.overflow = Overflow::Leaving;
+            // Behind the acknowledgements: they are out when this is.
+            return self.client.try_disconnect().map_err(|error| self.lost(error));
+        }
+        Ok(())
     }
 
     /// Whether what the stage is for has been said and acknowledged.
@@ -244,6 +269,9 @@ impl Session<'_> {
 
     /// Requests as many publishes as may go out.
     fn send(&mut self) -> Result<(), Error> {
+        if self.overflow == Overflow::Leaving {
+            return Ok(());
+        }
         while self.line.in_flight.unacknowledged() < PUBLISHES {
             if let Some(message) = self.first.pop_front() {
                 self.request_other(&message)?;
@@ -310,6 +338,9 @@ impl Session<'_> {
             Event::Outgoing(Outgoing::AwaitAck(packet)) => {
                 return Err(self.lost(format_args!("packet {packet} was never acknowledged")));
             }
+            Event::Outgoing(Outgoing::Disconnect) if self.overflow == Overflow::Leaving => {
+                return Err(Error::NotTaken);
+            }
             Event::Outgoing(Outgoing::Disconnect) => return Ok(self.stage == Stage::Leaving),
             Event::Incoming(Packet::PubAck(ack)) => match self.line.in_flight.acked(ack.pkid) {
                 Some(progress) => self.line.progress(progress),
@@ -348,9 +379,14 @@ impl Session<'_> {
             tracing::warn!(topic = publish.topic, bytes, reason, "refused what came in over MQTT");
             return self.client.try_ack(&publish).map_err(|error| self.lost(error));
         }
-        if self.waiting.len().max(self.taken_over.len()) >= INBOUND {
+        // A broker that has been restarted may send all that it holds at once.
+        let full = self.waiting.len().max(self.taken_over.len()) >= INBOUND;
+        if full && self.overflow == Overflow::No {
+            self.overflow = Overflow::Yes;
+        }
+        if self.overflow != Overflow::No {
             self.line.came_in.dropped.inc();
-            return Err(Error::NotTaken);
+            return Ok(());
         }
         if let Some(topic) = topic {
             let (done, taken) = oneshot::channel();

@@ -6,39 +6,63 @@
 //! # What is promised
 //!
 //! - **Who writes.** [`Outbox::append`] and [`Outbox::append_many`] alone add entries, one caller
-//!   at a time. Sequences start at 1, have no gaps, and are never used twice.
-//! - **When an entry is durable.** When `append` has returned `Ok`: sled has flushed its log (it
-//!   does so with `sync_file_range`, which leaves the disk's own cache alone), and an `fdatasync`
-//!   of the log file has succeeded on top. Nobody sees an entry before: readers and
-//!   [`Outbox::subscribe`] stop at the last durable sequence.
+//!   at a time. Sequences start at 1, have no gaps, and are never used twice, even where the log
+//!   has lost its end: a mark beside the log and the readers' cursors say how far it was.
+//! - **When an entry is durable.** When `append` has returned `Ok`: sled has written its log (it
+//!   uses `sync_file_range`, which leaves the disk's own cache alone), and an `fdatasync` of the
+//!   log has succeeded on top; what else sled makes, and the folders, are synced at open. Nobody
+//!   sees an entry before: readers and [`Outbox::subscribe`] stop at the last durable sequence.
+//!   `append_many` is a group commit: as many as there are for one `fdatasync`.
 //! - **Snapshots** are files, written and synced before their entry. One that can't be written is
 //!   left out with a warning: a picture never stops an alert.
 //! - **What a crash or a power cut loses.** Entries whose `append` had not returned: all of them
-//!   or none of a group. Cursor moves since the last flush: they are redelivered, with the same
-//!   bytes. Nothing else.
-//! - **What a full disk loses.** Nothing: `append` returns [`Error::Full`], the entry counts as
-//!   never written, and the caller tries again. The store reopens itself at the next call, since
-//!   sled refuses all work once a write has failed; cleared space is all it needs.
-//! - **Who deletes.** [`Outbox::prune`] alone: never what a cursor has not passed, never a live
-//!   subject's newest entry, never the last entry (the numbering goes on from it).
+//!   or none of a group. Cursor moves since the last sync: they are redelivered, with the same
+//!   bytes. Nothing else, as long as a payload has less than 100 KB (an alert has a few): sled
+//!   puts larger ones into files that it refers to before they are synced.
+//! - **What a full disk loses.** Nothing but snapshots: those are refused while less is free than
+//!   [`Limits::reserve_bytes`]. Where an alert finds no room, `append` returns [`Error::Full`], the
+//!   entry counts as never written, and the caller tries again. The store reopens itself at the
+//!   next call, since sled refuses all work once a write has failed; cleared space is all it
+//!   needs. [`Outbox::room`] tells.
+//! - **Who deletes.** [`Outbox::prune`] by age: never what a cursor has not passed, never a live
+//!   subject's newest entry or newest snapshot, never the last entry. [`Outbox::keep_within`] by
+//!   size, snapshots alone: the oldest, never a live subject's newest.
 //! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that fails
-//!   it is returned with an empty payload, so that readers can pass it; they count it.
+//!   it is returned with an empty payload, so that readers can pass it; they count it. [`verify`]
+//!   says of a store that nobody has open what is lost, and mends the rest.
+//!
+//! # What is not
+//!
+//! A disk that acknowledges a sync and forgets it, or that flips bits, is beyond this: sled ends
+//! its log at the first message that it can't read, so damage in the middle may cost what stands
+//! behind it since the last start. That is told, at start and by [`verify`], and the numbering
+//! goes on behind what was lost; it is not brought back. The mark is not synced, so a power cut
+//! *and* such damage together may leave the loss of the very last entries unnoticed.
 //!
 //! # Where it runs
 //!
 //! Every call but [`Outbox::subscribe`] and [`Outbox::last`] blocks on the disk. Call it from a
 //! thread of its own or from `tokio::task::spawn_blocking`.
 
+mod mark;
 mod record;
+mod room;
 mod snapshot;
+mod sync;
 mod store;
 mod sled;
+mod verify;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::room::Limits;
+pub use self::room::Room;
 pub use self::sled::Outbox;
+pub use self::verify::Fault;
+pub use self::verify::Verdict;
+pub use self::verify::verify;
 
 use crate::time::Wall;
 
@@ -112,12 +136,21 @@ pub enum Error {
         source: io::Error,
     },
     /// Not what this program has written.
-    #[error("the outbox at {path} can't be read ({detail}); move it away and start afresh")]
+    #[error(
+        "the outbox at {path} can't be read ({detail}); `keng check --store --repair` puts it \
+         aside and begins a new one"
+    )]
     Damaged {
         /// The outbox's folder.
         path: PathBuf,
         /// What does not fit.
         detail: String,
+    },
+    /// There is none.
+    #[error("there is no outbox at {path}; the daemon makes it at its first start")]
+    Absent {
+        /// The outbox's folder.
+        path: PathBuf,
     },
     /// A subject of no or too many bytes.
     #[error("a subject has 1 to 1024 bytes, not {0}")]

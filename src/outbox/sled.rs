@@ -1,5 +1,6 @@
 //! The outbox itself: who may write when, and what readers may see.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +15,17 @@ use tokio::sync::watch;
 use super::Append;
 use super::Entry;
 use super::Error;
+use super::Limits;
+use super::Room;
 use super::Sequence;
+use super::mark::Mark;
 use super::record::SUBJECT_BYTES_MAX;
+use super::room;
 use super::snapshot::Snapshots;
 use super::store;
 use super::store::Result;
 use super::store::Store;
+use super::store::Taken;
 use crate::time::Wall;
 
 /// Entries deleted in one batch.
@@ -38,7 +44,9 @@ struct Shared {
     /// None while a failed store could not be reopened. Taken after `writer`.
     store: RwLock<Option<Store>>,
     writer: Mutex<Writer>,
+    mark: Mark,
     durable: watch::Sender<Sequence>,
+    room: watch::Sender<Room>,
 }
 
 struct Writer {
@@ -54,17 +62,25 @@ impl Outbox {
     /// [`Error`] says whether another process has it, the disk is full, or it can't be read.
     pub fn open(store_path: &Path) -> Result<Self> {
         let folder = store_path.join("outbox");
-        std::fs::create_dir_all(&folder).map_err(|error| store::system(&folder, error))?;
+        let system = |error| store::system(&folder, error);
+        std::fs::create_dir_all(&folder).map_err(system)?;
+        let snapshots = store_path.join("snapshots");
+        std::fs::create_dir_all(&snapshots).map_err(system)?;
         let store = Store::open(&folder)?;
-        let snapshots = Snapshots::open(&store_path.join("snapshots"))
-            .map_err(|error| store::system(&folder, error))?;
-        let last = store.last()?;
+        let snapshots = Snapshots::open(&snapshots).map_err(system)?;
+        let (mark, told) = Mark::open(&folder).map_err(system)?;
+        let last = number_on(&store, told)?;
+        mark.set(last).and_then(|()| mark.sync()).map_err(system)?;
+        // A crash between a snapshot and its entry; that sequence will be another one's.
+        snapshots.forget_behind(last);
         let shared = Shared {
-            folder,
             snapshots,
             store: RwLock::new(Some(store)),
             writer: Mutex::new(Writer { last, broken: false }),
+            mark,
             durable: watch::Sender::new(last),
+            room: watch::Sender::default(),
+            folder,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -94,26 +110,93 @@ impl Outbox {
                 return Err(Error::Subject(append.subject.len()));
             }
         }
-        let mut writer = self.writer()?;
-        let mut batch = Batch::default();
-        let mut last = writer.last;
+        let mut writer = self.writer().inspect_err(|_| self.tell_room(Room::Stuck))?;
+        let mut drafts = Vec::with_capacity(appends.len());
+        let (mut jpegs, mut last) = (Vec::new(), writer.last);
         for (append, make) in appends {
             last = last.next();
-            let snapshot = append.snapshot.is_some_and(|jpeg| self.keep_snapshot(last, &jpeg));
+            // Once the disk is short, what is left of it is for alerts.
+            jpegs
+                .extend(append.snapshot.filter(|_| self.room() == Room::Enough).map(|j| (last, j)));
+            drafts.push((last, append.subject, append.live, append.wall, make));
+        }
+        let kept = self.shared.snapshots.write(&jpegs);
+        let mut batch = Batch::default();
+        for (sequence, subject, live, wall, make) in drafts {
             let entry = Entry {
-                sequence: last,
-                subject: append.subject.into(),
-                live: append.live,
-                wall: append.wall,
-                payload: make(last).into(),
-                snapshot,
+                sequence,
+                subject: subject.into(),
+                live,
+                wall,
+                payload: make(sequence).into(),
+                snapshot: kept.binary_search(&sequence).is_ok(),
             };
             store::insert(&mut batch, &entry);
         }
-        self.write(&mut writer, |store| store.commit(batch))?;
+        if let Err(error) = self.write(&mut writer, |store| store.commit(batch)) {
+            // Their sequences will be given to others.
+            kept.into_iter().for_each(|sequence| self.shared.snapshots.forget(sequence));
+            self.tell_room(Room::Stuck);
+            return Err(error);
+        }
         writer.last = last;
+        if let Err(error) = self.shared.mark.set(last) {
+            tracing::warn!(%error, "can't mark how far the outbox is");
+        }
         self.shared.durable.send_replace(last);
+        if self.room() == Room::Stuck {
+            self.tell_room(Room::Low);
+        }
         Ok(last)
+    }
+
+    /// How much room the disk had when it was last looked at.
+    pub fn room(&self) -> Room {
+        *self.shared.room.borrow()
+    }
+
+    /// Tells each change of [`Outbox::room`].
+    pub fn watch_room(&self) -> watch::Receiver<Room> {
+        self.shared.room.subscribe()
+    }
+
+    /// Looks how much room there is, and deletes the oldest snapshots beyond the bound, but for
+    /// the newest one of each live subject; their entries stay. Returns how many. Cheap where
+    /// there is nothing to do: call it before each append.
+    ///
+    /// # Errors
+    /// [`Error`]; what was deleted until then stays deleted.
+    pub fn keep_within(&self, limits: Limits) -> Result<usize> {
+        let free = room::free(&self.shared.folder)
+            .map_err(|error| store::system(&self.shared.folder, error))?;
+        // Stuck is what an append has found; only an append that succeeds ends it.
+        if self.room() != Room::Stuck {
+            let low = free < limits.reserve_bytes;
+            self.tell_room(if low { Room::Low } else { Room::Enough });
+        }
+        let mut excess = self.shared.snapshots.bytes().saturating_sub(limits.snapshots_bytes_max);
+        if excess == 0 {
+            return Ok(0);
+        }
+        // A twentieth more, so that it is not one file at a time for ever after.
+        excess = excess.saturating_add(limits.snapshots_bytes_max / 20);
+        let kept = self.read(|store, _| store.pictured())?;
+        let mut going = Vec::new();
+        for (sequence, bytes) in self.shared.snapshots.list() {
+            if excess == 0 {
+                break;
+            }
+            if kept.binary_search(&sequence).is_err() {
+                excess = excess.saturating_sub(bytes);
+                going.push(sequence);
+            }
+        }
+        let Some(newest) = going.last() else { return Ok(0) };
+        let mut writer = self.writer()?;
+        self.write(&mut writer, |store| store.note(Taken::SnapshotsUpTo, newest.0))?;
+        drop(writer);
+        going.iter().for_each(|sequence| self.shared.snapshots.forget(*sequence));
+        Ok(going.len())
     }
 
     /// Up to `limit` entries behind `after`, oldest first.
@@ -140,11 +223,16 @@ impl Outbox {
         self.read(|store, last| if sequence > last { Ok(None) } else { store.entry(sequence) })
     }
 
-    /// The JPEG that belongs to the entry at `sequence`, where there is one.
+    /// The JPEG that belongs to the entry at `sequence`, where there is one; retention may have
+    /// taken it before the entry.
     ///
     /// # Errors
     /// [`Error`], as every call that reads the disk.
     pub fn snapshot(&self, sequence: Sequence) -> Result<Option<Vec<u8>>> {
+        // Never the picture of another one that was to have this place.
+        if sequence > self.last() {
+            return Ok(None);
+        }
         let read = self.shared.snapshots.read(sequence);
         read.map_err(|error| store::system(&self.shared.folder, error))
     }
@@ -220,13 +308,15 @@ impl Outbox {
     pub fn prune(&self, older_than: Wall) -> Result<usize> {
         let (old, newest) = self.read(|store, last| {
             let passed = store.cursors()?.first().copied().unwrap_or(last);
-            let live = store.live()?;
+            let (live, pictured) = (store.live()?, store.pictured()?);
             let mut old = Vec::new();
             for entry in store.entries(Sequence(1), passed) {
                 let entry = entry?;
-                let kept = entry.sequence >= last || live.binary_search(&entry.sequence).is_ok();
+                let at = entry.sequence;
+                let needed = |places: &[Sequence]| places.binary_search(&at).is_ok();
+                let kept = at >= last || needed(&live) || needed(&pictured);
                 if entry.wall < older_than && !kept {
-                    old.push((entry.sequence, entry.subject, entry.snapshot));
+                    old.push((at, entry.subject, entry.snapshot));
                 }
             }
             Ok((old, last))
@@ -242,15 +332,34 @@ impl Outbox {
                         batch.remove(key);
                     }
                 }
+                let pruned = store.taken(Taken::Entries)?.saturating_add(chunk.len() as u64);
+                let up_to = chunk.iter().map(|(at, ..)| at.0).max().unwrap_or(0);
+                let up_to = up_to.max(store.taken(Taken::EntriesUpTo)?);
+                batch.insert(Taken::Entries.key(), &pruned.to_be_bytes());
+                batch.insert(Taken::EntriesUpTo.key(), &up_to.to_be_bytes());
                 store.commit(batch)
             })?;
             for (sequence, ..) in chunk.iter().filter(|(.., snapshot)| *snapshot) {
-                if let Err(error) = self.shared.snapshots.remove(*sequence) {
-                    tracing::warn!(sequence = sequence.0, %error, "can't delete an old snapshot");
-                }
+                self.shared.snapshots.forget(*sequence);
             }
         }
         Ok(old.len())
+    }
+
+    /// News once, however often it is found so.
+    fn tell_room(&self, room: Room) {
+        let changed = self.shared.room.send_if_modified(|told| {
+            let changed = *told != room;
+            *told = room;
+            changed
+        });
+        let store = self.shared.folder.display().to_string();
+        match room {
+            _ if !changed => {}
+            Room::Enough => tracing::info!(store, "the disk has room again; snapshots are kept"),
+            Room::Low => tracing::warn!(store, "the disk is nearly full; no snapshots are kept"),
+            Room::Stuck => tracing::error!(store, "the disk takes nothing; alerts wait for it"),
+        }
     }
 
     fn read<T>(&self, read: impl FnOnce(&Store, Sequence) -> Result<T>) -> Result<T> {
@@ -284,30 +393,33 @@ impl Outbox {
         *slot = None;
         let store = Store::open(&self.shared.folder)?;
         let mut batch = Batch::default();
+        let mut subjects = BTreeSet::new();
         for unheard in store.entries(last.next(), Sequence(u64::MAX - 1)) {
             let unheard = unheard?;
             batch.remove(&store::entry_key(unheard.sequence));
-            batch.remove(store::subject_key(&unheard.subject));
-            batch.remove(store::live_key(&unheard.subject));
-            for earlier in store.entries(Sequence(1), last).rev() {
-                let earlier = earlier?;
-                if earlier.subject == unheard.subject {
-                    store::index(&mut batch, &earlier);
-                    break;
-                }
+            subjects.insert(unheard.subject);
+        }
+        for subject in &subjects {
+            batch.remove(store::subject_key(subject));
+            batch.remove(store::live_key(subject));
+            let pictured = store::pictured_key(subject);
+            if store.place(&pictured)?.is_some_and(|place| place > last) {
+                batch.remove(pictured);
+            }
+        }
+        // Once through the log for all of them, newest first; mostly they are found at once.
+        for earlier in store.entries(Sequence(1), last).rev() {
+            if subjects.is_empty() {
+                break;
+            }
+            let earlier = earlier?;
+            if subjects.remove(&earlier.subject) {
+                store::index(&mut batch, &earlier);
             }
         }
         store.commit(batch)?;
         *slot = Some(store);
         Ok(())
-    }
-
-    fn keep_snapshot(&self, sequence: Sequence, jpeg: &[u8]) -> bool {
-        let written = self.shared.snapshots.write(sequence, jpeg);
-        if let Err(error) = &written {
-            tracing::warn!(sequence = sequence.0, %error, "can't keep the snapshot of an alert");
-        }
-        written.is_ok()
     }
 
     fn closed(&self) -> Error {
@@ -318,139 +430,26 @@ impl Outbox {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn incident(subject: &str, live: bool, wall: i64) -> Append {
-        Append { subject: subject.into(), live, wall: Wall(wall), snapshot: None }
+/// Where the numbering goes on: behind all that anybody was ever told of, though the log may have
+/// lost its end. The lost end is put down as such.
+fn number_on(store: &Store, told: Option<Sequence>) -> Result<Sequence> {
+    let found = store.last()?;
+    let known = found.max(told.unwrap_or_default());
+    let cursors = store.cursors()?.into_iter();
+    let last = cursors.filter(|at| store::follows(*at, known)).fold(known, Sequence::max);
+    if last > found {
+        tracing::error!(
+            from = found.0 + 1,
+            to = last.0,
+            "the outbox has lost its newest alerts; `keng check --store` tells more"
+        );
+        let mut batch = Batch::default();
+        store::insert_lost(&mut batch, last);
+        store.commit(batch)?;
     }
-
-    fn add(outbox: &Outbox, append: Append) -> Sequence {
-        outbox.append(append, |at| format!("alert {}", at.0).into_bytes()).unwrap()
-    }
-
-    fn places(entries: &[Entry]) -> Vec<u64> {
-        entries.iter().map(|entry| entry.sequence.0).collect()
-    }
-
-    #[test]
-    fn the_log_goes_on_without_a_gap_after_a_reopen() {
-        let folder = tempfile::tempdir().unwrap();
-        for round in 0..3 {
-            let outbox = Outbox::open(folder.path()).unwrap();
-            assert_eq!(outbox.last(), Sequence(round * 4));
-            for _ in 0..2 {
-                add(&outbox, incident("kp3/a", true, 1));
-            }
-            let two =
-                vec![(incident("kp3/b", true, 1), |at: Sequence| at.0.to_string().into_bytes()); 2];
-            assert_eq!(outbox.append_many(two).unwrap(), Sequence(round * 4 + 4));
-        }
-        let outbox = Outbox::open(folder.path()).unwrap();
-        let all = outbox.read_after(Sequence(0), 100).unwrap();
-        assert_eq!(places(&all), (1..=12).collect::<Vec<_>>());
-        assert_eq!(&*all[4].payload, b"alert 5");
-        assert_eq!(places(&outbox.read_after(Sequence(3), 2).unwrap()), [4, 5]);
-        assert_eq!(places(&outbox.newest(3).unwrap()), [12, 11, 10]);
-        assert_eq!(outbox.get(Sequence(13)).unwrap(), None);
-    }
-
-    #[test]
-    fn live_subjects_are_known_by_their_newest_entry() {
-        let folder = tempfile::tempdir().unwrap();
-        let outbox = Outbox::open(folder.path()).unwrap();
-        for (subject, live) in [("a", true), ("b", true), ("a", true), ("b", false)] {
-            add(&outbox, incident(subject, live, 1));
-        }
-        assert_eq!(places(&outbox.live().unwrap()), [3]);
-        assert_eq!(outbox.latest_of("b").unwrap().unwrap().sequence, Sequence(4));
-        assert_eq!(outbox.latest_of("c").unwrap(), None);
-    }
-
-    #[test]
-    fn a_second_daemon_is_told_that_the_store_is_in_use() {
-        let folder = tempfile::tempdir().unwrap();
-        let _first = Outbox::open(folder.path()).unwrap();
-        assert!(matches!(Outbox::open(folder.path()), Err(Error::Locked { .. })));
-    }
-
-    #[test]
-    fn pruning_keeps_what_somebody_still_needs() {
-        let folder = tempfile::tempdir().unwrap();
-        let outbox = Outbox::open(folder.path()).unwrap();
-        add(&outbox, incident("live", true, 1));
-        for wall in [1, 2, 9, 1, 1, 1] {
-            add(&outbox, incident("done", false, wall));
-        }
-        outbox.advance("mqtt", Sequence(5)).unwrap();
-        assert_eq!(outbox.prune(Wall(5)).unwrap(), 3);
-        assert_eq!(places(&outbox.read_after(Sequence(0), 9).unwrap()), [1, 4, 6, 7]);
-        outbox.advance("mqtt", Sequence(7)).unwrap();
-        assert_eq!(outbox.prune(Wall(99)).unwrap(), 2);
-        assert_eq!(places(&outbox.read_after(Sequence(0), 9).unwrap()), [1, 7]);
-        assert_eq!(add(&outbox, incident("done", false, 1)), Sequence(8));
-    }
-
-    #[test]
-    fn a_cursor_never_goes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let outbox = Outbox::open(folder.path()).unwrap();
-        outbox.advance("mqtt", Sequence(5)).unwrap();
-        outbox.advance("mqtt", Sequence(3)).unwrap();
-        assert_eq!(outbox.cursor("mqtt").unwrap(), Sequence(5));
-        assert_eq!(outbox.cursor("feed").unwrap(), Sequence(0));
-    }
-
-    #[test]
-    fn a_snapshot_that_cannot_be_kept_stops_no_alert() {
-        let folder = tempfile::tempdir().unwrap();
-        let outbox = Outbox::open(folder.path()).unwrap();
-        let pictured = Append { snapshot: Some(vec![7; 9]), ..incident("a", true, 1) };
-        let first = add(&outbox, pictured.clone());
-        assert_eq!(outbox.snapshot(first).unwrap(), Some(vec![7; 9]));
-        std::fs::remove_dir_all(folder.path().join("snapshots")).unwrap();
-        let second = add(&outbox, pictured);
-        assert!(!outbox.get(second).unwrap().unwrap().snapshot);
-        assert_eq!(outbox.snapshot(second).unwrap(), None);
-    }
-
-    #[test]
-    fn large_entries_are_kept_as_well() {
-        let folder = tempfile::tempdir().unwrap();
-        for _ in 0..3 {
-            let outbox = Outbox::open(folder.path()).unwrap();
-            outbox.append(incident("a", true, 1), |_| vec![7; 300_000]).unwrap();
-        }
-        let outbox = Outbox::open(folder.path()).unwrap();
-        let all = outbox.read_after(Sequence(0), 9).unwrap();
-        assert!(all.len() == 3 && all.iter().all(|entry| entry.payload.len() == 300_000));
-    }
-
-    #[test]
-    fn a_torn_tail_costs_only_what_was_torn() {
-        let folder = tempfile::tempdir().unwrap();
-        let outbox = Outbox::open(folder.path()).unwrap();
-        let log = folder.path().join("outbox/db");
-        for _ in 0..20 {
-            add(&outbox, incident("a", true, 1));
-        }
-        let whole = std::fs::read(&log).unwrap();
-        add(&outbox, incident("a", true, 1));
-        drop(outbox);
-        // What the last append has changed, half of it lost.
-        let grown = std::fs::read(&log).unwrap();
-        let changed = (0..grown.len()).filter(|at| whole.get(*at) != grown.get(*at));
-        let changed: Vec<usize> = changed.collect();
-        let mut torn = grown.clone();
-        for at in &changed[changed.len() / 2..] {
-            torn[*at] = whole.get(*at).copied().unwrap_or(0);
-        }
-        std::fs::write(&log, torn).unwrap();
-        let outbox = Outbox::open(folder.path()).unwrap();
-        let all = outbox.read_after(Sequence(0), 99).unwrap();
-        assert!(all.len() >= 20, "{}", all.len());
-        assert!(all.iter().all(|entry| entry.payload.starts_with(b"alert ")));
-        assert_eq!(add(&outbox, incident("a", true, 1)).0, all.len() as u64 + 1);
-    }
+    Ok(last)
 }
+
+#[cfg(test)]
+#[path = "sled_tests.rs"]
+mod tests;

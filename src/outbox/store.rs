@@ -5,20 +5,18 @@
 //! | `e` sequence, big-endian | the record |
 //! | `s` subject | sequence of the subject's newest entry |
 //! | `l` subject | the same, while the subject is live |
+//! | `n` subject | sequence of its newest entry with a snapshot, while the subject is live |
 //! | `c` cursor's name | sequence up to which its reader is done |
+//! | `t` word | what retention has taken, so that nothing that is absent goes unexplained |
 //!
 //! One tree holds them all, so that an entry and its indexes are one batch.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs;
-use std::fs::File;
 use std::io;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use ::sled::Batch;
@@ -29,6 +27,8 @@ use super::Entry;
 use super::Error;
 use super::Sequence;
 use super::record;
+use super::sync;
+use super::sync::Files;
 use crate::time::Wall;
 
 /// Bytes of pages that sled keeps in memory.
@@ -41,58 +41,72 @@ const LOCK_POLL: Duration = Duration::from_millis(10);
 pub(super) struct Store {
     db: Db,
     folder: PathBuf,
-    /// sled's log file, opened once more, only to `fdatasync` it.
-    log: File,
-    /// sled puts what is too large for its log into files of their own, and syncs none.
-    blobs_synced: Mutex<BTreeSet<OsString>>,
+    files: Files,
 }
 
 /// Result of a read or write of the store.
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
 impl Store {
+    /// Opens, or makes, the database in `folder`. What a crash has left half-made is put right.
     pub(super) fn open(folder: &Path) -> Result<Self> {
+        if sync::clear_unfinished(folder).map_err(|error| system(folder, error))? {
+            tracing::info!("a half-written index of the outbox is put away");
+        }
+        let db = match Self::recover(folder) {
+            Err(Error::Damaged { detail, .. }) => {
+                let aside = sync::set_indexes_aside(folder);
+                if aside.map_err(|error| system(folder, error))? == 0 {
+                    return Err(Error::Damaged { path: folder.to_owned(), detail });
+                }
+                tracing::error!(detail, "the outbox's index does not fit; reading its log anew");
+                Self::recover(folder)?
+            }
+            result => result?,
+        };
+        let files = Files::open(folder).map_err(|error| system(folder, error))?;
+        Ok(Self { db, folder: folder.to_owned(), files })
+    }
+
+    fn recover(folder: &Path) -> Result<Db> {
         let config =
             ::sled::Config::default().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let mut waited = Duration::ZERO;
-        let db = loop {
-            match config.open().map_err(|error| storage(folder, error)) {
+        loop {
+            // sled takes some damage for an error of its own and panics.
+            let opened = guarded(folder, || config.open());
+            match opened {
                 // sled's own threads give a closed store's lock back a little later, and so does
                 // a daemon that is just ending.
                 Err(Error::Locked { .. }) if waited < LOCK_WAIT => {
                     std::thread::park_timeout(LOCK_POLL);
                     waited += LOCK_POLL;
                 }
-                result => break result?,
+                result => return result,
             }
-        };
-        let log = File::open(folder.join("db")).map_err(|error| system(folder, error))?;
-        let blobs_synced = Mutex::default();
-        Ok(Self { db, folder: folder.to_owned(), log, blobs_synced })
+        }
     }
 
     /// Applies `batch` whole, and returns once it is on the disk itself.
     pub(super) fn commit(&self, batch: Batch) -> Result<()> {
         self.apply(batch)?;
         self.flush()?;
-        self.sync_blobs().and_then(|()| self.log.sync_data()).map_err(|e| system(&self.folder, e))
+        self.files.sync().map_err(|error| system(&self.folder, error))
     }
 
     /// Applies `batch` whole, in memory.
     pub(super) fn apply(&self, batch: Batch) -> Result<()> {
-        self.db.apply_batch(batch).map_err(|error| storage(&self.folder, error))
+        guarded(&self.folder, || self.db.apply_batch(batch))
     }
 
     /// Hands all that was applied to the system: safe from a crash, not yet from a power cut.
     pub(super) fn flush(&self) -> Result<()> {
-        self.db.flush().map(drop).map_err(|error| storage(&self.folder, error))
+        guarded(&self.folder, || self.db.flush().map(drop))
     }
 
     pub(super) fn last(&self) -> Result<Sequence> {
-        match self.db.scan_prefix(b"e").next_back().transpose() {
-            Ok(found) => Ok(found.map_or(Sequence(0), |(key, _)| sequence(&key[1..]))),
-            Err(error) => Err(storage(&self.folder, error)),
-        }
+        let found = guarded(&self.folder, || self.db.scan_prefix(b"e").next_back().transpose())?;
+        Ok(found.map_or(Sequence(0), |(key, _)| sequence(&key[1..])))
     }
 
     pub(super) fn entry(&self, at: Sequence) -> Result<Option<Entry>> {
@@ -107,8 +121,8 @@ impl Store {
     ) -> impl DoubleEndedIterator<Item = Result<Entry>> {
         let range = if first <= last { (first, last) } else { (Sequence(1), Sequence(0)) };
         let found = self.db.range(entry_key(range.0)..entry_key(range.1.next()));
-        found.map(|item| {
-            let (key, value) = item.map_err(|error| storage(&self.folder, error))?;
+        Guarded { found, folder: &self.folder }.map(|item| {
+            let (key, value) = item?;
             Ok(decoded(sequence(&key[1..]), &value))
         })
     }
@@ -116,6 +130,30 @@ impl Store {
     /// Newest sequences of the subjects that are live.
     pub(super) fn live(&self) -> Result<Vec<Sequence>> {
         self.under(b"l")
+    }
+
+    /// Sequences whose snapshots are the newest ones of live subjects.
+    pub(super) fn pictured(&self) -> Result<Vec<Sequence>> {
+        self.under(b"n")
+    }
+
+    /// Keys and values that begin with `prefix`, for whoever verifies them.
+    pub(super) fn raw(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, IVec)>> {
+        Guarded { found: self.db.scan_prefix(prefix), folder: &self.folder }
+    }
+
+    /// A number that retention has noted; 0 before the first time.
+    pub(super) fn taken(&self, what: Taken) -> Result<u64> {
+        Ok(self.place(what.key())?.unwrap_or_default().0)
+    }
+
+    /// Notes a number, at least as high as the one before.
+    pub(super) fn note(&self, what: Taken, number: u64) -> Result<()> {
+        let number = number.max(self.taken(what)?);
+        let mut batch = Batch::default();
+        batch.insert(what.key(), &number.to_be_bytes());
+        self.apply(batch)?;
+        self.flush()
     }
 
     /// The places of all cursors.
@@ -130,42 +168,81 @@ impl Store {
 
     fn under(&self, prefix: &[u8]) -> Result<Vec<Sequence>> {
         let mut found = Vec::new();
-        for value in self.db.scan_prefix(prefix).values() {
-            found.push(sequence(&value.map_err(|error| storage(&self.folder, error))?));
+        for item in (Guarded { found: self.db.scan_prefix(prefix), folder: &self.folder }) {
+            found.push(sequence(&item?.1));
         }
         found.sort_unstable();
         Ok(found)
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<IVec>> {
-        self.db.get(key).map_err(|error| storage(&self.folder, error))
+        guarded(&self.folder, || self.db.get(key))
     }
+}
 
-    fn sync_blobs(&self) -> io::Result<()> {
-        let folder = self.folder.join("blobs");
-        let listing = match fs::read_dir(&folder) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let mut synced = self.blobs_synced.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut present = BTreeSet::new();
-        for blob in listing {
-            let name = blob?.file_name();
-            if !synced.contains(&name) {
-                match File::open(folder.join(&name)).and_then(|file| file.sync_data()) {
-                    // sled has dropped it meanwhile: it is no longer needed.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    result => result?,
-                }
-            }
-            present.insert(name);
+/// What retention notes.
+#[derive(Clone, Copy)]
+pub(super) enum Taken {
+    /// How many entries were pruned.
+    Entries,
+    /// Up to which sequence any were.
+    EntriesUpTo,
+    /// Up to which sequence snapshots were deleted while their entries stayed.
+    SnapshotsUpTo,
+    /// How many entries were lost, and said to be.
+    Lost,
+}
+
+impl Taken {
+    pub(super) fn key(self) -> &'static [u8] {
+        match self {
+            Self::Entries => b"tentries",
+            Self::EntriesUpTo => b"tentries-up-to",
+            Self::SnapshotsUpTo => b"tsnapshots-up-to",
+            Self::Lost => b"tlost",
         }
-        if !present.is_subset(&synced) {
-            File::open(&folder)?.sync_all()?;
+    }
+}
+
+/// To an iterator's next item, from either end.
+type Step = fn(&mut ::sled::Iter) -> Option<::sled::Result<(IVec, IVec)>>;
+
+/// Items of the database, damage as an error; nothing comes after one.
+struct Guarded<'a> {
+    found: ::sled::Iter,
+    folder: &'a Path,
+}
+
+impl Guarded<'_> {
+    fn step(&mut self, step: Step) -> Option<Result<(IVec, IVec)>> {
+        guarded(self.folder, || step(&mut self.found).transpose()).transpose()
+    }
+}
+
+impl Iterator for Guarded<'_> {
+    type Item = Result<(IVec, IVec)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(::sled::Iter::next)
+    }
+}
+
+impl DoubleEndedIterator for Guarded<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(::sled::Iter::next_back)
+    }
+}
+
+/// Runs `work` of sled's: an assertion of its that damage has broken is damage, too.
+fn guarded<T>(folder: &Path, work: impl FnOnce() -> ::sled::Result<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| storage(folder, error)),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().cloned();
+            let said = said.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+            let detail = said.unwrap_or_else(|| "the database gave up".to_owned());
+            Err(Error::Damaged { path: folder.to_owned(), detail })
         }
-        *synced = present;
-        Ok(())
     }
 }
 
@@ -183,6 +260,10 @@ pub(super) fn live_key(subject: &str) -> Vec<u8> {
     [b"l", subject.as_bytes()].concat()
 }
 
+pub(super) fn pictured_key(subject: &str) -> Vec<u8> {
+    [b"n", subject.as_bytes()].concat()
+}
+
 pub(super) fn cursor_key(name: &str) -> Vec<u8> {
     [b"c", name.as_bytes()].concat()
 }
@@ -197,11 +278,20 @@ pub(super) fn insert(batch: &mut Batch, entry: &Entry) {
 pub(super) fn index(batch: &mut Batch, entry: &Entry) {
     let place = entry.sequence.0.to_be_bytes();
     batch.insert(subject_key(&entry.subject), &place);
-    if entry.live {
-        batch.insert(live_key(&entry.subject), &place);
-    } else {
+    if !entry.live {
         batch.remove(live_key(&entry.subject));
+        batch.remove(pictured_key(&entry.subject));
+        return;
     }
+    batch.insert(live_key(&entry.subject), &place);
+    if entry.snapshot {
+        batch.insert(pictured_key(&entry.subject), &place);
+    }
+}
+
+/// Puts what is known as lost at `at`: the numbering goes on behind it, and readers pass it.
+pub(super) fn insert_lost(batch: &mut Batch, at: Sequence) {
+    batch.insert(&entry_key(at), &[]);
 }
 
 /// The system's error about `folder` in our words.
@@ -228,7 +318,17 @@ fn storage(folder: &Path, error: ::sled::Error) -> Error {
     }
 }
 
-fn sequence(bytes: &[u8]) -> Sequence {
+/// Farther ahead of the log than any power cut leaves a cursor.
+const AHEAD_MAX: u64 = 100_000;
+
+/// Whether a cursor may truly have been at `cursor`, with the log known up to `known`: the log may
+/// have lost its end, but a number out of nowhere is damage.
+pub(super) fn follows(cursor: Sequence, known: Sequence) -> bool {
+    cursor.0 <= known.0.saturating_add(AHEAD_MAX)
+}
+
+/// The number in an index's or a cursor's value, or in an entry's key.
+pub(super) fn sequence(bytes: &[u8]) -> Sequence {
     let mut number = [0; 8];
     if bytes.len() == number.len() {
         number.copy_from_slice(bytes);

@@ -42,6 +42,7 @@ pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
         "not_ready": state.board.not_ready(),
         "degraded": state.board.shortage().is_some(),
         "granted": state.board.shortage().unwrap_or(1.0),
+        "store": state.outbox.room().as_str(),
         "broker_up": state.meters.broker_up.get() > 0,
         "last": state.outbox.last().0,
     }))

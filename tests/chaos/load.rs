@@ -1,0 +1,136 @@
+//! People who report and answer, and know what the broker has taken from them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use rumqttc::AsyncClient;
+use rumqttc::Event;
+use rumqttc::EventLoop;
+use rumqttc::MqttOptions;
+use rumqttc::Packet;
+use rumqttc::QoS;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ledger::Ledger;
+
+/// From one message of somebody's to the next, milliseconds.
+const PAUSE_MS: std::ops::Range<u64> = 60..420;
+/// One message in so many is an answer to an open incident.
+const ANSWERS: u32 = 12;
+/// The broker acknowledges within, or it is asked again.
+const PUBACK: Duration = Duration::from_secs(2);
+
+/// The people.
+pub(crate) struct Load {
+    /// Reports that the broker has acknowledged, by number.
+    pub(crate) acknowledged: Arc<Mutex<BTreeSet<u64>>>,
+    stop: CancellationToken,
+    people: TaskTracker,
+}
+
+impl Load {
+    /// Two people in each khu phố; the same seed, the same words.
+    pub(crate) fn start(port: u16, ledger: &Arc<Ledger>, seed: u64) -> Self {
+        let (stop, people) = (CancellationToken::new(), TaskTracker::new());
+        let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
+        let numbers = Arc::new(AtomicU64::new(1));
+        for (index, khu_pho) in ["kp3", "kp5", "kp3", "kp5"].into_iter().enumerate() {
+            let person = Person {
+                khu_pho,
+                voice: Voice::new(port, &format!("person-{index}")),
+                ledger: ledger.clone(),
+                acknowledged: acknowledged.clone(),
+                numbers: numbers.clone(),
+                rng: SmallRng::seed_from_u64(seed + index as u64),
+            };
+            people.spawn(person.speak(stop.clone()));
+        }
+        people.close();
+        Self { acknowledged, stop, people }
+    }
+
+    /// Everybody ends the sentence: what the broker has is known exactly.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.people.wait().await;
+    }
+}
+
+struct Person {
+    khu_pho: &'static str,
+    voice: Voice,
+    ledger: Arc<Ledger>,
+    acknowledged: Arc<Mutex<BTreeSet<u64>>>,
+    numbers: Arc<AtomicU64>,
+    rng: SmallRng,
+}
+
+impl Person {
+    async fn speak(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let pause = Duration::from_millis(self.rng.random_range(PAUSE_MS));
+            tokio::time::sleep(pause).await;
+            let pick = self.rng.random_range(0..usize::MAX);
+            let open = self.ledger.book().some_open(pick);
+            match open.filter(|_| self.rng.random_range(0..ANSWERS) == 0) {
+                Some((khu_pho, id)) => {
+                    let topic = format!("keng/p14/{khu_pho}/incident/{id}/command");
+                    let action = ["acknowledge", "on_scene", "resolve"][pick % 3];
+                    let answer = format!(r#"{{"action":"{action}","by":"Tổ {pick}"}}"#);
+                    self.voice.say(&topic, &answer).await;
+                }
+                None => {
+                    let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+                    let kind = ["fire", "smoke", "loitering", "other"][pick % 4];
+                    let report = format!(r#"{{"kind":"{kind}","by":"Bà Tám","note":"{number}"}}"#);
+                    self.voice.say(&format!("keng/p14/{}/report", self.khu_pho), &report).await;
+                    self.acknowledged.lock().unwrap().insert(number);
+                }
+            }
+        }
+    }
+}
+
+/// Says one thing after another, each until the broker has acknowledged it.
+pub(crate) struct Voice {
+    port: u16,
+    name: String,
+    session: Option<(AsyncClient, EventLoop)>,
+}
+
+impl Voice {
+    pub(crate) fn new(port: u16, name: &str) -> Self {
+        Self { port, name: name.to_owned(), session: None }
+    }
+
+    pub(crate) async fn say(&mut self, topic: &str, payload: &str) {
+        loop {
+            let (client, mut events) = self.session.take().unwrap_or_else(|| {
+                AsyncClient::new(MqttOptions::new(&self.name, "127.0.0.1", self.port), 4)
+            });
+            client.try_publish(topic, QoS::AtLeastOnce, false, payload.as_bytes()).unwrap();
+            let taken = async {
+                loop {
+                    match events.poll().await {
+                        Ok(Event::Incoming(Packet::PubAck(_))) => return true,
+                        Ok(_) => {}
+                        Err(_) => return false,
+                    }
+                }
+            };
+            if tokio::time::timeout(PUBACK, taken).await == Ok(true) {
+                self.session = Some((client, events));
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
