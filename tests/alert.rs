@@ -91,6 +91,8 @@ fn incident(kind: Kind, cameras: &[&str]) -> Incident {
         dwell: None,
         acknowledged: None,
         on_scene_at: None,
+        on_scene: None,
+        closed: None,
         escalated_at: None,
         siren: None,
         held_back: 0,
@@ -177,7 +179,8 @@ fn an_alert_of_before_these_keys_is_read_back() {
     let context = context(Language::Vi);
     let incident = incident(Kind::Fire, &["hem-42"]);
     let mut old = json(&context, &incident);
-    for key in ["team", "on_scene_at", "escalated_at", "siren", "held_back", "merged_into"] {
+    let keys = ["team", "on_scene_at", "on_scene", "closed", "escalated_at", "siren", "held_back"];
+    for key in keys.into_iter().chain(["merged_into"]) {
         assert!(old.as_object_mut().unwrap().remove(key).is_some(), "{key}");
     }
     assert_eq!(parse(old.to_string().as_bytes()).unwrap(), incident);
@@ -290,6 +293,8 @@ fn any_incident() -> impl Strategy<Value = Incident> {
             reports,
             closed_at: state.is_closed().then_some(EVENING),
             dwell: (kind == Kind::Loitering).then(|| Duration::from_millis(dwell * 100)),
+            on_scene: there.then(|| taken.clone()),
+            closed: (escalated && state.is_closed()).then(|| taken.clone()),
             acknowledged: (state != State::Open).then_some(taken),
             on_scene_at: there.then_some(EVENING),
             escalated_at: escalated.then_some(EVENING),

@@ -30,6 +30,7 @@ use crate::time::Wall;
 use crate::ward::FirePoint;
 use crate::ward::Id;
 use crate::ward::KhuPho;
+use crate::ward::Secret;
 use crate::ward::Site;
 use crate::ward::Ward;
 use crate::web;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub attention: attention::budget::Config,
     /// `[[khu_pho]]`, in the file's order.
     pub khu_pho: Vec<KhuPho>,
+    /// What the teams of `[[khu_pho]]` are known by over MQTT, where they are.
+    pub teams: std::collections::BTreeMap<Id, TeamSecrets>,
     /// `[[fire_point]]`.
     pub fire_points: Vec<FirePoint>,
     /// `[incident]` and `[siren]`.
@@ -87,6 +90,15 @@ pub struct CameraSettings {
     pub masks: Vec<crate::geometry::Polygon>,
     /// `[rule]` with this camera's own keys laid over, and its zones.
     pub rules: rule::Config,
+}
+
+/// What a khu phố's team is known by over MQTT.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TeamSecrets {
+    /// Signs what the team sends; none: whoever the broker lets write there is believed.
+    pub key: Option<Secret>,
+    /// Of the team's user at the broker, for `keng acl`.
+    pub password: Option<Secret>,
 }
 
 /// `[store]`.
@@ -144,6 +156,7 @@ impl Settings {
             detector: sections::detector_defaults(around),
             attention: attention::budget::Config::default(),
             khu_pho: Vec::new(),
+            teams: std::collections::BTreeMap::new(),
             fire_points: Vec::new(),
             incidents: response::defaults(),
             rules: rules::defaults(),
@@ -238,7 +251,7 @@ fn read<'a>(
     let store = sections::store(&root, around);
     let detector = sections::detector(&root, around);
     let attention = sections::attention(&root);
-    let khu_pho = sections::khu_pho(&root);
+    let (khu_pho, teams) = sections::khu_pho(&root, around);
     let fire_points = sections::fire_points(&root);
     let incidents = response::read(&root, &khu_pho, coordinates);
     let rules = rules::read(&root, rules::defaults(), coordinates);
@@ -259,6 +272,7 @@ fn read<'a>(
         detector,
         attention,
         khu_pho,
+        teams,
         fire_points,
         incidents,
         rules,

@@ -17,6 +17,7 @@ mod mosquitto;
 #[path = "../support/scene.rs"]
 mod scene;
 
+mod answers;
 mod life;
 mod people;
 mod recovery;
