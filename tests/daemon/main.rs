@@ -24,6 +24,7 @@ mod recovery;
 mod reload;
 mod siren;
 mod streams;
+mod teams;
 mod troubled;
 mod wrong;
 
