@@ -23,12 +23,19 @@ use crate::ward::Coordinates;
 use crate::ward::FirePoint;
 use crate::ward::Id;
 use crate::ward::KhuPho;
-use crate::ward::Language;
 use crate::ward::Site;
 use crate::ward::Team;
 use crate::ward::Ward;
 
 mod message;
+mod phrase;
+mod template;
+
+pub use phrase::Messages;
+pub use phrase::Phrase;
+pub use template::Slot;
+pub use template::Template;
+pub use template::TemplateError;
 
 /// Name and version of the form.
 pub const SCHEMA: &str = "keng.alert/1";
@@ -50,6 +57,8 @@ pub struct Context {
     pub fire_points: Vec<FirePoint>,
     /// What looked.
     pub model: ModelIdentity,
+    /// In which words.
+    pub messages: Messages,
 }
 
 /// Where the time went between a frame's last packet and its alert.

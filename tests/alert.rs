@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use keng::alert::{Context, Latency, parse};
+use keng::alert::{Context, Latency, Messages, Phrase, Template, parse};
 use keng::detection::ModelIdentity;
 use keng::geometry::BoundingBox;
 use keng::incident::{
@@ -64,6 +64,7 @@ fn context(language: Language) -> Context {
             fire_point("vừa", 149.0),
         ],
         model: ModelIdentity { name: "keng".to_owned(), sha256: "0f".repeat(32) },
+        messages: Messages::of(language),
     }
 }
 
@@ -116,6 +117,28 @@ fn a_fire_is_told_in_one_line_with_what_is_at_hand() {
     assert_eq!(names.len(), 2, "what is over 150 m away is of no use");
     assert_eq!((&names[0]["name"], &names[0]["distance_m"]), (&"gần".into(), &40.0.into()));
     assert_eq!(alert["team"], serde_json::json!({ "name": "Tổ bảo vệ 3", "phone": null }));
+}
+
+#[test]
+fn an_admin_s_words_are_used_and_a_lock_screen_shows_them_whole() {
+    let mut context = context(Language::Vi);
+    let template = |text: &str| Template::parse(text).unwrap();
+    context.messages.set(Phrase::Fire, template("Cháy! {address}, {khu_pho} ({since})"));
+    context.messages.set(Phrase::OnScene, template(" – {by} có mặt"));
+    let step = Acknowledgement { at: EVENING, by: "An".to_owned(), note: None };
+    let there = Incident {
+        state: State::OnScene,
+        on_scene: Some(step),
+        ..incident(Kind::Fire, &["hem-42"])
+    };
+    let told = context.message(&there);
+    assert_eq!(told, "Cháy! Hẻm 42 Lê Văn Sỹ, Khu phố 3 (22:14) – An có mặt");
+    let note = Witness { at: EVENING, by: "x".into(), place: None, note: Some("á".repeat(500)) };
+    let long =
+        Incident { reports: vec![note], state: State::OnScene, ..incident(Kind::Other, &[]) };
+    let told = context.message(&long);
+    assert_eq!(told.chars().count(), 120, "{told}");
+    assert!(told.ends_with("á… –  có mặt"), "what follows is never cut: {told}");
 }
 
 #[test]

@@ -386,5 +386,6 @@ pub(crate) fn context(settings: &Settings, model: &ModelIdentity) -> crate::aler
         sites: settings.cameras.iter().map(|camera| camera.site.clone()).collect(),
         fire_points: settings.fire_points.clone(),
         model: model.clone(),
+        messages: settings.messages.clone(),
     }
 }

@@ -9,6 +9,7 @@
 mod cameras;
 mod diff;
 mod faults;
+mod message;
 mod reader;
 mod response;
 mod rules;
@@ -19,6 +20,7 @@ mod watch;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::alert;
 use crate::attention;
 use crate::camera;
 use crate::incident;
@@ -71,6 +73,8 @@ pub struct Settings {
     pub teams: std::collections::BTreeMap<Id, TeamSecrets>,
     /// `[[fire_point]]`.
     pub fire_points: Vec<FirePoint>,
+    /// `[message]` laid over the language's own words.
+    pub messages: alert::Messages,
     /// `[incident]` and `[siren]`.
     pub incidents: incident::Policy,
     /// `[rule]` as it holds for a camera without keys of its own; has no zones.
@@ -149,6 +153,7 @@ impl Settings {
     /// A ward with no cameras and everything else as `config/default.toml` shows it.
     pub fn new(ward: Ward, around: &Surroundings<'_>) -> Self {
         Self {
+            messages: alert::Messages::of(ward.language),
             ward,
             mqtt: sections::mqtt_defaults(),
             web: sections::web_defaults(),
@@ -253,6 +258,8 @@ fn read<'a>(
     let attention = sections::attention(&root);
     let (khu_pho, teams) = sections::khu_pho(&root, around);
     let fire_points = sections::fire_points(&root);
+    let language = ward.as_ref().map(|ward| ward.language).unwrap_or_default();
+    let messages = message::read(&root, language);
     let incidents = response::read(&root, &khu_pho, coordinates);
     let rules = rules::read(&root, rules::defaults(), coordinates);
     let rest = cameras::Surrounding {
@@ -274,6 +281,7 @@ fn read<'a>(
         khu_pho,
         teams,
         fire_points,
+        messages,
         incidents,
         rules,
         cameras,

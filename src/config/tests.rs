@@ -420,6 +420,24 @@ fn a_team_s_key_and_password_are_named_and_long_enough() {
 }
 
 #[test]
+fn messages_are_templates_and_the_documented_ones_are_those_that_hold() {
+    let shown =
+        parsed(&all_keys().replace("{ file = \"secrets/hem-42\" }", "{ env = \"KENG_X\" }"));
+    assert_eq!(shown.unwrap().settings.messages, alert::Messages::of(Language::Vi));
+    for phrase in alert::Phrase::ALL {
+        assert!(DEFAULT_TOML.contains(&format!("\n#{} = ", phrase.key())), "{phrase:?}");
+    }
+    let with = |line: &str| format!("[ward]\nid = \"p14\"\n[message]\n{line}\n");
+    let own = parsed(&with("resolved = \" XONG \"\nfire = \"\"")).unwrap().settings.messages;
+    assert_ne!(own, alert::Messages::of(Language::Vi));
+    let text = faults(&with("fire = \"CHÁY {palce}\""));
+    assert!(text.starts_with("config/x.toml:4:14: message.fire: {palce} is not known"), "{text}");
+    assert!(faults(&with("fire = \"[x\"")).contains("4:9: message.fire: '[' without"));
+    assert!(faults(&with("fires = \"x\"")).contains("did you mean \"fire\"?"));
+    assert!(faults(&with(&format!("fire = \"{}\"", "x".repeat(121)))).contains("over 120"));
+}
+
+#[test]
 fn a_certificate_goes_with_its_key() {
     let base = "[ward]\nid = \"p14\"\n[mqtt]\nurl = \"mqtts://broker.example\"\n";
     let both = format!("{base}client_cert = \"a.pem\"\nclient_key = \"a.key\"\n");
