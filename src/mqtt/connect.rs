@@ -349,6 +349,7 @@ fn remedy(error: &rustls::Error) -> &'static str {
         rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::HandshakeFailure
+            | AlertDescription::DecryptError
             | AlertDescription::BadCertificate
             | AlertDescription::UnknownCA
             | AlertDescription::CertificateExpired
