@@ -36,6 +36,7 @@ pub mod alert;
 pub mod outbox;
 pub mod ledger;
 pub mod report;
+pub mod audit;
 pub mod diary;
 pub mod tune;
 pub mod mqtt;

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use keng::command::{camera, check, demo, probe, replay, report, run, tune};
+use keng::command::{
+    acl, audit, camera, check, demo, probe, replay, report, run, tune,
+};
 use keng::telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +46,10 @@ enum Command {
     Report(report::Args),
     /// Serves clips as endless RTSP cameras.
     Camera(camera::Args),
+    /// Who may read and write what at the broker, as a file for it.
+    Acl(acl::Args),
+    /// Whether the audit log is as it was written, and what stands in it.
+    Audit(audit::Args),
 }
 
 fn main() -> ExitCode {
@@ -113,6 +119,14 @@ async fn execute(command: Command) -> ExitCode {
                 Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
             }
         }
+        Command::Acl(args) => match acl::run(&args, &mut out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
+        },
+        Command::Audit(args) => match audit::run(&args, &mut out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
+        },
         Command::Camera(args) => match camera::run(args, shutdown).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, FAILED),

@@ -87,6 +87,10 @@ pub struct Meters {
     pub detections_dropped: Counter,
     /// Orders to a siren that came too late and were dropped.
     pub siren_orders_dropped: Counter,
+    /// Records that the audit log could not take.
+    pub audit_lost: Counter,
+    /// Commands, reports and patrols over MQTT that were refused.
+    pub messages_refused: Counter,
     /// Alerts that the broker has not acknowledged yet.
     pub outbox_depth: Gauge,
     /// 1 while alerts wait for a disk that refuses them.
@@ -115,6 +119,8 @@ impl Meters {
         let alerts_held_back = Counter::default();
         let detections_dropped = Counter::default();
         let siren_orders_dropped = Counter::default();
+        let audit_lost = Counter::default();
+        let messages_refused = Counter::default();
         let outbox_depth = Gauge::default();
         let outbox_stuck = Gauge::default();
         let broker_up = Gauge::default();
@@ -135,6 +141,8 @@ impl Meters {
         r.register("detections_dropped", unkept, detections_dropped.clone());
         let late = "Siren orders dropped for being late";
         r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
+        r.register("audit_lost", "Records that the audit log could not take", audit_lost.clone());
+        r.register("messages_refused", "What people sent in vain", messages_refused.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
         r.register("outbox_stuck", "1 while alerts wait for the disk", outbox_stuck.clone());
         r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
@@ -153,6 +161,8 @@ impl Meters {
             alerts_held_back,
             detections_dropped,
             siren_orders_dropped,
+            audit_lost,
+            messages_refused,
             outbox_depth,
             outbox_stuck,
             broker_up,

@@ -16,10 +16,12 @@ const DOCUMENTS: &[&str] = &[
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
+    "docs/audit.md",
     "docs/delivery.md",
     "docs/fire.md",
     "docs/mqtt.md",
     "docs/report.md",
+    "docs/teams.md",
 ];
 
 /// Folders whose files the documents name; other paths in backticks may be a user's.

@@ -9,21 +9,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::lens::Lenses;
 use super::load::Gauge;
+use super::said::{Doorman, Heard};
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
-use super::{context, inbound, limits, permitted, recall, retention};
+use super::{context, limits, permitted, recall, retention};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
+use crate::audit;
 use crate::camera::State;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{Analysed, ModelIdentity};
 use crate::diary;
-use crate::diary::{Keeper, PatrolNotice, Record, Verdict};
-use crate::incident::{Incident, Patrol};
+use crate::diary::{Keeper, Record, Verdict};
+use crate::incident::Incident;
 use crate::meter::{Meters, Stage, Timer};
 use crate::mqtt::Inbound;
 use crate::outbox::Outbox;
-use crate::pipeline::{Command, Core, FrameResult, Watched};
+use crate::pipeline::{Core, FrameResult, Watched};
 use crate::time::{Clock, Stamp, Wall};
 use crate::ward::Id;
 
@@ -47,12 +49,13 @@ pub(super) struct Hands {
     pub(super) statuses: Statuses,
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) keeper: Keeper,
+    pub(super) audit: audit::Log,
 }
 
 /// The core and what it moves.
 pub(super) struct Judge {
-    core: Core,
-    settings: Settings,
+    pub(super) core: Core,
+    pub(super) settings: Settings,
     model: ModelIdentity,
     context: Arc<alert::Context>,
     /// The cameras at work, by id: those whose owners allow it.
@@ -66,9 +69,11 @@ pub(super) struct Judge {
     statuses: Statuses,
     reload_error: Option<String>,
     jobs: mpsc::Sender<Job>,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
+    pub(super) audit: audit::Log,
+    pub(super) doorman: Doorman,
     clock: Arc<dyn Clock>,
-    meters: Meters,
+    pub(super) meters: Meters,
     core_timer: Timer,
 }
 
@@ -80,7 +85,8 @@ impl Judge {
         clock: &Arc<dyn Clock>,
         meters: &Meters,
     ) -> Self {
-        let Hands { lenses, statuses, jobs, keeper } = hands;
+        let Hands { lenses, statuses, jobs, keeper, audit } = hands;
+        statuses.tell_audit(audit.head());
         let now = clock.now();
         Self {
             core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
@@ -96,6 +102,8 @@ impl Judge {
             reload_error: None,
             jobs,
             keeper,
+            audit,
+            doorman: Doorman::default(),
             clock: Arc::clone(clock),
             meters: meters.clone(),
             core_timer: meters.timer(Stage::Core),
@@ -110,6 +118,10 @@ impl Judge {
             tracing::error!(%error, "open incidents can't be read back");
             Vec::new()
         });
+        let closed = recall::closed(outbox).unwrap_or_else(|error| {
+            tracing::error!(%error, "closed incidents can't be read back");
+            Vec::new()
+        });
         let parsed = live.iter().filter_map(|entry| match alert::parse(&entry.payload) {
             Ok(incident) => Some(incident),
             Err(error) => {
@@ -122,7 +134,7 @@ impl Judge {
             tracing::info!(open = incidents.len(), "open incidents read back");
         }
         let now = self.clock.now();
-        self.core.restore(incidents, now);
+        self.core.restore(incidents.into_iter().chain(closed), now);
         let taught = recall::false_alarms(outbox).unwrap_or_else(|error| {
             tracing::error!(%error, "false alarms can't be read back");
             Vec::new()
@@ -241,6 +253,7 @@ impl Judge {
         self.publish(revisions, now).await;
         if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {
             self.kept_house = now;
+            self.statuses.tell_audit(self.audit.head());
             if self.consent_changed(now) {
                 self.apply(self.settings.clone()).await;
             }
@@ -250,31 +263,20 @@ impl Judge {
     }
 
     async fn on_inbound(&mut self, message: Inbound) {
-        let Inbound { topic, payload, done } = message;
         let now = self.clock.now();
-        let read = inbound::read(&topic, &payload, now.wall);
-        let taken = read.map_err(|error| error.to_string()).and_then(|(khu_pho, command)| {
-            if !self.settings.khu_pho.iter().any(|known| known.id == khu_pho) {
-                return Err(format!("there is no khu phố {khu_pho}"));
+        match self.on_message(&message, now) {
+            Heard::Changed(incident) => {
+                announce(&incident);
+                self.hand_over(vec![*incident], None, now, Some(message.done)).await;
             }
-            tracing::info!(%khu_pho, ?command, "taken in");
-            if let Command::Patrol(Patrol { lasts, zone, .. }) = &command {
-                let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
-                let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
-                self.keeper.keep(Record::Patrol(notice));
+            // What made it so may not be durable yet: it is once all before this is.
+            Heard::Same => self.hand_over(Vec::new(), None, now, Some(message.done)).await,
+            Heard::Refused => {
+                if message.done.send(()).is_err() {
+                    tracing::debug!("the session has ended; the message will come again");
+                }
             }
-            self.core.on_command(&khu_pho, command, now).map_err(|error| error.to_string())
-        });
-        let revision = taken.unwrap_or_else(|error| {
-            tracing::warn!(?topic, error, "a message is refused");
-            None
-        });
-        if let Some(incident) = &revision {
-            announce(incident);
         }
-        // Without a revision, too: it may repeat what is not durable yet, and must not be
-        // acknowledged before that is.
-        self.hand_over(revision.into_iter().collect(), None, now, Some(done)).await;
     }
 
     async fn on_reload(&mut self, reload: Reload) {

@@ -14,6 +14,7 @@ mod judge;
 mod lens;
 mod load;
 mod recall;
+mod said;
 mod scribe;
 mod status;
 
@@ -26,6 +27,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit;
+use crate::audit::{Actor, ActorKind, Record, Via};
 use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
 use crate::config;
@@ -70,6 +73,9 @@ pub enum Error {
     /// The embedded broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// The page.
     #[error(transparent)]
     Web(#[from] web::Error),
@@ -95,6 +101,8 @@ pub struct App {
     pub meters: Meters,
     /// The alert log.
     pub outbox: Outbox,
+    /// The audit log.
+    pub audit: audit::Log,
     stops: Stops,
 }
 
@@ -125,6 +133,7 @@ impl App {
         let watch = file.as_deref().map(Watch::new);
         let meters = Meters::new();
         let outbox = open_outbox(&settings).await?;
+        let audit = open_audit(&settings, &meters, &clock).await?;
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
         let server = web::Server::bind(&settings.web).await?;
@@ -186,14 +195,16 @@ impl App {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
         let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
-        let hands = judge::Hands { lenses, statuses, jobs, keeper };
+        let hands = judge::Hands { lenses, statuses, jobs, keeper, audit: audit.clone() };
         let judge = judge::Judge::new(settings, model, hands, &clock, &meters);
         let restored = judge.restore(&outbox);
         let doors = judge::Inputs { analysed, inbound, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
         let stops =
             Stops { lenses: lenses_stop, core, exchange, detectors, scribe, diary, outlets, tasks };
-        Ok(Self { page, broker, broker_state, meters, outbox, stops })
+        let version = env!("CARGO_PKG_VERSION");
+        audit.note(of_system("start").detail(&format!("version {version}")));
+        Ok(Self { page, broker, broker_state, meters, outbox, audit, stops })
     }
 
     /// Ends when a thread that everything needs has ended by itself: it has panicked, and half a
@@ -229,6 +240,8 @@ impl App {
         stops.outlets.cancel();
         stops.tasks.close();
         step("mqtt and page", stops.tasks.wait()).await;
+        self.audit.note(of_system("stop"));
+        step("audit log", self.audit.flush()).await;
     }
 }
 
@@ -253,6 +266,23 @@ async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
     let path = settings.store.path.clone();
     let opened = tokio::task::spawn_blocking(move || Outbox::open(&path)).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+async fn open_audit(
+    settings: &Settings,
+    meters: &Meters,
+    clock: &Arc<dyn Clock>,
+) -> Result<audit::Log, Error> {
+    let (path, meters) = (settings.store.path.clone(), meters.clone());
+    let clock = Arc::clone(clock);
+    let open = move || audit::Log::open(&path, clock, &meters);
+    let opened = tokio::task::spawn_blocking(open).await;
+    Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+/// What the daemon does by itself, for the audit log.
+fn of_system(action: &'static str) -> Record {
+    Record::new(Actor::new(ActorKind::System, "keng"), Via::System, action, "daemon")
 }
 
 /// What is kept for `keng tune`, beside the outbox.
@@ -369,5 +399,6 @@ pub(crate) fn context(settings: &Settings, model: &ModelIdentity) -> crate::aler
         sites: settings.cameras.iter().map(|camera| camera.site.clone()).collect(),
         fire_points: settings.fire_points.clone(),
         model: model.clone(),
+        messages: settings.messages.clone(),
     }
 }

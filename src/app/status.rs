@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::attention::Level;
+use crate::audit;
 use crate::camera::State;
 use crate::config::Settings;
 use crate::ledger::{self, Health};
@@ -41,6 +42,8 @@ struct Inner {
     reload_error: Option<String>,
     not_ready: Option<String>,
     degraded: bool,
+    /// The newest record of the audit log, as it was a while ago.
+    audit: audit::Head,
     /// How much of the wanted rate of frames is granted, 0..1.
     granted: f64,
 }
@@ -123,6 +126,7 @@ impl Statuses {
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
             degraded: false,
+            audit: audit::Head::default(),
             granted: 1.0,
         };
         let statuses = Self { board, room, inner: Arc::new(Mutex::new(inner)) };
@@ -225,6 +229,11 @@ impl Statuses {
         inner.granted = (granted * 100.0).round() / 100.0;
     }
 
+    /// How far the audit log is; shown with the next word of the ward.
+    pub(super) fn tell_audit(&self, head: audit::Head) {
+        self.lock().audit = head;
+    }
+
     /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
     pub(super) fn tell_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
@@ -239,6 +248,7 @@ impl Statuses {
             "degraded": inner.degraded,
             "granted": inner.granted,
             "store": self.room.borrow().as_str(),
+            "audit": {"number": inner.audit.number, "hash": inner.audit.hash},
         });
         let topic = Topics::new(inner.ward.id.clone()).status();
         drop(inner);

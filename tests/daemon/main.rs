@@ -17,12 +17,14 @@ mod mosquitto;
 #[path = "../support/scene.rs"]
 mod scene;
 
+mod answers;
 mod life;
 mod people;
 mod recovery;
 mod reload;
 mod siren;
 mod streams;
+mod teams;
 mod troubled;
 mod wrong;
 
