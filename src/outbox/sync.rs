@@ -2,10 +2,10 @@
 //!
 //! | file | sled | here |
 //! | --- | --- | --- |
-//! | `db`, the log: one file, grown and reused in place | `sync_file_range` a write | `fdatasync` a commit |
+//! | `db`, the log: one file, grown and reused in place | `sync_file_range` | `fdatasync` a commit |
 //! | `blobs/*`, what is too large for the log | nothing | `fdatasync` each, and their folder |
 //! | `conf` | nothing | `fsync` at open |
-//! | `snap.*`, written at open: an index of the log | `fsync`, then a rename | their folder at open |
+//! | `snap.*`, an index of the log, made at open | `fsync`, a rename | their folder at open |
 //! | the folder and those above it | nothing | `fsync` at open |
 //!
 //! `fdatasync` covers the log's length where that has grown, since the data could not be found
