@@ -13,6 +13,7 @@ mod inbound;
 mod judge;
 mod lens;
 mod load;
+mod outlets;
 mod recall;
 mod scribe;
 mod status;
@@ -146,6 +147,13 @@ impl App {
             clock: Arc::clone(&clock),
         };
         tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
+        let parts = outlets::Parts {
+            outbox: &outbox,
+            meters: &meters,
+            clock: &clock,
+            statuses: &statuses,
+        };
+        outlets::start(&settings, &parts, &tasks, &outlets).await;
         let served = web::State {
             ward: Arc::new(settings.ward.clone()),
             outbox: outbox.clone(),

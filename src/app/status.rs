@@ -10,6 +10,8 @@ use crate::attention::Level;
 use crate::camera::State;
 use crate::config::Settings;
 use crate::mqtt::{Board, Topics};
+use crate::outlet::Standings;
+use crate::outlet::home_assistant::Announcer;
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
 use crate::ward::{Id, KhuPho, Ward};
@@ -24,6 +26,10 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Statuses {
     board: Board,
+    /// How the outlets are doing.
+    pub(super) standings: Standings,
+    /// Tells Home Assistant, where it is to be told.
+    home: Option<Announcer>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -38,6 +44,8 @@ struct Inner {
     degraded: bool,
     /// How much of the wanted rate of frames is granted, 0..1.
     granted: f64,
+    /// Alerts that could not be delivered to somebody.
+    set_aside: i64,
 }
 
 /// Where a camera is told of.
@@ -116,14 +124,27 @@ impl Statuses {
             not_ready: Some("nothing has been looked at yet".to_owned()),
             degraded: false,
             granted: 1.0,
+            set_aside: 0,
         };
-        let statuses = Self { board, inner: Arc::new(Mutex::new(inner)) };
+        let home = settings.home_assistant.clone();
+        let home = home.map(|home| Announcer::new(home, settings.ward.clone(), board.clone()));
+        let inner = Arc::new(Mutex::new(inner));
+        let statuses = Self { board, standings: Standings::default(), home, inner };
         statuses.configure(settings);
         statuses
     }
 
+    /// Tells Home Assistant, where it is to be told.
+    pub(super) fn home(&self) -> Option<Announcer> {
+        self.home.clone()
+    }
+
     /// Tells of the cameras of `settings` from now on; the topics of others are cleared.
     pub(super) fn configure(&self, settings: &Settings) {
+        if let Some(home) = &self.home {
+            let sites: Vec<_> = settings.cameras.iter().map(|camera| &camera.site).collect();
+            home.configure(&settings.khu_pho, &sites);
+        }
         let mut inner = self.lock();
         let wanted: Vec<Seat> = settings
             .cameras
@@ -216,6 +237,11 @@ impl Statuses {
         inner.granted = (granted * 100.0).round() / 100.0;
     }
 
+    /// How many alerts could not be delivered to somebody; shown with the next word of the ward.
+    pub(super) fn tell_set_aside(&self, count: i64) {
+        self.lock().set_aside = count;
+    }
+
     /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
     pub(super) fn tell_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
@@ -229,6 +255,7 @@ impl Statuses {
             "reload_error": inner.reload_error,
             "degraded": inner.degraded,
             "granted": inner.granted,
+            "set_aside": inner.set_aside,
         });
         let topic = Topics::new(inner.ward.id.clone()).status();
         drop(inner);
@@ -259,6 +286,10 @@ impl StatusBoard for Statuses {
 
     fn not_ready(&self) -> Option<String> {
         self.lock().not_ready.clone()
+    }
+
+    fn outlets(&self) -> Vec<(String, Option<String>)> {
+        self.standings.list()
     }
 
     fn shortage(&self) -> Option<f64> {

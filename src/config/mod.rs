@@ -9,6 +9,7 @@
 mod cameras;
 mod diff;
 mod faults;
+mod outlets;
 mod reader;
 mod response;
 mod rules;
@@ -18,11 +19,13 @@ mod watch;
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::attention;
 use crate::camera;
 use crate::incident;
 use crate::mqtt;
+use crate::outlet;
 use crate::rule;
 use crate::time::Clock;
 use crate::time::SystemClock;
@@ -72,6 +75,12 @@ pub struct Settings {
     pub incidents: incident::Policy,
     /// `[rule]` as it holds for a camera without keys of its own; has no zones.
     pub rules: rule::Config,
+    /// `[[webhook]]`, in the file's order.
+    pub webhooks: Vec<outlet::webhook::Config>,
+    /// `[home_assistant]`; none unless it is enabled.
+    pub home_assistant: Option<outlet::home_assistant::Config>,
+    /// `[cap]`; none where it is not there.
+    pub cap: Option<Arc<outlet::cap::Issuer>>,
     /// `[[camera]]`, in the file's order.
     pub cameras: Vec<CameraSettings>,
 }
@@ -147,6 +156,9 @@ impl Settings {
             fire_points: Vec::new(),
             incidents: response::defaults(),
             rules: rules::defaults(),
+            webhooks: Vec::new(),
+            home_assistant: None,
+            cap: None,
             cameras: Vec::new(),
         }
     }
@@ -250,6 +262,10 @@ fn read<'a>(
         rules: &rules,
     };
     let cameras = cameras::read(&root, &rest);
+    let home_assistant = outlets::home_assistant(&root);
+    let cap = outlets::cap(&root, ward.as_ref(), &khu_pho);
+    let rest = outlets::Rest { around, khu_pho: &khu_pho, cap: cap.as_ref() };
+    let webhooks = outlets::webhooks(&root, &rest);
     root.finish();
     Some(Settings {
         ward: ward?,
@@ -262,6 +278,9 @@ fn read<'a>(
         fire_points,
         incidents,
         rules,
+        webhooks,
+        home_assistant,
+        cap,
         cameras,
     })
 }

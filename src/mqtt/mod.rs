@@ -22,6 +22,7 @@ mod topic;
 use tokio::sync::oneshot;
 
 pub use self::board::Board;
+pub use self::board::Ears;
 pub use self::broker::Broker;
 pub use self::broker::BrokerError;
 pub use self::connect::Error;

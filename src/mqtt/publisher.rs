@@ -226,14 +226,26 @@ impl Line {
                 }
                 Err(poison) => {
                     // It would never get better: the rest must not wait for it.
-                    self.flow.dropped.inc();
-                    let reason = poison.to_string();
-                    tracing::error!(sequence = at.0, reason, "an outbox entry can't be published");
+                    self.set_aside(at, poison.to_string()).await?;
                     self.in_flight.load(at, &[])
                 }
             };
             self.progress(progress);
         }
+        Ok(())
+    }
+
+    /// Notes that the entry at `sequence` can never be published.
+    async fn set_aside(&self, sequence: Sequence, reason: String) -> Result<(), Error> {
+        self.flow.dropped.inc();
+        self.links.meters.set_aside(CURSOR).inc();
+        tracing::error!(sequence = sequence.0, reason, "an alert can't be published: set aside");
+        let at = self.links.clock.now().wall;
+        let kept = blocking(&self.links.outbox, move |outbox| {
+            outbox.set_aside(CURSOR, sequence, &reason, at)
+        });
+        let kept = i64::try_from(kept.await?).unwrap_or(i64::MAX);
+        self.links.meters.set_aside_now.set(kept);
         Ok(())
     }
 

@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Error;
 use super::INBOUND_BYTES_MAX;
 use super::Inbound;
+use super::board::Echo;
 use super::connect;
 use super::in_flight::Part;
 use super::letter::Letter;
@@ -45,6 +46,8 @@ const PUBLISHES: usize = 128;
 const EVENTS: usize = 64;
 /// Messages that came in and are not acknowledged.
 const INBOUND: usize = 256;
+/// What waits to be said of statuses; what is left over beyond that is cleared at the next connect.
+const LEFTOVERS: usize = 2048;
 /// Newest entries that are looked through for incidents that the broker may still retain.
 const CLOSED: usize = 256;
 /// Time for what is left in the outbox after a shutdown, and then for the last words.
@@ -139,6 +142,10 @@ impl Session<'_> {
         let filters = self.line.topics.filters();
         let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
         self.client.try_subscribe_many(filters).map_err(|error| self.lost(error))?;
+        for filter in self.line.links.board.filters() {
+            let subscribed = self.client.try_subscribe(filter, QoS::AtLeastOnce);
+            subscribed.map_err(|error| self.lost(error))?;
+        }
         self.take_board(true);
 
         let cursor = self.line.in_flight.cursor();
@@ -333,6 +340,14 @@ impl Session<'_> {
     }
 
     fn on_publish(&mut self, publish: Publish) -> Result<(), Error> {
+        if let Some(echo) = self.line.links.board.hear(&publish.topic, &publish.payload) {
+            if let Echo::Leftover(message) = echo
+                && self.board.len() < LEFTOVERS
+            {
+                self.board.push_back(message);
+            }
+            return self.client.try_ack(&publish).map_err(|error| self.lost(error));
+        }
         self.line.came_in.taken.inc();
         let topic = self.line.topics.parse(&publish.topic);
         let refusal = match &topic {

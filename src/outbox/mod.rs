@@ -21,6 +21,8 @@
 //!   sled refuses all work once a write has failed; cleared space is all it needs.
 //! - **Who deletes.** [`Outbox::prune`] alone: never what a cursor has not passed, never a live
 //!   subject's newest entry, never the last entry (the numbering goes on from it).
+//! - **Dead letters.** What a reader can never pass on is set aside for it ([`Outbox::set_aside`]),
+//!   durably, and stays in the log like any other entry; the rest never waits for it.
 //! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that fails
 //!   it is returned with an empty payload, so that readers can pass it; they count it.
 //!
@@ -29,6 +31,8 @@
 //! Every call but [`Outbox::subscribe`] and [`Outbox::last`] blocks on the disk. Call it from a
 //! thread of its own or from `tokio::task::spawn_blocking`.
 
+mod dead;
+mod reader;
 mod record;
 mod snapshot;
 mod store;
@@ -38,6 +42,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::dead::DeadLetter;
+pub use self::dead::LETTERS_MAX;
+pub use self::reader::Enrolment;
 pub use self::sled::Outbox;
 
 use crate::time::Wall;
