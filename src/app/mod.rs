@@ -147,12 +147,8 @@ impl App {
             clock: Arc::clone(&clock),
         };
         tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
-        let parts = outlets::Parts {
-            outbox: &outbox,
-            meters: &meters,
-            clock: &clock,
-            statuses: &statuses,
-        };
+        let parts =
+            outlets::Parts { outbox: &outbox, meters: &meters, clock: &clock, statuses: &statuses };
         outlets::start(&settings, &parts, &tasks, &outlets).await;
         let served = web::State {
             ward: Arc::new(settings.ward.clone()),

@@ -64,7 +64,9 @@ pub(super) async fn start(
 /// How many alerts are set aside, for whoever shows it.
 pub(super) fn count_set_aside(outbox: &Outbox, meters: &Meters) {
     match outbox.set_aside_count() {
-        Ok(count) => drop(meters.set_aside_now.set(i64::try_from(count).unwrap_or(i64::MAX))),
+        Ok(count) => {
+            meters.set_aside_now.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         Err(error) => tracing::warn!(%error, "can't count what was set aside"),
     }
 }

@@ -17,6 +17,7 @@ mod letter;
 mod publisher;
 mod session;
 mod siren;
+mod suspect;
 mod topic;
 
 use tokio::sync::oneshot;

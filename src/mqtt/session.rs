@@ -131,6 +131,7 @@ async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<EventResult>) {
 impl Session<'_> {
     /// Status, subscriptions, retained incidents.
     async fn greet(&mut self) -> Result<(), Error> {
+        self.line.stood = true;
         self.line.links.meters.broker_up.set(1);
         self.line.links.state.send_replace(State::Online);
         let status = self.line.topics.status();
@@ -251,7 +252,7 @@ impl Session<'_> {
 
     /// Requests as many publishes as may go out.
     fn send(&mut self) -> Result<(), Error> {
-        while self.line.in_flight.unacknowledged() < PUBLISHES {
+        while self.line.in_flight.unacknowledged() < self.line.publishes_max(PUBLISHES) {
             if let Some(message) = self.first.pop_front() {
                 self.request_other(&message)?;
                 continue;
@@ -318,10 +319,10 @@ impl Session<'_> {
                 return Err(self.lost(format_args!("packet {packet} was never acknowledged")));
             }
             Event::Outgoing(Outgoing::Disconnect) => return Ok(self.stage == Stage::Leaving),
-            Event::Incoming(Packet::PubAck(ack)) => match self.line.in_flight.acked(ack.pkid) {
-                Some(progress) => self.line.progress(progress),
-                None => return Err(self.lost("an acknowledgement of nothing")),
-            },
+            Event::Incoming(Packet::PubAck(ack)) => {
+                let known = self.line.acked(ack.pkid);
+                known.ok_or_else(|| self.lost("an acknowledgement of nothing"))?;
+            }
             Event::Incoming(Packet::SubAck(ack)) => self.on_subscribed(&ack.return_codes),
             Event::Incoming(Packet::Publish(publish)) => self.on_publish(publish)?,
             _ => {}

@@ -264,7 +264,8 @@ impl Message<'_> {
         xml.element("senderName", &self.issuer.ward.name);
         let place = self.places.first().map_or("", |place| place.name.as_str());
         let khu_pho = self.issuer.khu_pho_name(incident);
-        let exercise = if incident.exercise { words.choose("DIỄN TẬP. ", "EXERCISE. ") } else { "" };
+        let exercise =
+            if incident.exercise { words.choose("DIỄN TẬP. ", "EXERCISE. ") } else { "" };
         let event = words.event(incident.kind);
         let headline = if place == khu_pho {
             format!("{exercise}{event}: {khu_pho}")

@@ -148,8 +148,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let wrong = |source| Error::Http { host: host.to_owned(), source };
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(wrong)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(wrong)?;
     let _connection = AbortOnDropHandle::new(tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a receiver's connection has broken");
@@ -197,7 +196,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Error> {
         return if roots.is_empty() { Err(Error::NoAuthorities) } else { Ok(roots) };
     };
     let unreadable = |detail| Error::Authorities { path: path.to_owned(), detail };
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
+    let found =
+        CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
     for certificate in found {
         let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
         roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;

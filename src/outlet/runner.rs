@@ -179,8 +179,8 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
         let (reader, sequence) = (self.reader.clone(), entry.sequence);
         tracing::error!(reader, sequence = sequence.0, reason, "an alert was set aside");
         let at = self.links.clock.now().wall;
-        let set_aside = self
-            .blocking(move |outbox, _| outbox.set_aside(&reader, sequence, &reason, at));
+        let set_aside =
+            self.blocking(move |outbox, _| outbox.set_aside(&reader, sequence, &reason, at));
         let kept = set_aside.await?;
         self.meter.set_aside.inc();
         self.links.meters.set_aside_now.set(i64::try_from(kept).unwrap_or(i64::MAX));

@@ -220,17 +220,23 @@ mod tests {
     #[test]
     fn what_is_filled_in_is_escaped_as_the_content_asks() {
         for (text, content_type, expected) in [
+            (r#"{"text":"{message}"}"#, "application/json", r#"{"text":"CHÁY \"to\" & <lớn>\n"}"#),
             (
-                r#"{"text":"{message}"}"#,
-                "application/json",
-                r#"{"text":"CHÁY \"to\" & <lớn>\n"}"#,
+                r#"{"n":{revision}1,"x":{}}"#,
+                "application/json; charset=utf-8",
+                r#"{"n":31,"x":{}}"#,
             ),
-            (r#"{"n":{revision}1,"x":{}}"#, "application/json; charset=utf-8", r#"{"n":31,"x":{}}"#),
-            ("a={message}", "application/x-www-form-urlencoded",
-             "a=CH%C3%81Y+%22to%22+%26+%3Cl%E1%BB%9Bn%3E%0A"),
+            (
+                "a={message}",
+                "application/x-www-form-urlencoded",
+                "a=CH%C3%81Y+%22to%22+%26+%3Cl%E1%BB%9Bn%3E%0A",
+            ),
             ("<a>{message}</a>", "text/xml", "<a>CHÁY &quot;to&quot; &amp; &lt;lớn&gt;\n</a>"),
-            ("{message}|{team}|{phone}|{address}|{exercise}", "text/plain",
-             "CHÁY \"to\" & <lớn>\n|Tổ 3|||false"),
+            (
+                "{message}|{team}|{phone}|{address}|{exercise}",
+                "text/plain",
+                "CHÁY \"to\" & <lớn>\n|Tổ 3|||false",
+            ),
             ("{ {} {Not} {1} }{", "text/plain", "{ {} {Not} {1} }{"),
         ] {
             assert_eq!(filled(text, content_type), expected, "{text}");

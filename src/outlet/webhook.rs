@@ -1,6 +1,7 @@
 //! Webhooks: an alert as an HTTP POST, signed, as JSON, as CAP or in a receiver's own form.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,7 +190,7 @@ fn encoded(secret: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            write!(out, "%{byte:02X}").expect("a string takes all");
         }
     }
     out
@@ -335,11 +336,7 @@ impl Sink for Webhook {
         &self.reader
     }
 
-    fn prepare(
-        &self,
-        outbox: &Outbox,
-        entry: &Entry,
-    ) -> Result<Prepared<Parcel>, outbox::Error> {
+    fn prepare(&self, outbox: &Outbox, entry: &Entry) -> Result<Prepared<Parcel>, outbox::Error> {
         let alert: Value = match serde_json::from_slice(&entry.payload) {
             Ok(alert) => alert,
             Err(error) => return Ok(Prepared::Poison(format!("it is no alert: {error}"))),
@@ -391,5 +388,25 @@ impl Sink for Webhook {
             Err(error @ http::Error::Http { .. }) => Answer::Failed(error.to_string()),
             Err(error) => Answer::Away { reason: error.to_string(), retry_after: None },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_an_hmac_of_timestamp_and_body() {
+        let key = Secret::new("Jefe".to_owned());
+        // printf '1763.what do ya want for nothing?' | openssl dgst -sha256 -hmac Jefe
+        assert_eq!(sign(&key, "1763", b"what do ya want for nothing?"), SIGNED);
+    }
+
+    const SIGNED: &str = "6a1f208e19d18cd8327e3664990a55b8c4e8cbf205bd7aa092be84002a442381";
+
+    #[test]
+    fn tokens_stay_readable_and_nothing_leaves_its_place() {
+        assert_eq!(encoded("123:AA-b_c.d~"), "123:AA-b_c.d~");
+        assert_eq!(encoded("a/b?c#d %ạ"), "a%2Fb%3Fc%23d%20%25%E1%BA%A1");
     }
 }
