@@ -299,7 +299,10 @@ impl Expect {
     fn holds(&self, told: &Value) -> bool {
         match told.get(&self.field) {
             Some(Value::String(text)) => *text == self.value,
-            Some(other) => other.to_string() == self.value,
+            Some(told) => {
+                let wanted: Result<Value, _> = serde_json::from_str(&self.value);
+                wanted.is_ok_and(|wanted| wanted == *told)
+            }
             None => false,
         }
     }
