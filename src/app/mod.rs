@@ -146,10 +146,8 @@ impl App {
             meters: meters.clone(),
             clock: Arc::clone(&clock),
         };
+        outlets::start(&settings, &links, &statuses, (&tasks, &outlets)).await;
         tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
-        let parts =
-            outlets::Parts { outbox: &outbox, meters: &meters, clock: &clock, statuses: &statuses };
-        outlets::start(&settings, &parts, &tasks, &outlets).await;
         let served = web::State {
             ward: Arc::new(settings.ward.clone()),
             outbox: outbox.clone(),

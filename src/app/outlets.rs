@@ -11,28 +11,20 @@ use tokio_util::task::TaskTracker;
 use super::status::Statuses;
 use crate::config::Settings;
 use crate::meter::Meters;
+use crate::mqtt;
 use crate::outbox::Outbox;
 use crate::outlet;
 use crate::outlet::Links;
 use crate::outlet::Patience;
 use crate::outlet::webhook;
 use crate::outlet::webhook::Webhook;
-use crate::time::Clock;
 
-/// What the outlets are made of.
-pub(super) struct Parts<'a> {
-    pub(super) outbox: &'a Outbox,
-    pub(super) meters: &'a Meters,
-    pub(super) clock: &'a Arc<dyn Clock>,
-    pub(super) statuses: &'a Statuses,
-}
-
-/// Starts them; they end at `stop`.
+/// Starts them, beside the publisher whose `parts` they share; they end at the token.
 pub(super) async fn start(
     settings: &Settings,
-    parts: &Parts<'_>,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
+    parts: &mqtt::Links,
+    statuses: &Statuses,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
 ) {
     let wanted = settings.webhooks.iter().map(|webhook| webhook::reader(&webhook.id));
     let wanted: BTreeSet<String> = wanted.collect();
@@ -47,16 +39,16 @@ pub(super) async fn start(
     let links = Links {
         outbox: parts.outbox.clone(),
         meters: parts.meters.clone(),
-        clock: Arc::clone(parts.clock),
-        standings: parts.statuses.standings.clone(),
+        clock: Arc::clone(&parts.clock),
+        standings: statuses.standings.clone(),
     };
     for config in &settings.webhooks {
-        let sink = Webhook::new(config.clone(), Arc::clone(parts.clock));
+        let sink = Webhook::new(config.clone(), Arc::clone(&parts.clock));
         links.standings.works(&webhook::reader(&config.id));
         let rng = StdRng::from_rng(&mut rand::rng());
         tasks.spawn(outlet::run(sink, links.clone(), Patience::default(), rng, stop.clone()));
     }
-    if let Some(home) = parts.statuses.home() {
+    if let Some(home) = statuses.home() {
         tasks.spawn(home.follow(parts.outbox.clone(), stop.clone()));
     }
 }

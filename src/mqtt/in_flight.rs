@@ -178,13 +178,6 @@ impl InFlight {
         oldest.map(|(publish, _)| publish)
     }
 
-    /// Whether this publish was acknowledged.
-    pub(super) fn has_passed(&self, (sequence, part): (Sequence, Part)) -> bool {
-        let flight = self.flights.iter().find(|flight| flight.sequence == sequence);
-        let step = flight.and_then(|flight| flight.parts.iter().find(|(its, _)| *its == part));
-        sequence <= self.cursor || step.is_some_and(|(_, step)| *step == Step::Acked)
-    }
-
     /// Never sends this part of an entry again; without `part`, nothing of the entry.
     pub(super) fn abandon(&mut self, sequence: Sequence, part: Option<Part>) -> Progress {
         for flight in self.flights.iter_mut().filter(|flight| flight.sequence == sequence) {
@@ -279,8 +272,6 @@ mod tests {
         assert!(line.sent(1) && line.sent(2) && line.sent(3));
         line.acked(1);
         assert_eq!(line.oldest(), Some((Sequence(1), Part::Retained)));
-        assert!(line.has_passed((Sequence(1), Part::Alert)));
-        assert!(!line.has_passed((Sequence(1), Part::Retained)));
         line.disconnected();
         assert_eq!(moved(line.abandon(Sequence(1), Some(Part::Retained))), "");
         assert_eq!(sent(&mut line), "1a 2a 2r");

@@ -268,17 +268,6 @@ impl Line {
         if self.suspicion.is_careful() { 1 } else { most }
     }
 
-    /// The broker has acknowledged packet `id`. None: there is no such packet.
-    pub(super) fn acked(&mut self, id: u16) -> Option<()> {
-        let suspect = self.suspicion.suspect();
-        let progress = self.in_flight.acked(id)?;
-        if suspect.is_some_and(|suspect| self.in_flight.has_passed(suspect)) {
-            self.suspicion.cleared();
-        }
-        self.progress(progress);
-        Some(())
-    }
-
     /// Notes that the entry at `sequence` can never be published.
     async fn set_aside(&self, sequence: Sequence, reason: String) -> Result<(), Error> {
         self.flow.dropped.inc();
@@ -318,6 +307,7 @@ impl Line {
             self.timer.observe(self.links.clock.now().mono.since(*since));
         }
         if let Some(cursor) = progress.cursor {
+            self.suspicion.clear();
             self.letters = self.letters.split_off(&cursor.next());
         }
     }

@@ -319,10 +319,10 @@ impl Session<'_> {
                 return Err(self.lost(format_args!("packet {packet} was never acknowledged")));
             }
             Event::Outgoing(Outgoing::Disconnect) => return Ok(self.stage == Stage::Leaving),
-            Event::Incoming(Packet::PubAck(ack)) => {
-                let known = self.line.acked(ack.pkid);
-                known.ok_or_else(|| self.lost("an acknowledgement of nothing"))?;
-            }
+            Event::Incoming(Packet::PubAck(ack)) => match self.line.in_flight.acked(ack.pkid) {
+                Some(progress) => self.line.progress(progress),
+                None => return Err(self.lost("an acknowledgement of nothing")),
+            },
             Event::Incoming(Packet::SubAck(ack)) => self.on_subscribed(&ack.return_codes),
             Event::Incoming(Packet::Publish(publish)) => self.on_publish(publish)?,
             _ => {}

@@ -1,11 +1,8 @@
 //! Dead letters: entries that a reader has set aside, since it can never pass them on.
 //!
 //! A tree of its own in the same store. The entry itself stays in the log for as long as any other;
-//! kept here is who gave up on it, when and why.
-//!
-//! | bound | overflow |
-//! | --- | --- |
-//! | 256 letters a reader | the reader's oldest is forgotten; `keng_set_aside_total` has counted it |
+//! kept here is who gave up on it, when and why. A reader has 256 letters at most; its oldest is
+//! then forgotten, and `keng_set_aside_total` has counted it.
 
 use super::Outbox;
 use super::Sequence;

@@ -2,9 +2,9 @@
 //!
 //! hyper's bare client over a socket of our own: hyper, tokio-rustls and rustls are in the daemon
 //! anyway, for the page and the broker, so that webhooks add no second TLS and no second resolver.
-//! A pool is not missed: alerts are rare, and a connection that has stood for hours is what half-open
-//! ones are made of. Proxies of the environment are not asked, and a redirect is not followed:
-//! whoever answers must not choose whom the daemon talks to.
+//! A pool is not missed: alerts are rare, and a connection that has stood for hours is what
+//! half-open ones are made of. Proxies of the environment are not asked, and a redirect is not
+//! followed: whoever answers must not choose whom the daemon talks to.
 
 use std::path::Path;
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ use super::publisher::add_with;
 use super::publisher::alert;
 use super::publisher::config;
 
-/// The machine's clocks, durations a hundred times as long.
+/// The machine's clocks, durations a thousand times as long.
 struct Hasty(SystemClock);
 
 impl Clock for Hasty {
