@@ -34,9 +34,11 @@ use super::connect;
 use super::in_flight::Part;
 use super::letter::Letter;
 use super::letter::Message;
+use super::publisher::CURSOR;
 use super::publisher::Line;
 use super::publisher::State;
 use super::publisher::blocking;
+use crate::outbox::Entry;
 
 /// Requests that wait for rumqttc; publishes stop earlier, so that acknowledgements have room.
 const REQUESTS: usize = 512;
@@ -155,8 +157,13 @@ impl Session<'_> {
             let mut newest = outbox.newest(CLOSED)?;
             newest.extend(outbox.live()?.into_iter().rev());
             newest.retain(|entry| subjects.insert(entry.subject.clone()));
-            // Those behind the cursor come by themselves.
-            newest.retain(|entry| entry.sequence <= cursor);
+            // Those behind the cursor come by themselves; the broker would end the session for
+            // those that were set aside.
+            let letters = outbox.set_aside_list()?;
+            let given_up = |entry: &Entry| {
+                letters.iter().any(|l| l.reader == CURSOR && l.sequence == entry.sequence)
+            };
+            newest.retain(|entry| entry.sequence <= cursor && !given_up(entry));
             Ok(newest)
         });
         for entry in entries.await?.iter().rev() {

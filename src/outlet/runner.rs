@@ -303,7 +303,11 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
             let (outbox, sink) = (self.links.outbox.clone(), Arc::clone(&self.sink));
             let todo = Arc::clone(&work);
             let done = tokio::task::spawn_blocking(move || todo(&outbox, &sink)).await;
-            match done.map_err(|_| Stopped)? {
+            let done = done.map_err(|error| {
+                tracing::error!(reader = self.reader, %error, "an outlet has ended");
+                Stopped
+            });
+            match done? {
                 Ok(value) => {
                     self.backoff.reset();
                     return Ok(value);

@@ -38,6 +38,7 @@ async fn a_webhook_and_home_assistant_are_told_and_what_is_refused_is_shown() {
     let text = ward(broker.port, &[camera(1, "hem-42", &url, "")]);
     site.configure(&format!("{text}\n{outlets}"));
     let daemon = site.start().await;
+    until("the session stands", || !ears.on(STATUS).is_empty()).await;
 
     report(broker.port, "fire", "Chợ");
     until("the webhook is told", || receiver.got().len() == 1).await;
