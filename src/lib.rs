@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! camera ─packet→ frame ─picture→ detection ─boxes→ track ─identities→ rule ─events→ incident
-//!   ─revisions→ alert ─bytes→ outbox ─→ mqtt, web
+//!   ─revisions→ alert ─bytes→ outbox ─→ mqtt, outlet, web
 //! ```
 //!
 //! Beside it `diary` keeps what the core was told, and `tune` replays it:
@@ -40,6 +40,7 @@ pub mod audit;
 pub mod diary;
 pub mod tune;
 pub mod mqtt;
+pub mod outlet;
 pub mod web;
 pub mod config;
 pub mod telemetry;

@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use keng::command::{
-    acl, audit, camera, check, demo, probe, replay, report, run, tune,
-};
+use keng::command::{acl, audit, camera, check, demo, probe, replay, report, run, tune};
 use keng::telemetry;
 use tokio_util::sync::CancellationToken;
 

@@ -56,6 +56,26 @@ pub struct StageLabel {
     pub stage: Stage,
 }
 
+/// Labels of what is counted a reader of the outbox.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReaderLabel {
+    /// The reader: its cursor's name, such as `mqtt` or `webhook/zalo`.
+    pub reader: String,
+}
+
+/// What one outlet has done.
+#[derive(Clone, Debug, Default)]
+pub struct Outlet {
+    /// Alerts that the receiver has taken.
+    pub delivered: Counter,
+    /// Attempts that have failed.
+    pub failures: Counter,
+    /// Alerts that it has not read yet.
+    pub behind: Gauge,
+    /// Alerts that were set aside, since they can never be delivered.
+    pub set_aside: Counter,
+}
+
 /// In, out and dropped of one camera at one stage.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
@@ -77,6 +97,12 @@ pub struct Meters {
     seconds: Family<StageLabel, Histogram>,
     camera_up: Family<CameraLabel, Gauge>,
     camera_sessions: Family<CameraLabel, Counter>,
+    delivered: Family<ReaderLabel, Counter>,
+    failures: Family<ReaderLabel, Counter>,
+    behind: Family<ReaderLabel, Gauge>,
+    set_aside: Family<ReaderLabel, Counter>,
+    /// Alerts that were set aside and are still kept as such, of all readers.
+    pub set_aside_now: Gauge,
     /// From a frame's last packet to its alert being durable.
     pub alert_seconds: Histogram,
     /// Alerts appended to the outbox.
@@ -114,6 +140,11 @@ impl Meters {
         let seconds = Family::<StageLabel, Histogram>::new_with_constructor(latency);
         let camera_up = Family::<CameraLabel, Gauge>::default();
         let camera_sessions = Family::<CameraLabel, Counter>::default();
+        let delivered = Family::<ReaderLabel, Counter>::default();
+        let failures = Family::<ReaderLabel, Counter>::default();
+        let behind = Family::<ReaderLabel, Gauge>::default();
+        let set_aside = Family::<ReaderLabel, Counter>::default();
+        let set_aside_now = Gauge::default();
         let alert_seconds = latency();
         let alerts = Counter::default();
         let alerts_held_back = Counter::default();
@@ -134,6 +165,12 @@ impl Meters {
         r.register("stage_seconds", "Time spent in a stage", seconds.clone());
         r.register("camera_up", "1 while the camera streams", camera_up.clone());
         r.register("camera_sessions", "RTSP sessions begun", camera_sessions.clone());
+        r.register("outlet_delivered", "Alerts an outlet has passed on", delivered.clone());
+        r.register("outlet_failures", "Attempts of an outlet that failed", failures.clone());
+        r.register("outlet_behind", "Alerts an outlet has not read yet", behind.clone());
+        r.register("set_aside", "Alerts that can never be delivered", set_aside.clone());
+        let kept = "Dead letters that are kept now";
+        r.register("set_aside_now", kept, set_aside_now.clone());
         r.register("alert_seconds", "Last packet to durable alert", alert_seconds.clone());
         r.register("alerts", "Alerts made durable", alerts.clone());
         r.register("alerts_held_back", "News told in a summary", alerts_held_back.clone());
@@ -156,6 +193,11 @@ impl Meters {
             seconds,
             camera_up,
             camera_sessions,
+            delivered,
+            failures,
+            behind,
+            set_aside,
+            set_aside_now,
             alert_seconds,
             alerts,
             alerts_held_back,
@@ -194,6 +236,22 @@ impl Meters {
     /// RTSP sessions begun.
     pub fn camera_sessions(&self, camera: &str) -> Counter {
         self.camera_sessions.get_or_create(&CameraLabel { camera: camera.to_owned() }).clone()
+    }
+
+    /// The counters of one reader of the outbox.
+    pub fn outlet(&self, reader: &str) -> Outlet {
+        let labels = ReaderLabel { reader: reader.to_owned() };
+        Outlet {
+            delivered: self.delivered.get_or_create(&labels).clone(),
+            failures: self.failures.get_or_create(&labels).clone(),
+            behind: self.behind.get_or_create(&labels).clone(),
+            set_aside: self.set_aside(reader),
+        }
+    }
+
+    /// Alerts that one reader of the outbox has set aside.
+    pub fn set_aside(&self, reader: &str) -> Counter {
+        self.set_aside.get_or_create(&ReaderLabel { reader: reader.to_owned() }).clone()
     }
 
     /// OpenMetrics text of everything.

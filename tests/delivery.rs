@@ -288,6 +288,9 @@ async fn poison_does_not_block_the_line() {
     let good = add(&daemon.outbox, "i-1", "open");
     daemon.all_acknowledged().await;
     until("the good one", || ears.on(ALERTS) == [good.clone()]).await;
+    let letters = daemon.outbox.set_aside_list().unwrap();
+    assert_eq!((letters.len(), letters[0].sequence), (1, Sequence(1)));
+    assert!(letters[0].reason.contains("no alert"), "{}", letters[0].reason);
     daemon.stop().await;
 }
 

@@ -22,6 +22,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/mqtt.md",
     "docs/report.md",
     "docs/teams.md",
+    "docs/webhooks.md",
 ];
 
 /// Folders whose files the documents name; other paths in backticks may be a user's.
@@ -137,6 +138,7 @@ fn every_metric_that_a_document_names_is_there() {
     meters.timer(Stage::Decode).observe(Duration::from_millis(1));
     meters.camera_up("hem-42").set(1);
     meters.camera_sessions("hem-42").inc();
+    meters.outlet("webhook/chat").delivered.inc();
     let text = meters.encode().expect("metrics are text");
     for document in DOCUMENTS {
         for span in inline_code(&read(document)) {

@@ -249,6 +249,7 @@ impl Judge {
             self.statuses.tell(id, Seen { state, fault, level }, now);
         }
         self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
+        self.statuses.tell_set_aside(self.meters.set_aside_now.get());
         self.statuses.tell_ward(self.reload_error.clone());
         self.publish(revisions, now).await;
         if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {

@@ -13,6 +13,7 @@ mod inbound;
 mod judge;
 mod lens;
 mod load;
+mod outlets;
 mod recall;
 mod said;
 mod scribe;
@@ -154,6 +155,7 @@ impl App {
             meters: meters.clone(),
             clock: Arc::clone(&clock),
         };
+        outlets::start(&settings, &links, &statuses, (&tasks, &outlets)).await;
         tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
         let served = web::State {
             ward: Arc::new(settings.ward.clone()),

@@ -179,6 +179,7 @@ impl Scribe {
             Ok(entries) => tracing::info!(entries, "old alerts deleted"),
             Err(error) => tracing::warn!(%error, "old alerts could not be deleted"),
         }
+        super::outlets::count_set_aside(&self.outbox, &self.meters);
     }
 }
 

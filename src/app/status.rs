@@ -14,6 +14,8 @@ use crate::config::Settings;
 use crate::ledger::{self, Health};
 use crate::mqtt::{Board, Topics};
 use crate::outbox::Room;
+use crate::outlet::Standings;
+use crate::outlet::home_assistant::Announcer;
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
 use crate::ward::{Id, KhuPho, Ward};
@@ -30,6 +32,10 @@ pub struct Statuses {
     board: Board,
     /// Of the disk that the outbox is on.
     room: watch::Receiver<Room>,
+    /// How the outlets are doing.
+    pub(super) standings: Standings,
+    /// Tells Home Assistant, where it is to be told.
+    home: Option<Announcer>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -46,6 +52,8 @@ struct Inner {
     audit: audit::Head,
     /// How much of the wanted rate of frames is granted, 0..1.
     granted: f64,
+    /// Alerts that could not be delivered to somebody.
+    set_aside: i64,
 }
 
 /// Where a camera is told of.
@@ -128,14 +136,27 @@ impl Statuses {
             degraded: false,
             audit: audit::Head::default(),
             granted: 1.0,
+            set_aside: 0,
         };
-        let statuses = Self { board, room, inner: Arc::new(Mutex::new(inner)) };
+        let home = settings.home_assistant.clone();
+        let home = home.map(|home| Announcer::new(home, settings.ward.clone(), board.clone()));
+        let inner = Arc::new(Mutex::new(inner));
+        let statuses = Self { board, room, standings: Standings::default(), home, inner };
         statuses.configure(settings);
         statuses
     }
 
+    /// Tells Home Assistant, where it is to be told.
+    pub(super) fn home(&self) -> Option<Announcer> {
+        self.home.clone()
+    }
+
     /// Tells of the cameras of `settings` from now on; the topics of others are cleared.
     pub(super) fn configure(&self, settings: &Settings) {
+        if let Some(home) = &self.home {
+            let sites: Vec<_> = settings.cameras.iter().map(|camera| &camera.site).collect();
+            home.configure(&settings.khu_pho, &sites);
+        }
         let mut inner = self.lock();
         let wanted: Vec<Seat> = settings
             .cameras
@@ -234,6 +255,11 @@ impl Statuses {
         self.lock().audit = head;
     }
 
+    /// How many alerts could not be delivered to somebody; shown with the next word of the ward.
+    pub(super) fn tell_set_aside(&self, count: i64) {
+        self.lock().set_aside = count;
+    }
+
     /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
     pub(super) fn tell_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
@@ -249,6 +275,7 @@ impl Statuses {
             "granted": inner.granted,
             "store": self.room.borrow().as_str(),
             "audit": {"number": inner.audit.number, "hash": inner.audit.hash},
+            "set_aside": inner.set_aside,
         });
         let topic = Topics::new(inner.ward.id.clone()).status();
         drop(inner);
@@ -302,6 +329,10 @@ impl StatusBoard for Statuses {
             return Some("alerts wait for the disk; free some space".to_owned());
         }
         self.lock().not_ready.clone()
+    }
+
+    fn outlets(&self) -> Vec<(String, Option<String>)> {
+        self.standings.list()
     }
 
     fn shortage(&self) -> Option<f64> {

@@ -10,6 +10,7 @@ mod cameras;
 mod diff;
 mod faults;
 mod message;
+mod outlets;
 mod reader;
 mod response;
 mod rules;
@@ -19,12 +20,14 @@ mod watch;
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::alert;
 use crate::attention;
 use crate::camera;
 use crate::incident;
 use crate::mqtt;
+use crate::outlet;
 use crate::rule;
 use crate::time::Clock;
 use crate::time::SystemClock;
@@ -79,6 +82,12 @@ pub struct Settings {
     pub incidents: incident::Policy,
     /// `[rule]` as it holds for a camera without keys of its own; has no zones.
     pub rules: rule::Config,
+    /// `[[webhook]]`, in the file's order.
+    pub webhooks: Vec<outlet::webhook::Config>,
+    /// `[home_assistant]`; none unless it is enabled.
+    pub home_assistant: Option<outlet::home_assistant::Config>,
+    /// `[cap]`; none where it is not there.
+    pub cap: Option<Arc<outlet::cap::Issuer>>,
     /// `[[camera]]`, in the file's order.
     pub cameras: Vec<CameraSettings>,
 }
@@ -169,6 +178,9 @@ impl Settings {
             fire_points: Vec::new(),
             incidents: response::defaults(),
             rules: rules::defaults(),
+            webhooks: Vec::new(),
+            home_assistant: None,
+            cap: None,
             cameras: Vec::new(),
         }
     }
@@ -274,6 +286,10 @@ fn read<'a>(
         rules: &rules,
     };
     let cameras = cameras::read(&root, &rest);
+    let home_assistant = outlets::home_assistant(&root);
+    let cap = outlets::cap(&root, ward.as_ref(), &khu_pho);
+    let rest = outlets::Rest { around, khu_pho: &khu_pho, cap: cap.as_ref() };
+    let webhooks = outlets::webhooks(&root, &rest);
     root.finish();
     Some(Settings {
         ward: ward?,
@@ -288,6 +304,9 @@ fn read<'a>(
         messages,
         incidents,
         rules,
+        webhooks,
+        home_assistant,
+        cap,
         cameras,
     })
 }

@@ -156,6 +156,24 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// A text of several lines, as it stands; a fault where it is empty or over `bytes_max` long.
+    pub(super) fn long_text(&self, bytes_max: usize) -> Option<&'a str> {
+        let Some(text) = self.value.get_ref().as_str() else {
+            return self.mismatch("a text in quotes");
+        };
+        let strange = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if text.trim().is_empty() {
+            self.fault("is empty", "give it a text, or leave the key out");
+        } else if text.len() > bytes_max {
+            self.fault(format!("is over {bytes_max} bytes long"), "shorten it");
+        } else if text.chars().any(strange) {
+            self.fault("has control characters", "write it in plain text");
+        } else {
+            return Some(text);
+        }
+        None
+    }
+
     /// Reports a fault at a byte of a text, where the file writes it without escapes.
     pub(super) fn fault_within(&self, byte: usize, message: impl Into<String>, remedy: &str) {
         let Range { start, end } = self.at();

@@ -446,3 +446,94 @@ fn a_certificate_goes_with_its_key() {
     let alone = faults(&format!("{base}client_cert = \"a.pem\"\n"));
     assert!(alone.contains("without its key"), "{alone}");
 }
+
+const WEBHOOK: &str = "
+[[webhook]]
+id = \"chat\"
+url = \"https://gw.example/{secret}/in\"
+url_secret = { env = \"KENG_TOKEN\" }
+secret = { env = \"KENG_KEY\" }
+body = '{\"text\":\"{message}\"}'
+kinds = [\"fire\", \"smoke\"]
+khu_pho = [\"kp3\"]
+severity_min = \"warning\"
+expect = \"ok=true\"
+timeout_s = 3
+[[webhook.header]]
+name = \"X-Key\"
+value = { env = \"KENG_KEY\" }
+";
+
+#[test]
+fn webhooks_are_read_and_their_secrets_never_shown() {
+    let loaded = parsed(&format!("{EXAMPLE}{WEBHOOK}")).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let webhook = &loaded.settings.webhooks[0];
+    assert_eq!(format!("{:?}", webhook.target), "Target(https://gw.example/***)");
+    assert_eq!(webhook.headers[0].0, "x-key");
+    assert_eq!(webhook.timeout, Duration::from_secs(3));
+    assert_eq!(webhook.filter.kinds, [incident::Kind::Fire, incident::Kind::Smoke]);
+    assert_eq!(webhook.filter.severity_min, Some(incident::Severity::Warning));
+    assert!(matches!(webhook.body, outlet::webhook::Body::Template(_)));
+    for (line, replacement, expected) in [
+        ("{secret}/in", "in", "belong together"),
+        ("gw.example", "{secret}.example", "path or the query alone"),
+        ("https://gw", "ftp://gw", "neither https nor http"),
+        ("https://gw", "https://u:hunter2@gw", "credentials don't belong"),
+        ("{message}", "{mesage}", "there is no placeholder {mesage}: known: alert, ack"),
+        ("\"{message}\"", "{message}", "it is no JSON"),
+        ("\"kp3\"]", "\"kp9\"]", "there is no khu_pho kp9"),
+        ("[\"fire\", \"smoke\"]", "[]", "nothing would be sent"),
+        ("\"warning\"", "\"warm\"", "is not known"),
+        ("ok=true", "ok", "is no field and its value"),
+        ("timeout_s = 3", "timeout_s = 61", "61 is out of range"),
+        ("X-Key", "Host", "can't be set"),
+        ("X-Key", "X-Keng-Signature", "can't be set"),
+        ("name = \"X-Key\"", "", "header[0].name: is missing"),
+        ("body = ", "format = \"cap\"\nbody = ", "has its own form"),
+        ("timeout_s", "format = \"cap\"\ntimeout_s", "needs a sender"),
+    ] {
+        assert_eq!(WEBHOOK.matches(line).count(), 1, "{line}");
+        let text = format!("{EXAMPLE}{}", WEBHOOK.replace(line, replacement));
+        let text = if expected == "needs a sender" {
+            text.replace("body = '{\"text\":\"{message}\"}'", "")
+        } else {
+            text
+        };
+        let found = faults(&text);
+        assert!(found.contains(expected), "{replacement}: {found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+    let twice = faults(&format!("{EXAMPLE}{WEBHOOK}{WEBHOOK}"));
+    assert!(twice.contains("chat is here on line"), "{twice}");
+    let plain = WEBHOOK.replace("https:", "http:");
+    let warned = parsed(&format!("{EXAMPLE}{plain}")).unwrap().warnings;
+    assert!(warned[0].to_string().contains("read on the way"), "{warned:?}");
+}
+
+#[test]
+fn home_assistant_and_cap_are_off_unless_they_are_asked_for() {
+    let settings = parsed(EXAMPLE).unwrap().settings;
+    assert!(settings.home_assistant.is_none() && settings.cap.is_none());
+    let with = |text: &str| parsed(&format!("{EXAMPLE}\n{text}"));
+    let home = with("[home_assistant]\nenabled = true\nprefix = \"ha\"").unwrap().settings;
+    assert_eq!(home.home_assistant.unwrap().prefix, "ha");
+    let cap = with(
+        "[cap]\nsender = \"keng@x.example\"\n[[webhook]]\nid = \"c\"\n\
+                    url = \"http://127.0.0.1:1/\"\nformat = \"cap\"\n",
+    );
+    let settings = cap.unwrap().settings;
+    let issuer = settings.cap.unwrap();
+    assert!(matches!(&issuer.scope, outlet::cap::Scope::Restricted(rule) if !rule.is_empty()));
+    assert_eq!(settings.webhooks[0].content_type, "application/cap+xml");
+    for (text, expected) in [
+        ("[cap]", "cap.sender: is missing"),
+        ("[cap]\nsender = \"a b\"", "can't be a sender"),
+        ("[cap]\nsender = \"a\"\nscope = \"private\"", "is not known"),
+        ("[home_assistant]\nprefix = \"a/#\"", "is no topic of its own"),
+    ] {
+        let found = with(text).unwrap_err().to_string();
+        assert!(found.contains(expected), "{text}: {found}");
+    }
+}

@@ -16,6 +16,30 @@ pub struct Board {
     /// By topic. Held for a look-up only.
     values: Arc<Mutex<BTreeMap<String, Value>>>,
     version: watch::Sender<u64>,
+    ears: Arc<Mutex<Option<Ears>>>,
+}
+
+/// What the broker is asked for beside commands: who may want everything said again, and what was
+/// left there under our name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ears {
+    /// The topic that says `online` when somebody comes who wants all topics that begin with
+    /// `refreshed`.
+    pub birth: String,
+    /// The beginning of those topics.
+    pub refreshed: String,
+    /// The beginning and the end of retained topics of ours, one level between them: what the
+    /// board does not say there is left over and is cleared.
+    pub own: (String, String),
+}
+
+/// What came in was the board's matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Echo {
+    /// Nothing more is to be done.
+    Heard,
+    /// It is left over from an earlier run: to be cleared.
+    Leftover(Message),
 }
 
 #[derive(Debug)]
@@ -28,7 +52,7 @@ struct Value {
 impl Board {
     /// An empty board.
     pub fn new() -> Self {
-        Self { values: Arc::default(), version: watch::Sender::new(0) }
+        Self { values: Arc::default(), version: watch::Sender::new(0), ears: Arc::default() }
     }
 
     /// What `topic` says from now on; nothing: the broker forgets it. Saying the same again
@@ -44,8 +68,51 @@ impl Board {
         });
     }
 
+    /// Hears `ears` from the next session on.
+    pub fn listen(&self, ears: Ears) {
+        *self.ears.lock().unwrap_or_else(PoisonError::into_inner) = Some(ears);
+    }
+
+    /// What to subscribe to for it.
+    pub(super) fn filters(&self) -> Vec<String> {
+        let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner);
+        let filters = |ears: &Ears| {
+            let (before, after) = &ears.own;
+            vec![ears.birth.clone(), format!("{before}+{after}")]
+        };
+        ears.as_ref().map(filters).unwrap_or_default()
+    }
+
+    /// Takes in what came on `topic`, where it is the board's matter.
+    pub(super) fn hear(&self, topic: &str, payload: &[u8]) -> Option<Echo> {
+        let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        if topic == ears.birth {
+            if payload == b"online" {
+                self.refresh(&ears.refreshed);
+            }
+            return Some(Echo::Heard);
+        }
+        let level = topic.strip_prefix(&ears.own.0)?.strip_suffix(&ears.own.1)?;
+        if level.contains('/') || payload.is_empty() || self.get(topic).is_some() {
+            return Some(Echo::Heard);
+        }
+        let payload = Arc::from([]);
+        Some(Echo::Leftover(Message { topic: topic.to_owned(), retain: true, payload }))
+    }
+
+    /// Says everything whose topic begins with `beginning` once more.
+    fn refresh(&self, beginning: &str) {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        self.version.send_modify(|version| {
+            *version += 1;
+            for (_, value) in values.iter_mut().filter(|(topic, _)| topic.starts_with(beginning)) {
+                value.version = *version;
+            }
+        });
+    }
+
     /// Wakes at each change.
-    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
     }
 
@@ -62,7 +129,7 @@ impl Board {
     }
 
     /// What `topic` says.
-    pub(super) fn get(&self, topic: &str) -> Option<Arc<[u8]>> {
+    pub(crate) fn get(&self, topic: &str) -> Option<Arc<[u8]>> {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.get(topic).map(|value| value.payload.clone())
     }
@@ -77,6 +144,32 @@ impl Default for Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_comes_is_told_again_and_what_is_left_over_is_cleared() {
+        let board = Board::new();
+        assert_eq!((board.hear("ha/status", b"online"), board.filters().len()), (None, 0));
+        board.listen(Ears {
+            birth: "ha/status".to_owned(),
+            refreshed: "ha/".to_owned(),
+            own: ("ha/device/us/".to_owned(), "/config".to_owned()),
+        });
+        assert_eq!(board.filters(), ["ha/status", "ha/device/us/+/config"]);
+        board.set("ha/device/us/a/config", b"1");
+        board.set("keng/status", b"1");
+        let (_, version) = board.since(0);
+        assert_eq!(board.hear("ha/status", b"offline"), Some(Echo::Heard));
+        assert!(board.since(version).0.is_empty());
+        board.hear("ha/status", b"online");
+        let again = board.since(version).0;
+        assert!(again.len() == 1 && again[0].topic == "ha/device/us/a/config");
+        let hear = |topic: &str, payload: &[u8]| board.hear(topic, payload);
+        assert_eq!(hear("ha/device/us/a/config", b"1"), Some(Echo::Heard));
+        assert_eq!(hear("ha/device/us/b/config", b""), Some(Echo::Heard));
+        assert_eq!(hear("ha/device/them/b/config", b"1"), None);
+        let left = hear("ha/device/us/b/config", b"1");
+        assert!(matches!(left, Some(Echo::Leftover(m)) if m.retain && m.payload.is_empty()));
+    }
 
     #[test]
     fn only_what_is_new_is_told() {

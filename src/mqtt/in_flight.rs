@@ -167,6 +167,25 @@ impl InFlight {
         Some(Progress { done, cursor: self.settle() })
     }
 
+    /// The oldest publish that went out and was not acknowledged.
+    pub(super) fn oldest(&self) -> Option<(Sequence, Part)> {
+        let sent: Vec<(Sequence, Part)> = self.packets.values().copied().flatten().collect();
+        let mut parts = self.flights.iter().flat_map(|flight| {
+            flight.parts.iter().map(|(part, step)| ((flight.sequence, *part), *step))
+        });
+        let oldest =
+            parts.find(|(publish, step)| *step == Step::Requested && sent.contains(publish));
+        oldest.map(|(publish, _)| publish)
+    }
+
+    /// Never sends this part of an entry again; without `part`, nothing of the entry.
+    pub(super) fn abandon(&mut self, sequence: Sequence, part: Option<Part>) -> Progress {
+        for flight in self.flights.iter_mut().filter(|flight| flight.sequence == sequence) {
+            flight.parts.retain(|(its, _)| part.is_some_and(|part| part != *its));
+        }
+        Progress { done: None, cursor: self.settle() }
+    }
+
     /// The connection is gone: all that the cursor has not passed will be sent again.
     pub(super) fn disconnected(&mut self) {
         self.tickets.clear();
@@ -240,6 +259,26 @@ mod tests {
         let done = progress.done.map(|at| format!("done {}", at.0));
         let cursor = progress.cursor.map(|at| format!("cursor {}", at.0));
         done.into_iter().chain(cursor).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn what_is_abandoned_is_not_sent_again() {
+        let mut line = InFlight::new(Sequence(0), 3);
+        for at in 1..=2 {
+            line.load(Sequence(at), BOTH);
+        }
+        assert_eq!(line.oldest(), None, "nothing went out");
+        assert_eq!(sent(&mut line), "1a 1r 2a 2r");
+        assert!(line.sent(1) && line.sent(2) && line.sent(3));
+        line.acked(1);
+        assert_eq!(line.oldest(), Some((Sequence(1), Part::Retained)));
+        line.disconnected();
+        assert_eq!(moved(line.abandon(Sequence(1), Some(Part::Retained))), "");
+        assert_eq!(sent(&mut line), "1a 2a 2r");
+        line.disconnected();
+        assert_eq!(moved(line.abandon(Sequence(1), None)), "cursor 1");
+        assert_eq!(moved(line.abandon(Sequence(2), None)), "cursor 2");
+        assert_eq!(sent(&mut line), "");
     }
 
     #[test]

@@ -18,11 +18,13 @@ mod publisher;
 mod seal;
 mod session;
 mod siren;
+mod suspect;
 mod topic;
 
 use tokio::sync::oneshot;
 
 pub use self::board::Board;
+pub use self::board::Ears;
 pub use self::broker::Broker;
 pub use self::broker::BrokerError;
 pub use self::connect::Error;

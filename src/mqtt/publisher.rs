@@ -25,6 +25,7 @@ use super::in_flight::Part;
 use super::in_flight::Progress;
 use super::letter::Letter;
 use super::session;
+use super::suspect::Suspicion;
 use super::topic::Topics;
 use crate::meter::Flow;
 use crate::meter::Meters;
@@ -120,7 +121,11 @@ async fn attempt_session(
     // Each attempt, however it ends: what waits for a broker that is gone is counted too.
     line.measure();
     let result = session::run(line, shutdown).await;
+    let (oldest, stood) = (line.in_flight.oldest(), std::mem::take(&mut line.stood));
     line.in_flight.disconnected();
+    if result.is_err() && stood {
+        line.suspect(oldest).await?;
+    }
     line.save_cursor().await;
     let oversized = matches!(result, Err(Error::Oversized { .. }));
     line.incoming_bytes =
@@ -165,6 +170,9 @@ pub(super) struct Line {
     /// Entries that the cursor has not passed, and since when they are under way.
     letters: BTreeMap<Sequence, (Letter, Mono)>,
     saved: Sequence,
+    /// Whether the session got as far as its greeting.
+    pub(super) stood: bool,
+    suspicion: Suspicion,
     pub(super) incoming_bytes: usize,
     flow: Flow,
     pub(super) came_in: Flow,
@@ -187,6 +195,8 @@ impl Line {
             in_flight: InFlight::new(cursor, WINDOW),
             letters: BTreeMap::new(),
             saved: cursor,
+            stood: false,
+            suspicion: Suspicion::default(),
             incoming_bytes: connect::INCOMING_BYTES,
             flow: links.meters.flow("mqtt", Stage::Publish),
             came_in: links.meters.flow("mqtt", Stage::Receive),
@@ -226,14 +236,49 @@ impl Line {
                 }
                 Err(poison) => {
                     // It would never get better: the rest must not wait for it.
-                    self.flow.dropped.inc();
-                    let reason = poison.to_string();
-                    tracing::error!(sequence = at.0, reason, "an outbox entry can't be published");
+                    self.set_aside(at, poison.to_string()).await?;
                     self.in_flight.load(at, &[])
                 }
             };
             self.progress(progress);
         }
+        Ok(())
+    }
+
+    /// A session has ended with `oldest` unanswered. A publish that ends all of them is given up:
+    /// a picture alone, or else the whole entry, since its parts are alike.
+    async fn suspect(&mut self, oldest: Option<(Sequence, Part)>) -> Result<(), Error> {
+        let now = self.links.clock.now().mono;
+        let Some((sequence, part)) = self.suspicion.ended(oldest, now) else { return Ok(()) };
+        let reason = "the broker ends the session whenever it is sent; \
+                      check the broker's limit on packets";
+        let only = (part == Part::Snapshot).then_some(part);
+        if only.is_some() {
+            tracing::error!(sequence = sequence.0, reason, "an alert goes without its picture");
+        } else {
+            self.set_aside(sequence, reason.to_owned()).await?;
+        }
+        let progress = self.in_flight.abandon(sequence, only);
+        self.progress(progress);
+        Ok(())
+    }
+
+    /// How many publishes may be under way at once.
+    pub(super) fn publishes_max(&self, most: usize) -> usize {
+        if self.suspicion.is_careful() { 1 } else { most }
+    }
+
+    /// Notes that the entry at `sequence` can never be published.
+    async fn set_aside(&self, sequence: Sequence, reason: String) -> Result<(), Error> {
+        self.flow.dropped.inc();
+        self.links.meters.set_aside(CURSOR).inc();
+        tracing::error!(sequence = sequence.0, reason, "an alert can't be published: set aside");
+        let at = self.links.clock.now().wall;
+        let kept = blocking(&self.links.outbox, move |outbox| {
+            outbox.set_aside(CURSOR, sequence, &reason, at)
+        });
+        let kept = i64::try_from(kept.await?).unwrap_or(i64::MAX);
+        self.links.meters.set_aside_now.set(kept);
         Ok(())
     }
 
@@ -262,6 +307,7 @@ impl Line {
             self.timer.observe(self.links.clock.now().mono.since(*since));
         }
         if let Some(cursor) = progress.cursor {
+            self.suspicion.clear();
             self.letters = self.letters.split_off(&cursor.next());
         }
     }

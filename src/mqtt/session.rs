@@ -30,13 +30,16 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Error;
 use super::INBOUND_BYTES_MAX;
 use super::Inbound;
+use super::board::Echo;
 use super::connect;
 use super::in_flight::Part;
 use super::letter::Letter;
 use super::letter::Message;
+use super::publisher::CURSOR;
 use super::publisher::Line;
 use super::publisher::State;
 use super::publisher::blocking;
+use crate::outbox::Entry;
 
 /// Requests that wait for rumqttc; publishes stop earlier, so that acknowledgements have room.
 const REQUESTS: usize = 2048;
@@ -46,6 +49,8 @@ const PUBLISHES: usize = 128;
 const EVENTS: usize = 64;
 /// Messages that came in and are not acknowledged.
 const INBOUND: usize = 1024;
+/// What waits to be said of statuses; what is left over beyond that is cleared at the next connect.
+const LEFTOVERS: usize = 2048;
 /// Newest entries that are looked through for incidents that the broker may still retain.
 const CLOSED: usize = 256;
 /// Time for what is left in the outbox after a shutdown, and then for the last words.
@@ -148,6 +153,7 @@ async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<EventResult>) {
 impl Session<'_> {
     /// Status, subscriptions, retained incidents.
     async fn greet(&mut self) -> Result<(), Error> {
+        self.line.stood = true;
         self.line.links.meters.broker_up.set(1);
         self.line.links.state.send_replace(State::Online);
         let filters = self.line.topics.filters();
@@ -156,6 +162,10 @@ impl Session<'_> {
         let own = SubscribeFilter::new(self.line.topics.status(), QoS::AtMostOnce);
         let filters = filters.into_iter().chain([own]);
         self.client.try_subscribe_many(filters).map_err(|error| self.lost(error))?;
+        for filter in self.line.links.board.filters() {
+            let subscribed = self.client.try_subscribe(filter, QoS::AtLeastOnce);
+            subscribed.map_err(|error| self.lost(error))?;
+        }
         // First, so that what is set in between is sent once too often rather than never.
         self.take_board(true);
         self.first.push_back(self.online());
@@ -166,8 +176,13 @@ impl Session<'_> {
             let mut newest = outbox.newest(CLOSED)?;
             newest.extend(outbox.live()?.into_iter().rev());
             newest.retain(|entry| subjects.insert(entry.subject.clone()));
-            // Those behind the cursor come by themselves.
-            newest.retain(|entry| entry.sequence <= cursor);
+            // Those behind the cursor come by themselves; the broker would end the session for
+            // those that were set aside.
+            let letters = outbox.set_aside_list()?;
+            let given_up = |entry: &Entry| {
+                letters.iter().any(|l| l.reader == CURSOR && l.sequence == entry.sequence)
+            };
+            newest.retain(|entry| entry.sequence <= cursor && !given_up(entry));
             Ok(newest)
         });
         for entry in entries.await?.iter().rev() {
@@ -280,7 +295,7 @@ impl Session<'_> {
         if self.overflow == Overflow::Leaving {
             return Ok(());
         }
-        while self.line.in_flight.unacknowledged() < PUBLISHES {
+        while self.line.in_flight.unacknowledged() < self.line.publishes_max(PUBLISHES) {
             if let Some(message) = self.first.pop_front() {
                 self.request_other(&message)?;
                 continue;
@@ -404,6 +419,14 @@ impl Session<'_> {
     fn on_publish(&mut self, publish: Publish) -> Result<(), Error> {
         if publish.topic == self.line.topics.status() {
             return self.on_own_status(&publish);
+        }
+        if let Some(echo) = self.line.links.board.hear(&publish.topic, &publish.payload) {
+            if let Echo::Leftover(message) = echo
+                && self.board.len() < LEFTOVERS
+            {
+                self.board.push_back(message);
+            }
+            return self.client.try_ack(&publish).map_err(|error| self.lost(error));
         }
         self.line.came_in.taken.inc();
         let topic = self.line.topics.parse(&publish.topic);

@@ -57,6 +57,11 @@ impl Topics {
         self.under(format_args!("{khu_pho}/{camera}/status"))
     }
 
+    /// Retained: what goes on in a khu phố.
+    pub fn khu_pho_status(&self, khu_pho: &Id) -> String {
+        self.under(format_args!("{khu_pho}/status"))
+    }
+
     /// Every alert of a khu phố.
     pub fn alert(&self, khu_pho: &Id) -> String {
         self.under(format_args!("{khu_pho}/alert"))
@@ -136,6 +141,7 @@ mod tests {
         let t = topics();
         assert_eq!(t.status(), "keng/phuong-14/status");
         assert_eq!(t.camera_status(&khu_pho, &camera), "keng/phuong-14/kp3/hem-42/status");
+        assert_eq!(t.khu_pho_status(&khu_pho), "keng/phuong-14/kp3/status");
         assert_eq!(t.alert(&khu_pho), "keng/phuong-14/kp3/alert");
         assert_eq!(t.incident(&khu_pho, &incident), "keng/phuong-14/kp3/incident/i-1");
         assert_eq!(t.snapshot(&khu_pho, &incident), "keng/phuong-14/kp3/incident/i-1/snapshot");

@@ -27,6 +27,8 @@
 //! - **Who deletes.** [`Outbox::prune`] by age: never what a cursor has not passed, never a live
 //!   subject's newest entry or newest snapshot, never the last entry. [`Outbox::keep_within`] by
 //!   size, snapshots alone: the oldest, never a live subject's newest.
+//! - **Dead letters.** What a reader can never pass on is set aside for it ([`Outbox::set_aside`]),
+//!   durably, and stays in the log like any other entry; the rest never waits for it.
 //! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that fails
 //!   it is returned with an empty payload, so that readers can pass it; they count it. [`verify`]
 //!   says of a store that nobody has open what is lost, and mends the rest.
@@ -44,7 +46,9 @@
 //! Every call but [`Outbox::subscribe`] and [`Outbox::last`] blocks on the disk. Call it from a
 //! thread of its own or from `tokio::task::spawn_blocking`.
 
+mod dead;
 mod mark;
+mod reader;
 mod record;
 mod room;
 mod snapshot;
@@ -57,6 +61,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::dead::DeadLetter;
+pub use self::dead::LETTERS_MAX;
+pub use self::reader::Enrolment;
 pub use self::room::Limits;
 pub use self::room::Room;
 pub use self::sled::Outbox;

@@ -49,7 +49,7 @@ struct Shared {
     room: watch::Sender<Room>,
 }
 
-struct Writer {
+pub(super) struct Writer {
     last: Sequence,
     /// sled does no more work after a failed write: reopen it first.
     broken: bool,
@@ -300,7 +300,8 @@ impl Outbox {
         })
     }
 
-    /// Deletes entries and snapshots from before `older_than`; returns how many entries. Keeps
+    /// Deletes entries, snapshots and dead letters from before `older_than`; returns how many
+    /// entries. Keeps
     /// what a cursor has not passed, the newest entry of each live subject, and the last entry.
     ///
     /// # Errors
@@ -343,6 +344,7 @@ impl Outbox {
                 self.shared.snapshots.forget(*sequence);
             }
         }
+        self.forget_letters(|letter| letter.at < older_than)?;
         Ok(old.len())
     }
 
@@ -362,14 +364,14 @@ impl Outbox {
         }
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Store, Sequence) -> Result<T>) -> Result<T> {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Store, Sequence) -> Result<T>) -> Result<T> {
         let last = self.last();
         let store = self.shared.store.read().unwrap_or_else(PoisonError::into_inner);
         read(store.as_ref().ok_or_else(|| self.closed())?, last)
     }
 
     /// Takes the right to write, with a store that works.
-    fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
+    pub(super) fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
         let mut writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.broken {
             self.reopen(writer.last)?;
@@ -379,7 +381,11 @@ impl Outbox {
         Ok(writer)
     }
 
-    fn write(&self, writer: &mut Writer, write: impl FnOnce(&Store) -> Result<()>) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        writer: &mut Writer,
+        write: impl FnOnce(&Store) -> Result<()>,
+    ) -> Result<()> {
         let result = self.read(|store, _| write(store));
         writer.broken = result.is_err();
         result

@@ -9,7 +9,8 @@
 //! | `c` cursor's name | sequence up to which its reader is done |
 //! | `t` word | what retention has taken, so that nothing that is absent goes unexplained |
 //!
-//! One tree holds them all, so that an entry and its indexes are one batch.
+//! One tree holds them all, so that an entry and its indexes are one batch. Readers' dead letters
+//! and first backlogs are trees of their own.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use ::sled::Batch;
 use ::sled::Db;
 use ::sled::IVec;
+use ::sled::Tree;
 
 use super::Entry;
 use super::Error;
@@ -164,6 +166,41 @@ impl Store {
     /// What stands at `key`: an index's or a cursor's sequence.
     pub(super) fn place(&self, key: &[u8]) -> Result<Option<Sequence>> {
         Ok(self.value(key)?.map(|value| sequence(&value)))
+    }
+
+    /// The names of all cursors.
+    pub(super) fn cursor_names(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for key in self.db.scan_prefix(b"c").keys() {
+            let key = key.map_err(|error| self.failed(error))?;
+            found.push(String::from_utf8_lossy(&key[1..]).into_owned());
+        }
+        Ok(found)
+    }
+
+    /// Another tree of the same database.
+    pub(super) fn tree(&self, name: &str) -> Result<Tree> {
+        self.db.open_tree(name).map_err(|error| self.failed(error))
+    }
+
+    /// Sets a key of `tree`, in memory.
+    pub(super) fn inserted(&self, tree: &Tree, key: &[u8], value: Vec<u8>) -> Result<()> {
+        tree.insert(key, value).map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Takes a key out of `tree`, in memory.
+    pub(super) fn removed(&self, tree: &Tree, key: &[u8]) -> Result<()> {
+        tree.remove(key).map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Brings all that was changed in memory to the disk itself.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.commit(Batch::default())
+    }
+
+    /// sled's error in our words.
+    pub(super) fn failed(&self, error: ::sled::Error) -> Error {
+        storage(&self.folder, error)
     }
 
     fn under(&self, prefix: &[u8]) -> Result<Vec<Sequence>> {

@@ -29,6 +29,11 @@ pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
         .iter()
         .map(|khu_pho| json!({ "id": khu_pho.id.as_str(), "name": khu_pho.name }))
         .collect();
+    let outlet = |(reader, failing): (String, Option<String>)| {
+        let behind = state.meters.outlet(&reader).behind.get();
+        json!({ "id": reader, "behind": behind, "failing": failing })
+    };
+    let outlets: Vec<Value> = state.board.outlets().into_iter().map(outlet).collect();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "ward": {
@@ -44,6 +49,8 @@ pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
         "granted": state.board.shortage().unwrap_or(1.0),
         "store": state.outbox.room().as_str(),
         "broker_up": state.meters.broker_up.get() > 0,
+        "outlets": outlets,
+        "set_aside": state.meters.set_aside_now.get(),
         "last": state.outbox.last().0,
     }))
 }

@@ -64,6 +64,11 @@ pub trait StatusBoard: Send + Sync + 'static {
     /// What the daemon still waits for before it does its work; none where it does.
     fn not_ready(&self) -> Option<String>;
 
+    /// The outlets beside broker and page by name, and why one fails just now.
+    fn outlets(&self) -> Vec<(String, Option<String>)> {
+        Vec::new()
+    }
+
     /// How much of the wanted rate of frames is analysed, 0..1, where capacity is short.
     fn shortage(&self) -> Option<f64>;
 }

@@ -14,11 +14,15 @@ mod gst;
 #[path = "../support/mosquitto.rs"]
 mod mosquitto;
 #[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../outlets/receiver.rs"]
+mod receiver;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/scene.rs"]
 mod scene;
 
 mod answers;
 mod life;
+mod outlets;
 mod people;
 mod recovery;
 mod reload;

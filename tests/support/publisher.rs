@@ -12,6 +12,7 @@ use keng::mqtt::State;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
+use keng::time::Clock;
 use keng::time::SystemClock;
 use keng::time::Wall;
 use keng::ward::Id;
@@ -36,6 +37,11 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start(store: &Path, config: mqtt::Config) -> Self {
+        Self::start_with(store, config, Arc::new(SystemClock::new()))
+    }
+
+    /// By another clock.
+    pub(crate) fn start_with(store: &Path, config: mqtt::Config, clock: Arc<dyn Clock>) -> Self {
         let outbox = Outbox::open(store).unwrap();
         let board = Board::new();
         let (sender, inbound) = mpsc::channel(8);
@@ -46,7 +52,7 @@ impl Daemon {
             inbound: sender,
             state: state_sender,
             meters: Meters::new(),
-            clock: Arc::new(SystemClock::new()),
+            clock,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(mqtt::publish(config, ward(), links, stop.clone()));

@@ -1,0 +1,391 @@
+//! Home Assistant's MQTT discovery: each camera and each khu phố as a device with binary sensors.
+//!
+//! All of it is retained topics on the [`Board`], which says them again on every connect, so there
+//! is no cursor: states follow from what is live in the log, and only the newest one matters. When
+//! Home Assistant says that it is there (its birth message) the announcements are said again, and
+//! what an earlier configuration has announced under our name is cleared.
+//!
+//! Drills show nowhere here: what is automated on a sensor can't tell a drill from a fire.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::mqtt::Board;
+use crate::mqtt::Ears;
+use crate::mqtt::Topics;
+use crate::outbox;
+use crate::outbox::Entry;
+use crate::outbox::Outbox;
+use crate::outbox::Sequence;
+use crate::ward::Id;
+use crate::ward::KhuPho;
+use crate::ward::Language;
+use crate::ward::Site;
+use crate::ward::Ward;
+
+/// Its usual discovery prefix.
+pub const PREFIX: &str = "homeassistant";
+
+/// Entries that one read of the log takes.
+const BATCH: usize = 64;
+/// From one attempt to the next where the log can't be read.
+const RETRY: Duration = Duration::from_secs(1);
+/// Incidents that go on at once; more are not shown.
+const OPEN_MAX: usize = 4096;
+
+/// `[home_assistant]`, where it is enabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// First levels of its discovery topics.
+    pub prefix: String,
+}
+
+/// Whether `text` can be the beginning of topics that are not ours.
+pub fn is_prefix(text: &str) -> bool {
+    let levels = text.split('/').all(|level| !level.is_empty());
+    levels && text != "keng" && !text.starts_with("keng/") && !text.contains(['+', '#', '$'])
+}
+
+/// What a binary sensor is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sign {
+    Fire,
+    Smoke,
+    Loitering,
+}
+
+impl Sign {
+    const ALL: [Self; 3] = [Self::Fire, Self::Smoke, Self::Loitering];
+
+    /// As alerts write it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Fire => "fire",
+            Self::Smoke => "smoke",
+            Self::Loitering => "loitering",
+        }
+    }
+
+    /// Home Assistant knows no fire; `heat` would read "hot" and "normal", `safety` "unsafe".
+    fn device_class(self) -> &'static str {
+        match self {
+            Self::Fire => "safety",
+            Self::Smoke => "smoke",
+            Self::Loitering => "occupancy",
+        }
+    }
+
+    fn name(self, language: Language) -> &'static str {
+        match (self, language) {
+            (Self::Fire, Language::Vi) => "Cháy",
+            (Self::Smoke, Language::Vi) => "Khói",
+            (Self::Loitering, Language::Vi) => "Lảng vảng",
+            (Self::Fire, Language::En) => "Fire",
+            (Self::Smoke, Language::En) => "Smoke",
+            (Self::Loitering, Language::En) => "Loitering",
+        }
+    }
+}
+
+/// Announces, and keeps the states that the announced sensors read. Clones share it.
+#[derive(Clone)]
+pub struct Announcer(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    ward: Ward,
+    topics: Topics,
+    board: Board,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Discovery topics that were set.
+    announced: BTreeSet<String>,
+    khu_pho: BTreeSet<Id>,
+    /// Incidents that go on, by their subject in the log.
+    open: BTreeMap<Arc<str>, Open>,
+}
+
+/// An incident that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Open {
+    khu_pho: Id,
+    sign: Sign,
+    cameras: Vec<String>,
+}
+
+/// The members of an alert that states depend on.
+#[derive(Deserialize)]
+struct Head {
+    khu_pho: String,
+    kind: String,
+    #[serde(default)]
+    exercise: bool,
+    #[serde(default)]
+    cameras: Vec<Seen>,
+}
+
+#[derive(Deserialize)]
+struct Seen {
+    id: String,
+}
+
+impl Announcer {
+    /// Announces nothing yet.
+    pub fn new(config: Config, ward: Ward, board: Board) -> Self {
+        board.listen(Ears {
+            birth: format!("{}/status", config.prefix),
+            refreshed: format!("{}/", config.prefix),
+            own: (format!("{}/device/keng_{}/", config.prefix, ward.id), "/config".to_owned()),
+        });
+        let topics = Topics::new(ward.id.clone());
+        let inner = Mutex::default();
+        Self(Arc::new(Shared { config, ward, topics, board, inner }))
+    }
+
+    /// Announces these neighbourhoods and cameras from now on, and takes back all others.
+    pub fn configure(&self, khu_pho: &[KhuPho], sites: &[&Site]) {
+        let shared = &*self.0;
+        let mut wanted = BTreeMap::new();
+        for khu_pho in khu_pho {
+            wanted.insert(shared.topic("khu-pho", &khu_pho.id), shared.of_khu_pho(khu_pho));
+        }
+        for site in sites {
+            let area = khu_pho.iter().find(|khu_pho| khu_pho.id == site.khu_pho);
+            let area = area.map_or(site.khu_pho.as_str(), |khu_pho| &khu_pho.name);
+            wanted.insert(shared.topic("camera", &site.id), shared.of_camera(site, area));
+        }
+        let mut inner = shared.lock();
+        for gone in inner.announced.iter().filter(|topic| !wanted.contains_key(*topic)) {
+            shared.board.set(gone, b"");
+        }
+        for (topic, announcement) in &wanted {
+            shared.board.set(topic, announcement.to_string().as_bytes());
+        }
+        inner.announced = wanted.into_keys().collect();
+        let known: BTreeSet<Id> = khu_pho.iter().map(|khu_pho| khu_pho.id.clone()).collect();
+        for gone in inner.khu_pho.difference(&known) {
+            shared.board.set(&shared.topics.khu_pho_status(gone), b"");
+        }
+        inner.khu_pho = known;
+        shared.tell(&inner);
+    }
+
+    /// Follows the log until `stop`, and tells each khu phố's state.
+    pub async fn follow(self, outbox: Outbox, stop: CancellationToken) {
+        let mut updates = outbox.subscribe();
+        let mut after: Option<Sequence> = None;
+        while !stop.is_cancelled() {
+            let (log, from) = (outbox.clone(), after);
+            let read = tokio::task::spawn_blocking(move || newer(&log, from)).await;
+            let Ok(read) = read else { return };
+            let pause = match read {
+                Ok((last, entries)) => {
+                    let idle = after == Some(last);
+                    after = Some(last);
+                    self.0.take(&entries);
+                    if !idle {
+                        continue;
+                    }
+                    None
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "Home Assistant's states wait for the outbox");
+                    Some(RETRY)
+                }
+            };
+            let wait = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    // It goes with the daemon alone.
+                    None => drop(updates.changed().await),
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = wait => {}
+            }
+        }
+    }
+}
+
+/// What came behind `after`, and up to where; without `after`, what is live.
+fn newer(
+    outbox: &Outbox,
+    after: Option<Sequence>,
+) -> Result<(Sequence, Vec<Entry>), outbox::Error> {
+    let Some(after) = after else {
+        let last = outbox.last();
+        return Ok((last, outbox.live()?));
+    };
+    let entries = outbox.read_after(after, BATCH)?;
+    Ok((entries.last().map_or(after, |entry| entry.sequence), entries))
+}
+
+impl Shared {
+    fn take(&self, entries: &[Entry]) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        for entry in entries {
+            match open(entry) {
+                Some(open) if inner.open.len() < OPEN_MAX => {
+                    inner.open.insert(entry.subject.clone(), open);
+                }
+                _ => drop(inner.open.remove(&entry.subject)),
+            }
+        }
+        self.tell(&inner);
+    }
+
+    /// Each khu phố's state, on its topic.
+    fn tell(&self, inner: &Inner) {
+        for khu_pho in &inner.khu_pho {
+            let here: Vec<&Open> = inner.open.values().filter(|o| o.khu_pho == *khu_pho).collect();
+            let signs: BTreeSet<Sign> = here.iter().map(|open| open.sign).collect();
+            let mut cameras: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+            for open in &here {
+                for camera in &open.cameras {
+                    cameras.entry(camera).or_default().insert(open.sign.as_str());
+                }
+            }
+            let kinds: Vec<&str> = signs.into_iter().map(Sign::as_str).collect();
+            let state = json!({ "kinds": kinds, "cameras": cameras });
+            let topic = self.topics.khu_pho_status(khu_pho);
+            self.board.set(&topic, state.to_string().as_bytes());
+        }
+    }
+
+    fn topic(&self, what: &str, id: &Id) -> String {
+        let (prefix, ward) = (&self.config.prefix, &self.ward.id);
+        format!("{prefix}/device/keng_{ward}/{what}_{id}/config")
+    }
+
+    /// No id has an underscore, so that no two of these are the same.
+    fn identifier(&self, what: &str, id: &Id) -> String {
+        format!("keng_{}_{what}_{id}", self.ward.id)
+    }
+
+    fn of_khu_pho(&self, khu_pho: &KhuPho) -> Value {
+        let own = self.identifier("khu-pho", &khu_pho.id);
+        let topic = self.topics.khu_pho_status(&khu_pho.id);
+        let mut components = serde_json::Map::new();
+        for sign in Sign::ALL {
+            let list = "value_json.kinds";
+            components.insert(sign.as_str().to_owned(), self.sensor(&own, sign, &topic, list));
+        }
+        let device = json!({
+            "identifiers": [own],
+            "name": khu_pho.name,
+            "manufacturer": "Kẻng",
+            "model": "Khu phố",
+            "sw_version": env!("CARGO_PKG_VERSION"),
+        });
+        self.announcement(device, components)
+    }
+
+    fn of_camera(&self, site: &Site, area: &str) -> Value {
+        let own = self.identifier("camera", &site.id);
+        let topic = self.topics.khu_pho_status(&site.khu_pho);
+        let mut components = serde_json::Map::new();
+        for sign in Sign::ALL {
+            let list = format!("value_json.cameras.get('{}', [])", site.id);
+            components.insert(sign.as_str().to_owned(), self.sensor(&own, sign, &topic, &list));
+        }
+        let topic = self.topics.camera_status(&site.khu_pho, &site.id);
+        let vi = self.ward.language == Language::Vi;
+        let on_if = |holds: &str| format!("{{{{ 'ON' if {holds} else 'OFF' }}}}");
+        let mut diagnostic = |key: &str, name: &str, device_class: &str, holds: &str| {
+            let sensor = json!({
+                "platform": "binary_sensor",
+                "unique_id": format!("{own}_{key}"),
+                "name": name,
+                "device_class": device_class,
+                "entity_category": "diagnostic",
+                "state_topic": topic,
+                "value_template": on_if(holds),
+            });
+            components.insert(key.to_owned(), sensor);
+        };
+        let connected = if vi { "Kết nối" } else { "Connection" };
+        let streams = "value_json.state not in ['connecting', 'offline']";
+        diagnostic("connection", connected, "connectivity", streams);
+        let view = if vi { "Hình bị che hoặc đứng" } else { "View covered or frozen" };
+        diagnostic("view", view, "problem", "value_json.state in ['blinded', 'frozen']");
+        let device = json!({
+            "identifiers": [own],
+            "name": format!("{} ({})", site.place.address, site.id),
+            "manufacturer": "Kẻng",
+            "model": "Camera",
+            "sw_version": env!("CARGO_PKG_VERSION"),
+            "suggested_area": area,
+            "via_device": self.identifier("khu-pho", &site.khu_pho),
+        });
+        self.announcement(device, components)
+    }
+
+    /// A sensor that is on while `list` (a template's expression) holds the sign.
+    fn sensor(&self, own: &str, sign: Sign, topic: &str, list: &str) -> Value {
+        let kind = sign.as_str();
+        json!({
+            "platform": "binary_sensor",
+            "unique_id": format!("{own}_{kind}"),
+            "name": sign.name(self.ward.language),
+            "device_class": sign.device_class(),
+            "state_topic": topic,
+            "value_template": format!("{{{{ 'ON' if '{kind}' in {list} else 'OFF' }}}}"),
+        })
+    }
+
+    fn announcement(&self, device: Value, components: serde_json::Map<String, Value>) -> Value {
+        json!({
+            "device": device,
+            "origin": { "name": "Kẻng", "sw_version": env!("CARGO_PKG_VERSION") },
+            "availability": [{
+                "topic": self.topics.status(),
+                "value_template": "{{ value_json.state }}",
+                "payload_available": "online",
+                "payload_not_available": "offline",
+            }],
+            "qos": 1,
+            "components": components,
+        })
+    }
+
+    /// Held for a look-up or a change only, never over an await.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The incident of `entry`, where it goes on, is no drill, and there is a sensor for it.
+fn open(entry: &Entry) -> Option<Open> {
+    if !entry.live {
+        return None;
+    }
+    let head: Head = serde_json::from_slice(&entry.payload).ok()?;
+    let sign = Sign::ALL.into_iter().find(|sign| sign.as_str() == head.kind);
+    Some(Open {
+        khu_pho: Id::new(&head.khu_pho).ok()?,
+        sign: sign.filter(|_| !head.exercise)?,
+        cameras: head.cameras.into_iter().map(|camera| camera.id).collect(),
+    })
+}
+
+#[cfg(test)]
+#[path = "home_assistant_tests.rs"]
+mod tests;
