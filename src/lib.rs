@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod diary;
 pub mod tune;
 pub mod mqtt;
+pub mod access;
 pub mod web;
 pub mod config;
 pub mod telemetry;

@@ -7,6 +7,7 @@ const RETRY_MS = 3_000;
 const STATUS_MS = 5_000;
 const INCIDENTS_MAX = 400;
 const PAST_MAX = 60;
+const PICTURES_MAX = 4_000;
 
 const WORDS = {
   vi: {
@@ -100,6 +101,7 @@ function ago(text) {
 
 const incidents = new Map(); // id: { alert, picture, node, shown, arrived }
 const khuPho = new Map(); // id: name
+const pictures = new Map(); // sequence: address
 let seen = 0;
 let loaded = false; // Until then nobody knows whether the ward is quiet.
 let chosen = '';
@@ -108,7 +110,7 @@ function take(alert, live) {
   if (!alert || typeof alert.id !== 'string') return;
   seen = Math.max(seen, Number(alert.sequence) || 0);
   const known = incidents.get(alert.id);
-  const picture = alert.snapshot ? Number(alert.sequence) : 0;
+  const picture = pictures.has(Number(alert.sequence)) ? Number(alert.sequence) : 0;
   if (known) {
     known.picture = Math.max(known.picture, picture);
     if (alert.revision > known.alert.revision) {
@@ -186,7 +188,7 @@ function shot(sequence, incident) {
     button.remove();
     incident.failed = true;
   });
-  image.src = `/snapshots/${sequence}.jpg`;
+  image.src = pictures.get(sequence) || '';
   button.append(image);
   button.addEventListener('click', () => {
     $('large-image').src = image.src;
@@ -330,6 +332,11 @@ function follow() {
     alive();
   });
   source.addEventListener('beat', alive);
+  source.addEventListener('picture', (event) => {
+    const { sequence, url } = JSON.parse(event.data);
+    pictures.set(sequence, url);
+    if (pictures.size > PICTURES_MAX) pictures.delete(pictures.keys().next().value);
+  });
   source.addEventListener('alert', (event) => { alive(); take(JSON.parse(event.data), true); });
   source.addEventListener('error', () => connection('down'));
   heard = Date.now();
@@ -340,6 +347,7 @@ async function start() {
     const answer = await fetch('/api/alerts?limit=200', { signal: AbortSignal.timeout(10_000) });
     if (!answer.ok) throw new Error(answer.status);
     const list = await answer.json();
+    for (const [sequence, url] of Object.entries(list.pictures)) pictures.set(Number(sequence), url);
     for (const alert of list.alerts) take(alert, false);
     seen = Math.max(seen, list.last);
     loaded = true;
