@@ -28,6 +28,7 @@ pub mod incident;
 pub mod pipeline;
 pub mod alert;
 pub mod outbox;
+pub mod audit;
 pub mod diary;
 pub mod tune;
 pub mod mqtt;
