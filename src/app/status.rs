@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::mqtt::{Board, Topics};
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
-use crate::ward::{Id, KhuPho, Ward};
+use crate::ward::{Id, KhuPho, Owner, Ward};
 use crate::web::{self, StatusBoard};
 
 /// Frames are counted over as long for the rate that is told.
@@ -46,6 +46,7 @@ struct Seat {
     khu_pho: Id,
     id: Id,
     address: String,
+    owner: Option<Owner>,
 }
 
 /// What is told of one camera.
@@ -132,6 +133,7 @@ impl Statuses {
                 khu_pho: camera.site.khu_pho.clone(),
                 id: camera.site.id.clone(),
                 address: camera.site.place.address.clone(),
+                owner: camera.site.owner.clone(),
             })
             .collect();
         let topics = Topics::new(inner.ward.id.clone());
@@ -253,7 +255,8 @@ impl StatusBoard for Statuses {
         let inner = self.lock();
         let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
         let streams = inner.known.get(id).is_some_and(Camera::streams);
-        Some(web::Seat { khu_pho: seat.khu_pho.clone(), streams })
+        let (khu_pho, owner) = (seat.khu_pho.clone(), seat.owner.clone());
+        Some(web::Seat { khu_pho, streams, owner })
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {

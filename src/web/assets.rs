@@ -11,6 +11,9 @@ use super::Shared;
 const PAGE: &str = include_str!("page/index.html");
 const SCRIPT: &str = include_str!("page/app.js");
 const STYLE: &str = include_str!("page/app.css");
+const SIGN_IN_STYLE: &str = include_str!("page/sign-in.css");
+/// Every address, and what it answers: for people who write against it, and for tests.
+const OPENAPI: &str = include_str!("../../docs/openapi.json");
 const ICON: &str = include_str!("page/favicon.svg");
 
 /// `/`: the only thing that differs from ward to ward is the language.
@@ -30,6 +33,16 @@ pub(super) async fn script() -> impl IntoResponse {
 /// `/app.css`.
 pub(super) async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
+}
+
+/// `/sign-in.css`.
+pub(super) async fn sign_in_style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], SIGN_IN_STYLE)
+}
+
+/// `/api/openapi.json`.
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], OPENAPI)
 }
 
 /// `/favicon.svg`.
