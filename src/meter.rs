@@ -87,6 +87,8 @@ pub struct Meters {
     pub detections_dropped: Counter,
     /// Orders to a siren that came too late and were dropped.
     pub siren_orders_dropped: Counter,
+    /// Records that the audit log could not take.
+    pub audit_lost: Counter,
     /// Alerts that the broker has not acknowledged yet.
     pub outbox_depth: Gauge,
     /// 1 while the broker's session stands.
@@ -113,6 +115,7 @@ impl Meters {
         let alerts_held_back = Counter::default();
         let detections_dropped = Counter::default();
         let siren_orders_dropped = Counter::default();
+        let audit_lost = Counter::default();
         let outbox_depth = Gauge::default();
         let broker_up = Gauge::default();
         let reload_failures = Counter::default();
@@ -132,6 +135,7 @@ impl Meters {
         r.register("detections_dropped", unkept, detections_dropped.clone());
         let late = "Siren orders dropped for being late";
         r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
+        r.register("audit_lost", "Records that the audit log could not take", audit_lost.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
         r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
         r.register("reload_failures", "Reloads refused", reload_failures.clone());
@@ -149,6 +153,7 @@ impl Meters {
             alerts_held_back,
             detections_dropped,
             siren_orders_dropped,
+            audit_lost,
             outbox_depth,
             broker_up,
             reload_failures,

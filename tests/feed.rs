@@ -12,13 +12,17 @@ use keng::meter::Meters;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
+use keng::time::ManualClock;
 use keng::time::Wall;
 use keng::ward::Id;
 use keng::ward::KhuPho;
 use keng::ward::Language;
 use keng::ward::Ward;
+use keng::web::ASKS_MAX;
 use keng::web::Config;
 use keng::web::Error;
+use keng::web::Gallery;
+use keng::web::Seat;
 use keng::web::Server;
 use keng::web::State;
 use keng::web::StatusBoard;
@@ -29,6 +33,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +50,10 @@ struct Board {
 impl StatusBoard for Board {
     fn cameras(&self) -> Vec<(Id, Value)> {
         vec![(Id::new("hem-42").unwrap(), json!({ "state": "online" }))]
+    }
+    fn camera(&self, id: &Id) -> Option<Seat> {
+        let khu_pho = Id::new("kp3").unwrap();
+        (id.as_str() == "hem-42").then_some(Seat { khu_pho, streams: true })
     }
     fn khu_pho(&self) -> Vec<KhuPho> {
         vec![KhuPho { id: Id::new("kp3").unwrap(), name: NAME.to_owned(), team: None }]
@@ -75,6 +84,8 @@ async fn house(language: Language) -> House {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
     let board = Arc::new(Board::default());
+    let clock = Arc::new(ManualClock::default());
+    let (asks, _) = mpsc::channel(ASKS_MAX);
     let state = State {
         ward: Arc::new(Ward {
             id: Id::new("phuong-14").unwrap(),
@@ -85,6 +96,9 @@ async fn house(language: Language) -> House {
         outbox: outbox.clone(),
         meters: Meters::new(),
         board: board.clone(),
+        gallery: Gallery::new(clock.clone()),
+        asks,
+        clock,
     };
     let server = Server::bind(&Config { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
     let address = server.address();
@@ -235,7 +249,7 @@ async fn somebody_elses_name_for_this_machine_is_refused() {
 #[tokio::test]
 async fn a_list_holds_the_newest_and_whatever_goes_on() {
     let house = house(Language::Vi).await;
-    assert_eq!(house.json("/api/alerts").await, json!({"last": 0, "alerts": []}));
+    assert_eq!(house.json("/api/alerts").await, json!({"last": 0, "alerts": [], "pictures": {}}));
     for incident in 1..=6 {
         house.append(incident, None);
     }

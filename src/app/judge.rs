@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::lens::Lenses;
@@ -19,13 +19,14 @@ use crate::config::{Reload, Settings, diff};
 use crate::detection::{Analysed, ModelIdentity};
 use crate::diary;
 use crate::diary::{Keeper, PatrolNotice, Record, Verdict};
-use crate::incident::{Incident, Patrol};
+use crate::incident::{AnswerError, Incident, Patrol};
 use crate::meter::{Meters, Stage, Timer};
 use crate::mqtt::Inbound;
 use crate::outbox::Outbox;
 use crate::pipeline::{Command, Core, FrameResult, Watched};
 use crate::time::{Clock, Stamp, Wall};
 use crate::ward::Id;
+use crate::web::{Ask, Gallery, Outcome};
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,6 +39,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 pub(super) struct Inputs {
     pub(super) analysed: mpsc::Receiver<Analysed>,
     pub(super) inbound: mpsc::Receiver<Inbound>,
+    pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
@@ -47,6 +49,7 @@ pub(super) struct Hands {
     pub(super) statuses: Statuses,
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) keeper: Keeper,
+    pub(super) gallery: Gallery,
 }
 
 /// The core and what it moves.
@@ -67,6 +70,7 @@ pub(super) struct Judge {
     reload_error: Option<String>,
     jobs: mpsc::Sender<Job>,
     keeper: Keeper,
+    gallery: Gallery,
     clock: Arc<dyn Clock>,
     meters: Meters,
     core_timer: Timer,
@@ -80,7 +84,7 @@ impl Judge {
         clock: &Arc<dyn Clock>,
         meters: &Meters,
     ) -> Self {
-        let Hands { lenses, statuses, jobs, keeper } = hands;
+        let Hands { lenses, statuses, jobs, keeper, gallery } = hands;
         let now = clock.now();
         Self {
             core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
@@ -96,6 +100,7 @@ impl Judge {
             reload_error: None,
             jobs,
             keeper,
+            gallery,
             clock: Arc::clone(clock),
             meters: meters.clone(),
             core_timer: meters.timer(Stage::Core),
@@ -147,6 +152,7 @@ impl Judge {
                 () = stop.cancelled() => break,
                 Some(reload) = inputs.reloads.recv() => self.on_reload(reload).await,
                 Some(inbound) = inputs.inbound.recv() => self.on_inbound(inbound).await,
+                Some(ask) = inputs.asks.recv() => self.on_ask(ask).await,
                 _ = ticks.tick() => self.on_tick().await,
                 _ = glances.tick() => self.on_glance(),
                 Some(analysed) = inputs.analysed.recv() => self.on_analysed(analysed).await,
@@ -179,6 +185,7 @@ impl Judge {
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
         self.lenses.attend(&result.camera, level, &self.governor);
+        self.gallery.offer(&result.camera, &picture, at);
         if revisions.is_empty() {
             return;
         }
@@ -257,13 +264,7 @@ impl Judge {
             if !self.settings.khu_pho.iter().any(|known| known.id == khu_pho) {
                 return Err(format!("there is no khu phố {khu_pho}"));
             }
-            tracing::info!(%khu_pho, ?command, "taken in");
-            if let Command::Patrol(Patrol { lasts, zone, .. }) = &command {
-                let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
-                let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
-                self.keeper.keep(Record::Patrol(notice));
-            }
-            self.core.on_command(&khu_pho, command, now).map_err(|error| error.to_string())
+            self.take_in(&khu_pho, command, now).map_err(|error| error.to_string())
         });
         let revision = taken.unwrap_or_else(|error| {
             tracing::warn!(?topic, error, "a message is refused");
@@ -280,6 +281,52 @@ impl Judge {
                     tracing::debug!("the session has ended; the message will come again");
                 }
             }
+        }
+    }
+
+    /// What people say, over MQTT or at the page.
+    fn take_in(
+        &mut self,
+        khu_pho: &Id,
+        command: Command,
+        now: Stamp,
+    ) -> Result<Option<Incident>, AnswerError> {
+        tracing::info!(%khu_pho, ?command, "taken in");
+        if let Command::Patrol(Patrol { lasts, zone, .. }) = &command {
+            let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
+            let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
+            self.keeper.keep(Record::Patrol(notice));
+        }
+        self.core.on_command(khu_pho, command, now)
+    }
+
+    async fn on_ask(&mut self, ask: Ask) {
+        let now = self.clock.now();
+        let (khu_pho, command, answered) = match ask {
+            Ask::Look { camera } => {
+                self.core.look(&camera, now);
+                let level = self.core.level(&camera, now);
+                self.lenses.attend(&camera, level, &self.governor);
+                return;
+            }
+            Ask::Command { khu_pho, command, answered } => (khu_pho, command, answered),
+        };
+        // A patrol changes no incident, and is as durable as it will ever be.
+        let patrol = matches!(command, Command::Patrol(_));
+        let outcome = match self.take_in(&khu_pho, command, now) {
+            Ok(Some(incident)) => {
+                announce(&incident);
+                let (done, durable) = oneshot::channel();
+                let id = incident.id.clone();
+                self.hand_over(vec![incident], None, now, Some(done)).await;
+                Outcome::Done { incident: Some(id), durable }
+            }
+            Ok(None) if patrol => Outcome::done_at_once(),
+            Ok(None) => Outcome::Already,
+            Err(error) => Outcome::Refused(error),
+        };
+        if answered.send(outcome).is_err() {
+            tracing::debug!("whoever asked is gone; it is done all the same");
         }
     }
 
@@ -327,6 +374,8 @@ impl Judge {
         self.governor.configure(settings.attention);
         self.lenses.bound(settings.attention);
         self.lenses.set(&cameras);
+        // Masks and consents may be others from now on.
+        self.gallery.clear();
         self.statuses.configure(&settings);
         self.context = Arc::new(context(&settings, &self.model));
         self.settings = settings;
@@ -350,7 +399,7 @@ impl Judge {
         revisions: Vec<Incident>,
         frame: Option<Shown>,
         judged: Stamp,
-        done: Option<tokio::sync::oneshot::Sender<()>>,
+        done: Option<oneshot::Sender<()>>,
     ) {
         let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
         verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));

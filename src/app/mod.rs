@@ -146,11 +146,16 @@ impl App {
             clock: Arc::clone(&clock),
         };
         tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
+        let gallery = web::Gallery::new(Arc::clone(&clock));
+        let (asks_in, asks) = mpsc::channel(web::ASKS_MAX);
         let served = web::State {
             ward: Arc::new(settings.ward.clone()),
             outbox: outbox.clone(),
             meters: meters.clone(),
             board: Arc::new(statuses.clone()),
+            gallery: gallery.clone(),
+            asks: asks_in,
+            clock: Arc::clone(&clock),
         };
         let page_stop = outlets.clone();
         tasks.spawn(async move {
@@ -181,10 +186,10 @@ impl App {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
         let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
-        let hands = judge::Hands { lenses, statuses, jobs, keeper };
+        let hands = judge::Hands { lenses, statuses, jobs, keeper, gallery };
         let judge = judge::Judge::new(settings, model, hands, &clock, &meters);
         let restored = judge.restore(&outbox);
-        let doors = judge::Inputs { analysed, inbound, reloads };
+        let doors = judge::Inputs { analysed, inbound, asks, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
         let stops =
             Stops { lenses: lenses_stop, core, exchange, detectors, scribe, diary, outlets, tasks };

@@ -13,7 +13,7 @@ use crate::mqtt::{Board, Topics};
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
 use crate::ward::{Id, KhuPho, Ward};
-use crate::web::StatusBoard;
+use crate::web::{self, StatusBoard};
 
 /// Frames are counted over as long for the rate that is told.
 const RATE_OVER_S: f64 = 10.0;
@@ -247,6 +247,13 @@ impl StatusBoard for Statuses {
         let seen = |seat: &Seat| inner.known.get(&seat.id).map(|c| c.to_json(&inner.ward, seat));
         let of = |seat: &Seat| seen(seat).unwrap_or_else(|| json!({"state": "connecting"}));
         inner.cameras.iter().map(|seat| (seat.id.clone(), of(seat))).collect()
+    }
+
+    fn camera(&self, id: &Id) -> Option<web::Seat> {
+        let inner = self.lock();
+        let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
+        let streams = inner.known.get(id).is_some_and(Camera::streams);
+        Some(web::Seat { khu_pho: seat.khu_pho.clone(), streams })
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {

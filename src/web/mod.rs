@@ -9,37 +9,45 @@
 //!
 //! Does not belong here: what an alert says.
 
+mod act;
+mod admit;
 mod assets;
+mod camera;
+mod desk;
 mod feed;
+mod gallery;
 mod guard;
 mod health;
+mod routes;
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware;
-use axum::routing::get;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::meter::Meters;
 use crate::outbox::Outbox;
+use crate::time::Clock;
 use crate::ward::Id;
 use crate::ward::KhuPho;
+use crate::ward::Secret;
 use crate::ward::Ward;
+
+pub use desk::ASKS_MAX;
+pub use desk::Ask;
+pub use desk::Outcome;
+pub use gallery::Gallery;
 
 /// Feeds that are open at the same time; one more is told to come back.
 const FEEDS_MAX: usize = 64;
 /// Connections that are served at the same time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
-/// No request has a body worth reading.
-const BODY_BYTES_MAX: usize = 16 * 1024;
 /// What is still open so long after the end was asked for is cut.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -55,6 +63,9 @@ pub trait StatusBoard: Send + Sync + 'static {
     /// Each camera's status as its topic carries it, in the configuration's order.
     fn cameras(&self) -> Vec<(Id, Value)>;
 
+    /// One camera, where there is such a one.
+    fn camera(&self, id: &Id) -> Option<Seat>;
+
     /// The neighbourhoods, in the configuration's order.
     fn khu_pho(&self) -> Vec<KhuPho>;
 
@@ -68,6 +79,15 @@ pub trait StatusBoard: Send + Sync + 'static {
     fn shortage(&self) -> Option<f64>;
 }
 
+/// Where a camera hangs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// Whose it is to watch.
+    pub khu_pho: Id,
+    /// Its pictures come just now.
+    pub streams: bool,
+}
+
 /// Everything that is served.
 #[derive(Clone)]
 pub struct State {
@@ -79,6 +99,12 @@ pub struct State {
     pub meters: Meters,
     /// What `/api/status` shows.
     pub board: Arc<dyn StatusBoard>,
+    /// The cameras' newest pictures.
+    pub gallery: Gallery,
+    /// Where what people say and ask goes; [`ASKS_MAX`] of them wait.
+    pub asks: mpsc::Sender<Ask>,
+    /// Stamps what people say.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why the page can't be served.
@@ -139,7 +165,7 @@ impl Server {
     /// # Errors
     /// [`Error::Serve`] where the listener breaks.
     pub async fn serve(self, state: State, shutdown: CancellationToken) -> Result<(), Error> {
-        let router = router(state, &shutdown);
+        let router = routes::router(Shared::new(state, &shutdown));
         let listener = guard::Limited::new(self.listener, CONNECTIONS_MAX);
         let ended = shutdown.clone().cancelled_owned();
         let serving = axum::serve(listener, router).with_graceful_shutdown(ended).into_future();
@@ -160,28 +186,14 @@ struct Shared {
     state: State,
     feeds: Arc<Semaphore>,
     shutdown: CancellationToken,
+    /// What a request that changes something has to bear.
+    token: Arc<Secret>,
 }
 
-fn router(state: State, shutdown: &CancellationToken) -> Router {
-    let feeds = Arc::new(Semaphore::new(FEEDS_MAX));
-    let shared = Shared { state, feeds, shutdown: shutdown.clone() };
-    let quick = Router::new()
-        .route("/", get(assets::page))
-        .route("/app.js", get(assets::script))
-        .route("/app.css", get(assets::style))
-        .route("/favicon.svg", get(assets::icon))
-        .route("/api/alerts", get(feed::alerts))
-        .route("/api/status", get(health::status))
-        .route("/snapshots/{name}", get(feed::snapshot))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .layer(middleware::from_fn(guard::in_time));
-    Router::new()
-        .route("/events", get(feed::events))
-        .merge(quick)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(guard::known_host))
-        .layer(middleware::map_response(guard::headers))
-        .with_state(shared)
+impl Shared {
+    fn new(state: State, shutdown: &CancellationToken) -> Self {
+        let feeds = Arc::new(Semaphore::new(FEEDS_MAX));
+        let token = Arc::new(Secret::new(format!("{:032x}", rand::random::<u128>())));
+        Self { state, feeds, shutdown: shutdown.clone(), token }
+    }
 }

@@ -18,6 +18,7 @@ mod mosquitto;
 mod scene;
 
 mod life;
+mod page;
 mod people;
 mod recovery;
 mod reload;

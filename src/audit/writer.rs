@@ -1,0 +1,212 @@
+//! Appends lines to the newest segment, durably, beside other processes that may do the same.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::chain::Head;
+use super::folder::{Folder, lines};
+use super::{Error, Record, chain};
+use crate::time::Wall;
+
+/// A segment that has grown over this is followed by another one.
+const SEGMENT_BYTES_MAX: u64 = 4 << 20;
+/// The end of a segment is looked for within as much.
+const TAIL: u64 = 64 * 1024;
+
+/// The one that writes.
+pub(super) struct Writer {
+    folder: Folder,
+    lock: File,
+    open: Option<Open>,
+    segment_bytes_max: u64,
+}
+
+/// The newest segment as this process has left it.
+struct Open {
+    file: File,
+    number: u64,
+    bytes: u64,
+    head: Head,
+}
+
+/// How the end of the newest segment was found.
+struct End {
+    open: Open,
+    /// What is to be told of it.
+    noted: Option<Record>,
+}
+
+impl Writer {
+    /// Of the store at `store`; the folder is made where it is not there.
+    pub(super) fn new(store: &Path) -> Result<Self, Error> {
+        let folder = Folder::of(store);
+        let failed = |source| Error::Io { path: folder.path.clone(), source };
+        make_private_folder(&folder.path).map_err(failed)?;
+        let lock = private_file().create(true).truncate(false).open(folder.lock_path());
+        let lock = lock.map_err(failed)?;
+        Ok(Self { folder, lock, open: None, segment_bytes_max: SEGMENT_BYTES_MAX })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_segments_of(self, segment_bytes_max: u64) -> Self {
+        Self { segment_bytes_max, ..self }
+    }
+
+    /// Where the log is.
+    pub(super) fn path(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// Writes all of `records` with their times, or none, and answers with the newest record once
+    /// they are durable. Without records it looks at the log's end alone, and mends it.
+    pub(super) fn append(&mut self, records: &[(Record, Wall)], now: Wall) -> Result<Head, Error> {
+        let appended = self.lock.lock().and_then(|()| {
+            let appended = self.append_alone(records, now);
+            // Nothing can be done about a lock that can't be given back; the next one who wants
+            // it says so.
+            appended.and_then(|head| self.lock.unlock().map(|()| head))
+        });
+        appended.map_err(|source| {
+            self.open = None;
+            drop(self.lock.unlock());
+            Error::Io { path: self.folder.path.clone(), source }
+        })
+    }
+
+    fn append_alone(&mut self, records: &[(Record, Wall)], now: Wall) -> io::Result<Head> {
+        let (mut open, noted) = match self.open.take() {
+            // Nobody else has written in the meantime.
+            Some(open) if self.is_newest(&open)? => (open, None),
+            _ => {
+                let End { open, noted } = self.find_end()?;
+                (open, noted)
+            }
+        };
+        if open.bytes >= self.segment_bytes_max {
+            open = self.begin(open.number + 1, open.head)?;
+        }
+        let mut head = open.head.clone();
+        let mut text = String::new();
+        let noted = noted.map(|record| (record, now));
+        for (record, at) in noted.iter().chain(records) {
+            text.push_str(&chain::write(record, *at, &mut head));
+        }
+        if !text.is_empty() {
+            open.append(text.as_bytes())?;
+            open.head = head.clone();
+        }
+        self.open = Some(open);
+        Ok(head)
+    }
+
+    fn is_newest(&self, open: &Open) -> io::Result<bool> {
+        let next = self.folder.segment(open.number + 1);
+        Ok(open.file.metadata()?.len() == open.bytes && !next.try_exists()?)
+    }
+
+    /// The newest segment's end; a torn last line is cut off.
+    fn find_end(&self) -> io::Result<End> {
+        let segments = self.folder.segments().map_err(io::Error::other)?;
+        let Some(newest) = segments.last() else {
+            return Ok(End { open: self.begin(1, Head::default())?, noted: None });
+        };
+        let mut file = private_file().open(&newest.path)?;
+        let bytes = file.metadata()?.len();
+        let whole = whole_bytes(&mut file, bytes)?;
+        let mut noted = None;
+        if whole < bytes {
+            file.set_len(whole)?;
+            let cut = bytes - whole;
+            noted = Some(Record::of_log("audit_repaired", &format!("cut off {cut} torn bytes")));
+            tracing::warn!(bytes = cut, path = %newest.path.display(), "a torn line is cut off");
+        }
+        let mut is_end = true;
+        for segment in segments.iter().rev() {
+            let mut found = None;
+            let mut damaged = false;
+            for line in lines(&segment.path)? {
+                match chain::read(&line?.bytes) {
+                    Ok(record) => {
+                        found = Some(Head { number: record.number, hash: record.hash });
+                        damaged = false;
+                    }
+                    Err(_) => damaged = true,
+                }
+            }
+            is_end &= !damaged;
+            let Some(head) = found else { continue };
+            if is_end {
+                let open = Open { file, number: newest.number, bytes: whole, head };
+                return Ok(End { open, noted });
+            }
+            return self.after_damage(newest.number, head);
+        }
+        if is_end {
+            let head = Head::default();
+            return Ok(End {
+                open: Open { file, number: newest.number, bytes: whole, head },
+                noted,
+            });
+        }
+        self.after_damage(newest.number, Head::default())
+    }
+
+    /// What is damaged stays as it is, for whoever looks into it; the log goes on behind it.
+    fn after_damage(&self, newest: u64, head: Head) -> io::Result<End> {
+        let path = self.folder.segment(newest);
+        tracing::error!(path = %path.display(), "the audit log's end does not check out");
+        let detail = format!("the end of segment {newest} does not check out");
+        let noted = Some(Record::of_log("audit_damaged", &detail));
+        Ok(End { open: self.begin(newest + 1, head)?, noted })
+    }
+
+    fn begin(&self, number: u64, head: Head) -> io::Result<Open> {
+        let path = self.folder.segment(number);
+        let file = private_file().create_new(true).open(path)?;
+        // The name must be as durable as what will stand in it.
+        File::open(&self.folder.path)?.sync_all()?;
+        Ok(Open { file, number, bytes: 0, head })
+    }
+}
+
+impl Open {
+    /// All of it durably, or nothing.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.bytes))?;
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.bytes += bytes.len() as u64,
+            Err(_) => drop(self.file.set_len(self.bytes)),
+        }
+        written
+    }
+}
+
+/// How many bytes of a segment are whole lines.
+fn whole_bytes(file: &mut File, bytes: u64) -> io::Result<u64> {
+    let from = bytes.saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(from))?;
+    let mut tail = Vec::new();
+    file.take(TAIL).read_to_end(&mut tail)?;
+    match tail.iter().rposition(|byte| *byte == b'\n') {
+        Some(at) => Ok(from + at as u64 + 1),
+        // A tail without an end of line is no line of ours, however it came there.
+        None => Ok(if from == 0 { 0 } else { bytes }),
+    }
+}
+
+/// Readable and writable by this user alone.
+fn private_file() -> fs::OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
