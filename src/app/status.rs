@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::attention::Level;
 use crate::camera::State;
-use crate::config::Settings;
+use crate::config::{CameraSettings, Settings};
 use crate::mqtt::{Board, Topics};
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
@@ -32,6 +32,7 @@ struct Inner {
     khu_pho: Vec<KhuPho>,
     /// In the configuration's order.
     cameras: Vec<Seat>,
+    views: Arc<[web::View]>,
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
     not_ready: Option<String>,
@@ -111,6 +112,7 @@ impl Statuses {
             ward: settings.ward.clone(),
             khu_pho: Vec::new(),
             cameras: Vec::new(),
+            views: Arc::default(),
             known: BTreeMap::new(),
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
@@ -142,6 +144,7 @@ impl Statuses {
         }
         inner.known.retain(|id, _| wanted.iter().any(|seat| seat.id == *id));
         inner.khu_pho = settings.khu_pho.clone();
+        inner.views = settings.cameras.iter().map(view).collect();
         inner.cameras = wanted;
     }
 
@@ -241,6 +244,15 @@ impl Statuses {
     }
 }
 
+/// What the page shows of how a camera is configured.
+fn view(camera: &CameraSettings) -> web::View {
+    web::View {
+        site: camera.site.clone(),
+        masks: camera.masks.clone(),
+        rules: camera.rules.clone(),
+    }
+}
+
 impl StatusBoard for Statuses {
     fn cameras(&self) -> Vec<(Id, Value)> {
         let inner = self.lock();
@@ -254,6 +266,10 @@ impl StatusBoard for Statuses {
         let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
         let streams = inner.known.get(id).is_some_and(Camera::streams);
         Some(web::Seat { khu_pho: seat.khu_pho.clone(), streams })
+    }
+
+    fn views(&self) -> Arc<[web::View]> {
+        Arc::clone(&self.lock().views)
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {

@@ -18,7 +18,9 @@ mod feed;
 mod gallery;
 mod guard;
 mod health;
+mod incident;
 mod routes;
+mod view;
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -43,6 +45,7 @@ pub use desk::ASKS_MAX;
 pub use desk::Ask;
 pub use desk::Outcome;
 pub use gallery::Gallery;
+pub use view::View;
 
 /// Feeds that are open at the same time; one more is told to come back.
 const FEEDS_MAX: usize = 64;
@@ -65,6 +68,9 @@ pub trait StatusBoard: Send + Sync + 'static {
 
     /// One camera, where there is such a one.
     fn camera(&self, id: &Id) -> Option<Seat>;
+
+    /// What is configured of each camera, in the configuration's order.
+    fn views(&self) -> Arc<[View]>;
 
     /// The neighbourhoods, in the configuration's order.
     fn khu_pho(&self) -> Vec<KhuPho>;

@@ -3,6 +3,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
 use axum::http::Method;
 use axum::middleware;
 use axum::routing::MethodRouter;
@@ -17,6 +18,8 @@ use super::camera;
 use super::feed;
 use super::guard;
 use super::health;
+use super::incident;
+use super::view;
 
 /// No request has a body worth reading beyond this.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -54,17 +57,22 @@ fn act(path: &'static str, right: Right, handler: MethodRouter<Shared>) -> Route
 
 /// All addresses.
 pub(super) fn table() -> Vec<Route> {
-    use Right::{Anybody, Machine, SignedIn};
-    vec![
+    use Right::{Admin, Anybody, Machine, SignedIn};
+    let files = assets::FILES.iter().map(|file| {
+        read(file.path, Anybody, get(move |headers: HeaderMap| assets::file(file, headers)))
+    });
+    let mut table = vec![
         read("/", SignedIn, get(assets::page)),
-        read("/app.js", Anybody, get(assets::script)),
-        read("/app.css", Anybody, get(assets::style)),
-        read("/favicon.svg", Anybody, get(assets::icon)),
+        read("/sw.js", Anybody, get(assets::worker)),
         read("/api/me", SignedIn, get(admit::me)),
         read("/api/alerts", SignedIn, get(feed::alerts)),
         Route { endless: true, ..read("/events", SignedIn, get(feed::events)) },
         read("/snapshots/{name}", SignedIn, get(feed::snapshot)),
         read("/api/status", SignedIn, get(health::status)),
+        read("/api/khu-pho/{khu_pho}/incidents/{id}", SignedIn, get(incident::incident)),
+        read("/api/cameras", SignedIn, get(view::cameras)),
+        read("/api/cameras/{id}", SignedIn, get(view::camera)),
+        read("/api/system", Admin, get(view::system)),
         read("/api/cameras/{id}/picture.jpg", SignedIn, get(camera::picture)),
         act("/api/cameras/{id}/look", SignedIn, post(act::look)),
         act("/api/khu-pho/{khu_pho}/incidents/{id}/command", SignedIn, post(act::command)),
@@ -73,7 +81,9 @@ pub(super) fn table() -> Vec<Route> {
         read("/healthz", Anybody, get(health::alive)),
         read("/readyz", Anybody, get(health::ready)),
         read("/metrics", Machine, get(health::metrics)),
-    ]
+    ];
+    table.extend(files);
+    table
 }
 
 /// The table as a router.

@@ -1,7 +1,7 @@
 // What people answer: one tap to take it or to be there, a question before what can't be undone.
 
 import { $, button, element, getJson } from './dom.js';
-import { isGoing, known } from './state.js';
+import { emit, isGoing, known, take } from './state.js';
 import { say } from './words.js';
 
 const FINAL = ['resolve', 'false_alarm'];
@@ -21,14 +21,15 @@ async function post(path, body) {
     signal: AbortSignal.timeout(10_000),
   });
   if (answer.status === 401) location.assign('/sign-in');
-  if (answer.ok) return;
+  if (answer.status === 204) return null;
+  const told = await answer.json().catch(() => ({}));
+  if (answer.ok) return told.alert;
   if (answer.status === 403) {
     // The token may be of an earlier session: the next try has the new one.
     known.me = await getJson('/api/me').catch(() => known.me);
   }
-  const told = (await answer.text().catch(() => '')).trim().slice(0, 200);
   const refused = answer.status === 403 ? say('act_refused') : String(answer.status);
-  throw new Error(told && !told.startsWith('<') ? told : refused);
+  throw new Error(told.reason ? String(told.reason).slice(0, 200) : refused);
 }
 
 /** Raises a camera's attention while its page is open. */
@@ -41,7 +42,10 @@ async function command(alert, action, note) {
   const kp = encodeURIComponent(alert.khu_pho);
   const id = encodeURIComponent(alert.id);
   const body = note ? { action, note } : { action };
-  await post(`/api/khu-pho/${kp}/incidents/${id}/command`, body);
+  const newest = await post(`/api/khu-pho/${kp}/incidents/${id}/command`, body);
+  if (!newest) return;
+  take(newest, true);
+  emit('change');
 }
 
 /** The answers that an incident's state allows; none once it is over. */

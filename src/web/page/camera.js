@@ -40,7 +40,8 @@ function show(box, id, view, stops) {
 
   const shapes = [
     ...(view.zones ?? []).map((zone) => ({
-      kind: 'zone', name: zone.name, rules: [...zone.rules], points: zone.polygon.map((point) => [...point]),
+      kind: 'zone', name: zone.name, rules: [...zone.rules], residents: zone.residents ?? [],
+      points: zone.polygon.map((point) => [...point]),
     })),
     ...(view.masks ?? []).map((points) => ({ kind: 'mask', name: '', rules: [], points: points.map((p) => [...p]) })),
   ];
@@ -152,6 +153,7 @@ function toml(id, shapes) {
     const rules = zone.rules.map(quoted).join(', ');
     text.push('', '[[camera.zone]]', `name = ${quoted(zone.name.trim())}`, `rules = [${rules}]`,
       `polygon = ${polygon(zone.points)}`);
+    if (zone.residents?.length) text.push(`residents_hours = [${zone.residents.map(quoted).join(', ')}]`);
   }
   return `${text.join('\n')}\n`;
 }

@@ -34,9 +34,9 @@ export function card(incident) {
 }
 
 /** Kind, severity, state and what else is urgent, in shapes and words. */
-export function head(alert) {
+export function head(alert, level = 'h3') {
   const line = element('div', 'line');
-  const kind = element('h3', 'kind');
+  const kind = element(level, 'kind');
   const shape = element('span', 'mark', mark(alert.kind));
   shape.setAttribute('aria-hidden', 'true');
   kind.append(shape, ` ${say(alert.kind)}`);

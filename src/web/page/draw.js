@@ -69,7 +69,7 @@ export function editor(picture, shapes, changed) {
     draw(Math.min(at, current().points.length - 1));
   };
   const begin = (kind) => {
-    shapes.push({ kind, name: '', rules: kind === 'zone' ? ['loitering'] : [], points: [] });
+    shapes.push({ kind, name: '', rules: kind === 'zone' ? ['loitering'] : [], residents: [], points: [] });
     active = shapes.length - 1;
     drawing = true;
     draw();

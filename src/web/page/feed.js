@@ -205,7 +205,7 @@ function schedule() {
 /** What concerns the feed whether or not it is on the screen. */
 export function startFeed() {
   on('change', schedule);
-  on('forget', () => { incidents.clear(); known.oldest = Infinity; });
+  on('forget', () => incidents.clear());
   on('status', () => {
     if (mounted && $('f-kp').dataset.names !== names()) { fillFilter(); $('f-kp').value = filter.kp; }
     schedule();

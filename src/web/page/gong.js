@@ -2,7 +2,7 @@
 
 import { $, button, element, incidentLink, tell } from './dom.js';
 import { emit, incidents, isLoud, known, on } from './state.js';
-import { say, storage } from './words.js';
+import { language, say, storage } from './words.js';
 
 const EVERY_MS = 4_000;
 const HUSH_MS = 60_000;
@@ -95,7 +95,7 @@ function look() {
 async function notify(alert, calls) {
   if (!calls || !('Notification' in window) || Notification.permission !== 'granted') return;
   const options = {
-    body: alert.message, tag: alert.id, icon: '/icon-192.png', lang: 'vi',
+    body: alert.message, tag: alert.id, icon: '/icon-192.png', lang: language(),
     requireInteraction: isLoud(alert), data: { url: `/${incidentLink(alert)}` },
   };
   const title = `${say(alert.kind)} · Kẻng`;

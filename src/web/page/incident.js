@@ -68,7 +68,7 @@ function show(box, view) {
   if (!alert) { box.replaceChildren(back(), element('p', 'none', say('not_found'))); return; }
   const title = element('header', 'title');
   title.dataset.kind = alert.kind;
-  title.append(head(alert), element('h1', '', alert.message || say(alert.kind)), placeOf(alert));
+  title.append(head(alert, 'p'), element('h1', '', alert.message || say(alert.kind)), placeOf(alert));
   if (isGoing(alert)) title.append(...help(alert));
   title.append(facts(alert, isGoing(alert)));
   const answers = actions(() => alert);

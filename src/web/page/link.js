@@ -7,9 +7,9 @@ const ALIVE_MS = 25_000; // The server beats every 10 s.
 const RETRY_MS = 3_000;
 const STATUS_MS = 5_000;
 const KEEP_MS = 60_000;
-const LIST = '/api/alerts?limit=200';
+const LIST_MAX = 200;
+const LIST = `/api/alerts?limit=${LIST_MAX}`;
 const STATUS = '/api/status';
-const OLDER = 200;
 
 let source;
 let heard = 0;
@@ -62,7 +62,8 @@ async function load() {
     if (known.stale) emit('forget');
     known.stale = 0;
     takeList(list);
-    known.seen = Math.max(known.seen, list.last);
+    known.seen = list.last;
+    known.oldest = reach(list);
     known.loaded = true;
     heard = Date.now();
     follow();
@@ -74,6 +75,12 @@ async function load() {
     await showLast();
     setTimeout(load, RETRY_MS);
   }
+}
+
+/** How far back a list goes without a gap: what goes on stands in it however old it is. */
+function reach(list) {
+  if (list.alerts.length < LIST_MAX) return 1;
+  return list.alerts.map((alert) => alert.sequence).sort((a, b) => b - a)[LIST_MAX - 1];
 }
 
 function takeList(list) {
@@ -96,8 +103,8 @@ async function showLast() {
 export async function older() {
   const before = known.oldest;
   if (!Number.isFinite(before) || before <= 1 || !hasRoom()) return false;
-  const after = Math.max(0, before - 1 - OLDER);
-  const list = await getJson(`/api/alerts?after=${after}&limit=${OLDER}`);
+  const after = Math.max(0, before - 1 - LIST_MAX);
+  const list = await getJson(`/api/alerts?after=${after}&limit=${LIST_MAX}`);
   takeList({ ...list, alerts: list.alerts.filter((alert) => alert.sequence < before) });
   known.oldest = Math.min(known.oldest, after + 1);
   emit('change');

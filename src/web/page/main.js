@@ -79,18 +79,18 @@ function title() {
 }
 
 function status() {
-  const now = known.status;
-  if (!now) return;
+  const told = known.status;
+  if (!told) return;
   tick();
-  tell($('ward'), now.ward.name);
-  $('not-ready').hidden = !now.not_ready;
-  tell($('not-ready-text'), now.not_ready ?? '');
-  $('fault').hidden = !now.reload_error;
-  tell($('fault-text'), now.reload_error ?? '');
-  const bad = now.cameras.filter((camera) => camera.state !== 'online').length;
+  tell($('ward'), told.ward.name);
+  $('not-ready').hidden = !told.not_ready;
+  tell($('not-ready-text'), told.not_ready ?? '');
+  $('fault').hidden = !told.reload_error;
+  tell($('fault-text'), told.reload_error ?? '');
+  const bad = told.cameras.filter((camera) => camera.state !== 'online').length;
   $('nav-bad').hidden = bad === 0;
   tell($('nav-bad'), String(bad));
-  if ($('cameras')) side(now);
+  if ($('cameras')) side(told);
 }
 
 /** The cameras beside the feed: those with trouble first. */
@@ -165,7 +165,12 @@ on('change', () => {
   requestAnimationFrame(() => { titled = false; connection(); });
 });
 on('link', connection);
-on('me', (me) => tell($('signed'), me?.name ? say('signed', me.name) : ''));
+on('alert', (alert, calls) => { if (calls) tell($('news'), alert.message); });
+on('me', (me) => {
+  tell($('signed'), me ? me.banner ?? say('signed', me.name) : '');
+  // A daemon that names nobody shows everything to whoever is at its machine.
+  document.querySelector('.nav [data-page="system"]').hidden = me !== null && me.role !== 'admin';
+});
 on('status', status);
 window.addEventListener('hashchange', () => show(true));
 document.querySelector('.skip').addEventListener('click', (event) => {

@@ -11,7 +11,7 @@ export const incidents = new Map();
 export const khuPho = new Map();
 export const known = {
   seen: 0, // Newest sequence.
-  oldest: Infinity, // Oldest sequence.
+  oldest: Infinity, // Every alert from this sequence on is known, unless it was forgotten.
   loaded: false, // Until then nobody knows whether the ward is quiet.
   stale: 0, // When what is shown was kept, where it is an old copy.
   status: null,
@@ -26,8 +26,7 @@ export function tellPicture(sequence, url) {
   pictures.set(Number(sequence), url);
   if (pictures.size > PICTURES_MAX) pictures.delete(pictures.keys().next().value);
 }
-export const pictureOf = (alert) => pictures.get(Number(alert.sequence))
-  ?? (alert.snapshot ? `/snapshots/${Number(alert.sequence)}.jpg` : '');
+export const pictureOf = (alert) => pictures.get(Number(alert.sequence)) ?? '';
 
 const listeners = new Map();
 export function on(what, act) {
@@ -48,8 +47,7 @@ export const isLoud = (alert) => alert.state === 'open'
 export function take(alert, live) {
   if (!alert || typeof alert.id !== 'string' || typeof alert.khu_pho !== 'string') return;
   const sequence = Number(alert.sequence) || 0;
-  if (live || sequence > known.seen) known.seen = Math.max(known.seen, sequence);
-  known.oldest = Math.min(known.oldest, sequence);
+  known.seen = Math.max(known.seen, sequence);
   const picture = pictureOf(alert);
   const before = incidents.get(alert.id);
   if (before) {
@@ -79,7 +77,11 @@ function forget() {
   }
 }
 /** Whether there is room for older ones. */
-export const hasRoom = () => incidents.size < OVER_MAX;
+export function hasRoom() {
+  let over = 0;
+  for (const { alert } of incidents.values()) if (!isGoing(alert)) over += 1;
+  return over < OVER_MAX;
+}
 
 /** What cries for an answer, then the newest. */
 export function order(a, b) {
@@ -89,5 +91,3 @@ export function order(a, b) {
     || b.alert.sequence - a.alert.sequence;
 }
 export const khuPhoName = (id) => khuPho.get(id) || id;
-export const may = (...roles) => !known.me || known.me.open === true
-  || roles.includes(known.me.role);

@@ -9,6 +9,7 @@ self.addEventListener('install', (event) => {
   event.waitUntil((async () => {
     const cache = await caches.open(CACHE);
     await cache.addAll(FILES);
+    await fetch('/').then((page) => keep(cache, page)).catch(() => {});
     await self.skipWaiting();
   })());
 });
@@ -25,15 +26,15 @@ self.addEventListener('fetch', (event) => {
     && (FILES.includes(url.pathname) || url.pathname === '/');
   if (ours) event.respondWith(answer(event.request, url.pathname));
 });
+/** The page itself is there only for who is signed in: another answer is not kept. */
+async function keep(cache, page) {
+  if (page.ok && !page.redirected) await cache.put('/', page);
+}
 /** The daemon's own answer where there is one, so that an update shows at once. */
 async function answer(request, path) {
   try {
     const fresh = await fetch(request);
-    // The page itself is only there for who is signed in; it is kept once it has been seen.
-    if (path === '/' && fresh.ok && !fresh.redirected) {
-      const cache = await caches.open(CACHE);
-      await cache.put('/', fresh.clone());
-    }
+    if (path === '/') await keep(await caches.open(CACHE), fresh.clone());
     return fresh;
   } catch (error) {
     const kept = await caches.match(path, { cacheName: CACHE });
