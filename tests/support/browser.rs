@@ -229,14 +229,14 @@ impl Page<'_> {
 
     /// Clicks what the selector finds, as a mouse does: it must be on the screen and on top.
     pub(crate) async fn click(&self, selector: &str) {
-        let found = self.wait(&format!(
+        let script = format!(
             "(() => {{ const e = document.querySelector({selector:?}); if (!e || e.disabled) \
              return null; e.scrollIntoView({{block: 'center'}}); const r = \
              e.getBoundingClientRect(); const [x, y] = [r.x + r.width / 2, r.y + r.height / 2]; \
              const top = document.elementFromPoint(x, y); return e === top || e.contains(top) ? \
              [x, y] : null; }})()"
-        ));
-        let found = found.await;
+        );
+        let found = self.wait(&script).await;
         self.press(found[0].as_f64().unwrap(), found[1].as_f64().unwrap());
     }
 

@@ -34,8 +34,8 @@ export function plan(cameras, seeing) {
 
   const reach = (key) => Math.max(NEAR_MIN_M / 2, ...spots.map((spot) => Math.abs(spot[key])));
   const scale = Math.min((WIDTH / 2 - EDGE) / reach('x'), (HEIGHT / 2 - EDGE) / reach('y'));
-  const made = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plan', role: 'img' });
-  made.append(svg('title', {}, say('plan')));
+  const made = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plan', role: 'group' });
+  made.setAttribute('aria-label', say('plan'));
   grid(made, scale);
   // Those that see it are drawn last, on top.
   spots.sort((a, b) => a.sees - b.sees);
