@@ -26,6 +26,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access;
+use crate::access::Access;
+use crate::audit;
 use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
 use crate::config;
@@ -70,6 +73,12 @@ pub enum Error {
     /// The embedded broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The page's users.
+    #[error(transparent)]
+    Access(#[from] access::Error),
+    /// The log of who did what.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// The page.
     #[error(transparent)]
     Web(#[from] web::Error),
@@ -127,7 +136,8 @@ impl App {
         let outbox = open_outbox(&settings).await?;
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
-        let server = web::Server::bind(&settings.web).await?;
+        let (access, audit) = open_access(&settings, &meters, &clock).await?;
+        let server = web::Server::bind(&settings.web, &access, &clock).await?;
         let page = server.address();
         let (broker, mqtt) = start_broker(&settings).await?;
 
@@ -156,13 +166,12 @@ impl App {
             gallery: gallery.clone(),
             asks: asks_in,
             clock: Arc::clone(&clock),
+            access,
+            audit,
+            store: settings.store.path.clone(),
         };
         let page_stop = outlets.clone();
-        tasks.spawn(async move {
-            if let Err(error) = server.serve(served, page_stop).await {
-                tracing::error!(%error, "the page is gone; everything else goes on");
-            }
-        });
+        tasks.spawn(server.serve(served, page_stop));
 
         let (jobs, scribe) = scribe::spawn(outbox.clone(), meters.clone(), Arc::clone(&clock))
             .map_err(|source| Error::System { what: "a thread", source })?;
@@ -253,6 +262,21 @@ async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
     let path = settings.store.path.clone();
     let opened = tokio::task::spawn_blocking(move || Outbox::open(&path)).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+/// Who may sign in at the page, and the log of who did what.
+async fn open_access(
+    settings: &Settings,
+    meters: &Meters,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Access, audit::Log), Error> {
+    let (store, meters) = (settings.store.path.clone(), meters.clone());
+    let clock = Arc::clone(clock);
+    let opened = tokio::task::spawn_blocking(move || {
+        let access = Access::open(&store, Arc::clone(&clock))?;
+        Ok((access, audit::Log::open(&store, clock, &meters)?))
+    });
+    opened.await.expect("opening does not panic, and nobody cancels it")
 }
 
 /// What is kept for `keng tune`, beside the outbox.

@@ -12,7 +12,7 @@ use crate::config::{CameraSettings, Settings};
 use crate::mqtt::{Board, Topics};
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
-use crate::ward::{Id, KhuPho, Ward};
+use crate::ward::{Id, KhuPho, Owner, Ward};
 use crate::web::{self, StatusBoard};
 
 /// Frames are counted over as long for the rate that is told.
@@ -32,7 +32,7 @@ struct Inner {
     khu_pho: Vec<KhuPho>,
     /// In the configuration's order.
     cameras: Vec<Seat>,
-    views: Arc<[web::View]>,
+    configured: Arc<[web::Configured]>,
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
     not_ready: Option<String>,
@@ -47,6 +47,7 @@ struct Seat {
     khu_pho: Id,
     id: Id,
     address: String,
+    owner: Option<Owner>,
 }
 
 /// What is told of one camera.
@@ -112,7 +113,7 @@ impl Statuses {
             ward: settings.ward.clone(),
             khu_pho: Vec::new(),
             cameras: Vec::new(),
-            views: Arc::default(),
+            configured: Arc::default(),
             known: BTreeMap::new(),
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
@@ -134,6 +135,7 @@ impl Statuses {
                 khu_pho: camera.site.khu_pho.clone(),
                 id: camera.site.id.clone(),
                 address: camera.site.place.address.clone(),
+                owner: camera.site.owner.clone(),
             })
             .collect();
         let topics = Topics::new(inner.ward.id.clone());
@@ -144,7 +146,7 @@ impl Statuses {
         }
         inner.known.retain(|id, _| wanted.iter().any(|seat| seat.id == *id));
         inner.khu_pho = settings.khu_pho.clone();
-        inner.views = settings.cameras.iter().map(view).collect();
+        inner.configured = settings.cameras.iter().map(configured).collect();
         inner.cameras = wanted;
     }
 
@@ -245,8 +247,8 @@ impl Statuses {
 }
 
 /// What the page shows of how a camera is configured.
-fn view(camera: &CameraSettings) -> web::View {
-    web::View {
+fn configured(camera: &CameraSettings) -> web::Configured {
+    web::Configured {
         site: camera.site.clone(),
         masks: camera.masks.clone(),
         rules: camera.rules.clone(),
@@ -265,11 +267,12 @@ impl StatusBoard for Statuses {
         let inner = self.lock();
         let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
         let streams = inner.known.get(id).is_some_and(Camera::streams);
-        Some(web::Seat { khu_pho: seat.khu_pho.clone(), streams })
+        let (khu_pho, owner) = (seat.khu_pho.clone(), seat.owner.clone());
+        Some(web::Seat { khu_pho, streams, owner })
     }
 
-    fn views(&self) -> Arc<[web::View]> {
-        Arc::clone(&self.lock().views)
+    fn configured(&self) -> Arc<[web::Configured]> {
+        Arc::clone(&self.lock().configured)
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access::users;
 use crate::camera::Transport;
 use crate::config;
 use crate::config::CameraSettings;
@@ -16,6 +17,7 @@ use crate::rule::BurningConfig;
 use crate::rule::Night;
 use crate::rule::RuleKind;
 use crate::rule::Zone;
+use crate::web;
 
 /// Arguments of `keng check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,6 +43,14 @@ pub enum Outcome {
 pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
     match config::load(&args.config) {
         Ok(loaded) => {
+            if let Some(fault) = page_fault(&loaded.settings) {
+                writeln!(
+                    err,
+                    "{}: {fault}\n1 fault beside the file itself",
+                    args.config.display()
+                )?;
+                return Ok(Outcome::Faulty);
+            }
             report(&loaded, out, err)?;
             Ok(Outcome::Good)
         }
@@ -51,6 +61,17 @@ pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<
             writeln!(err, "{count} {noun} in {}", args.config.display())?;
             Ok(Outcome::Faulty)
         }
+    }
+}
+
+/// What the file can't tell: others are served only where there are users.
+fn page_fault(settings: &Settings) -> Option<String> {
+    match users::load(&settings.store.path) {
+        Ok(users) if users.is_empty() && !settings.web.is_for_this_machine() => {
+            Some(web::Error::NoUsers(settings.web.listen).to_string())
+        }
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
     }
 }
 
@@ -91,13 +112,22 @@ fn overview(settings: &Settings) -> String {
         ("alerts", alerts(&settings.incidents)),
         ("siren", siren(&settings.incidents)),
         ("broker", broker),
-        ("page", format!("http://{}/", settings.web.listen)),
+        ("page", page(settings)),
         ("store", format!("{}, {} days", store.path.display(), store.retention_days)),
         ("detections", detections(store.detections_mb_max)),
         ("model", format!("{}, {} threads", detector.model.display(), detector.threads)),
         ("fire points", settings.fire_points.len().to_string()),
         ("cameras", settings.cameras.len().to_string()),
     ])
+}
+
+fn page(settings: &Settings) -> String {
+    let users = match users::load(&settings.store.path) {
+        Ok(users) if users.is_empty() => "no users, for this machine alone".to_owned(),
+        Ok(users) => format!("{} users", users.len()),
+        Err(error) => error.to_string(),
+    };
+    format!("{}/, {users}", settings.web.url(settings.web.listen))
 }
 
 fn teams(settings: &Settings) -> String {

@@ -9,3 +9,4 @@ pub mod replay;
 pub mod run;
 pub mod tune;
 mod tune_table;
+pub mod user;

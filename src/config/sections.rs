@@ -13,7 +13,6 @@ use crate::ward::Id;
 use crate::ward::KhuPho;
 use crate::ward::Language;
 use crate::ward::Ward;
-use crate::web;
 
 use super::DetectorConfig;
 use super::StoreConfig;
@@ -104,31 +103,6 @@ pub(super) fn mqtt(root: &Section<'_>, around: &Surroundings<'_>) -> mqtt::Confi
         }
         values::path(&item, around)
     });
-    section.finish();
-    config
-}
-
-/// What holds without `[web]`.
-pub(super) fn web_defaults() -> web::Config {
-    web::Config { listen: ([127, 0, 0, 1], 8080).into() }
-}
-
-/// `[web]`.
-pub(super) fn web(root: &Section<'_>) -> web::Config {
-    let mut config = web_defaults();
-    let Some(section) = root.section("web") else { return config };
-    if let Some(item) = section.item("listen")
-        && let Some(address) = values::listen(&item)
-    {
-        if address.ip().is_loopback() {
-            config.listen = address;
-        } else {
-            let remedy = "listen on 127.0.0.1 and reach it by an SSH tunnel, or through a \
-                          reverse proxy that asks for a password";
-            let message = "the page has no sign-in yet, so it is served to this machine only";
-            item.fault(message, remedy);
-        }
-    }
     section.finish();
     config
 }

@@ -18,6 +18,7 @@ use super::desk::Ask;
 use super::desk::Outcome;
 use super::feed::off_thread;
 use super::feed::readable;
+use super::views;
 use crate::access::Viewer;
 use crate::incident::Answer;
 use crate::incident::AnswerError;
@@ -25,6 +26,7 @@ use crate::incident::IncidentId;
 use crate::incident::Patrol;
 use crate::incident::Report;
 use crate::incident::Silence;
+use crate::incident::State;
 use crate::pipeline::Command;
 use crate::ward::Id;
 
@@ -74,7 +76,7 @@ pub(super) async fn command(
         let answer = Answer::new(&form.action, &viewer.name, form.note.as_deref())?;
         Command::Answer(id.clone(), answer)
     };
-    shared.tell(khu_pho, command, Some(id)).await
+    shared.tell(&viewer, khu_pho, command, Some(id)).await
 }
 
 /// `POST /api/khu-pho/{khu_pho}/report`.
@@ -92,7 +94,7 @@ pub(super) async fn report(
     if form.exercise {
         report = report.as_exercise(form.siren);
     }
-    shared.tell(khu_pho, Command::Report(report), None).await
+    shared.tell(&viewer, khu_pho, Command::Report(report), None).await
 }
 
 /// `POST /api/khu-pho/{khu_pho}/patrol`.
@@ -105,7 +107,7 @@ pub(super) async fn patrol(
     let khu_pho = shared.known_khu_pho(&viewer, &khu_pho)?;
     let form: PatrolForm = read(&body)?;
     let patrol = Patrol::new(&viewer.name, form.minutes, form.zone.as_deref())?;
-    shared.tell(khu_pho, Command::Patrol(patrol), None).await
+    shared.tell(&viewer, khu_pho, Command::Patrol(patrol), None).await
 }
 
 /// `POST /api/cameras/{id}/look`: somebody looks at this camera.
@@ -134,10 +136,12 @@ impl Shared {
     /// incident that was spoken of.
     async fn tell(
         &self,
+        viewer: &Viewer,
         khu_pho: Id,
         command: Command,
         about: Option<IncidentId>,
     ) -> Result<Response, Refusal> {
+        let action = action_of(&command);
         let (answered, answer) = oneshot::channel();
         let ask = Ask::Command { khu_pho: khu_pho.clone(), command, answered };
         self.state.asks.try_send(ask).map_err(|_| Refusal::Busy)?;
@@ -155,8 +159,13 @@ impl Shared {
         });
         let (mut status, outcome, reason, incident) =
             outcome.await.map_err(|_| Refusal::NotDurable)??;
+        let subject = match &incident {
+            Some(incident) => format!("{khu_pho}/{incident}"),
+            None => khu_pho.to_string(),
+        };
+        self.state.audit.note(views::done(viewer, action, &subject).detail(outcome));
         let alert = match incident {
-            Some(incident) => self.newest_alert(&khu_pho, &incident).await,
+            Some(_) => self.newest_alert(subject).await,
             None => None,
         };
         if status == StatusCode::CONFLICT && alert.is_none() {
@@ -166,14 +175,28 @@ impl Shared {
     }
 
     /// The newest alert of an incident, as the outbox has it.
-    async fn newest_alert(&self, khu_pho: &Id, incident: &IncidentId) -> Option<String> {
-        let subject = format!("{khu_pho}/{incident}");
+    async fn newest_alert(&self, subject: String) -> Option<String> {
         let entry = off_thread(&self.state.outbox, move |outbox| outbox.latest_of(&subject)).await;
         let entry = entry.unwrap_or_else(|error| {
             tracing::error!(%error, "an alert can't be read back");
             None
         })?;
         readable(&entry).map(str::to_owned)
+    }
+}
+
+/// As the audit log has it.
+fn action_of(command: &Command) -> &'static str {
+    match command {
+        Command::Answer(_, answer) => match answer.state {
+            State::Acknowledged => "acknowledge",
+            State::OnScene => "on_scene",
+            State::FalseAlarm => "false_alarm",
+            _ => "resolve",
+        },
+        Command::Silence(..) => Silence::ACTION,
+        Command::Report(_) => "report",
+        Command::Patrol(_) => "patrol",
     }
 }
 

@@ -4,6 +4,9 @@ use axum::Extension;
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::State as Extract;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
@@ -13,7 +16,11 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::Shared;
+use super::client::Client;
+use super::client::Peer;
+use super::guard;
 use super::routes::Right;
+use super::sign_in;
 use crate::access::Role;
 use crate::access::Viewer;
 use crate::ward::Language;
@@ -31,49 +38,134 @@ pub(super) struct Gate {
     pub(super) acts: bool,
 }
 
+/// The session that a request is of, by its id; none without users.
+#[derive(Clone, Debug)]
+pub(super) struct Session(pub(super) Option<String>);
+
 /// Lets in whoever has the right, and tells the handler who it is.
 pub(super) async fn admit(
     Extract(gate): Extract<Gate>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let viewer = gate.shared.local_viewer();
-    if gate.right == Right::Admin && !viewer.is_admin() {
-        return refused(StatusCode::FORBIDDEN, "only an admin may see this");
+    let Gate { shared, right, acts } = gate;
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        tracing::error!("a request without a connection");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let client = Client::of(peer, request.headers(), &shared.config);
+    let session = cookie(request.headers(), sign_in::cookie_name(client.secure));
+    let viewer = shared.viewer(&client, session.as_deref());
+    let session = Session(session.filter(|_| viewer.as_ref().is_some_and(|v| !v.local)));
+    if let Err(refused) = shared.may(right, viewer.as_ref(), &client, &request) {
+        return refused;
     }
-    if gate.acts
-        && let Err(reason) = gate.shared.meant(&request)
-    {
+    if acts && let Err(reason) = shared.meant(right, &session, &client, request.headers()) {
         return refused(StatusCode::FORBIDDEN, reason);
     }
-    request.extensions_mut().insert(viewer);
+    let extensions = request.extensions_mut();
+    extensions.insert(client);
+    extensions.insert(session);
+    if let Some(viewer) = viewer {
+        extensions.insert(viewer);
+    }
     next.run(request).await
 }
 
 fn refused(status: StatusCode, reason: &str) -> Response {
-    (status, Json(json!({ "outcome": "refused", "reason": reason }))).into_response()
+    (status, Json(json!({ "outcome": "refused", "reason": reason, "alert": null }))).into_response()
+}
+
+/// A cookie's value; none where it stands there twice, since one of them is somebody else's.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let mut values = pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim());
+    let value = values.next()?;
+    values.next().is_none().then(|| value.to_owned())
 }
 
 impl Shared {
-    fn local_viewer(&self) -> Viewer {
+    /// Without users, whoever sits at this machine may do everything; as soon as there is one,
+    /// everybody signs in.
+    fn viewer(&self, client: &Client, session: Option<&str>) -> Option<Viewer> {
+        if self.state.access.has_users() || !self.config.is_for_this_machine() {
+            return self.state.access.viewer(session?);
+        }
+        if !client.local {
+            return None;
+        }
         let name = match self.state.ward.language {
             Language::Vi => "Máy trực",
             Language::En => "This machine",
         };
-        Viewer { name: name.to_owned(), role: Role::Admin, local: true }
+        let (name, login) = (name.to_owned(), String::new());
+        Some(Viewer { name, login, role: Role::Admin, local: true })
+    }
+
+    /// Whether whoever asks has this right.
+    fn may(
+        &self,
+        right: Right,
+        viewer: Option<&Viewer>,
+        client: &Client,
+        request: &Request,
+    ) -> Result<(), Response> {
+        let has = match right {
+            Right::Anybody => true,
+            Right::SignedIn => viewer.is_some(),
+            Right::Admin => viewer.is_some_and(Viewer::is_admin),
+            Right::Machine => {
+                viewer.is_some_and(Viewer::is_admin)
+                    || (client.local && client.host.as_deref().is_some_and(guard::is_local))
+            }
+        };
+        if has {
+            return Ok(());
+        }
+        if viewer.is_some() {
+            return Err(refused(StatusCode::FORBIDDEN, "only an admin may see this"));
+        }
+        if !self.state.access.has_users() {
+            let reason = "there are no users yet: make one by keng user add";
+            return Err(refused(StatusCode::FORBIDDEN, reason));
+        }
+        let accepts = request.headers().get(header::ACCEPT).and_then(|text| text.to_str().ok());
+        let is_page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
+        if request.method() == Method::GET && is_page {
+            let place = request.uri().path_and_query().map_or("/", |place| place.as_str());
+            return Err(sign_in::to_sign_in(place));
+        }
+        Err(refused(StatusCode::UNAUTHORIZED, "sign in first"))
     }
 
     /// Whether the page itself has sent this, and not somebody else's.
-    fn meant(&self, request: &Request) -> Result<(), &'static str> {
-        let text = |name: &str| request.headers().get(name).and_then(|text| text.to_str().ok());
-        let origin = text(header::ORIGIN.as_str()).and_then(|origin| origin.split_once("://"));
-        let host = text(header::HOST.as_str());
-        match (origin, host) {
-            (Some((_, origin)), Some(host)) if origin == host => {}
-            _ => return Err("the Origin header is not this page's"),
+    fn meant(
+        &self,
+        right: Right,
+        session: &Session,
+        client: &Client,
+        headers: &HeaderMap,
+    ) -> Result<(), &'static str> {
+        let text =
+            |value: Option<&HeaderValue>| value.and_then(|v| v.to_str().ok().map(str::to_owned));
+        let origin = text(headers.get(header::ORIGIN));
+        let origin = origin.as_deref().and_then(|origin| origin.split_once("://"));
+        let is_ours = match (origin, client.host.as_deref()) {
+            (Some((scheme, origin)), Some(host)) => {
+                origin.eq_ignore_ascii_case(host) && (scheme == "https" || !client.secure)
+            }
+            _ => false,
+        };
+        if !is_ours {
+            return Err("the Origin header is not this page's");
         }
-        match text(TOKEN) {
-            Some(token) if token == self.token.reveal() => Ok(()),
+        // Whoever is to sign in has no token yet; the origin alone tells the page from others.
+        if right == Right::Anybody {
+            return Ok(());
+        }
+        match text(headers.get(TOKEN)) {
+            Some(token) if self.state.access.is_token(session.0.as_deref(), &token) => Ok(()),
             _ => Err("the header X-Keng-CSRF does not bear the token of /api/me"),
         }
     }
@@ -83,6 +175,7 @@ impl Shared {
 pub(super) async fn me(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
+    Extension(session): Extension<Session>,
 ) -> Json<Value> {
     let khu_pho = match &viewer.role {
         Role::KhuPho(theirs) => json!(theirs.iter().map(|id| id.as_str()).collect::<Vec<_>>()),
@@ -98,12 +191,35 @@ pub(super) async fn me(
              Make one by keng user add."
         }
     });
+    let login = (!viewer.local).then_some(viewer.login);
     Json(json!({
         "name": viewer.name,
+        "login": login,
         "role": viewer.role.as_str(),
         "khu_pho": khu_pho,
         "local": viewer.local,
         "banner": banner,
-        "csrf": shared.token.reveal(),
+        "csrf": shared.state.access.token(session.0.as_deref()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_read_and_two_of_one_name_are_none() {
+        let read = |lines: &[&str], name: &str| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::COOKIE, line.parse().unwrap());
+            }
+            cookie(&headers, name)
+        };
+        assert_eq!(read(&["a=1; keng=x"], "keng").as_deref(), Some("x"));
+        assert_eq!(read(&["a=1", "keng=x=y"], "keng").as_deref(), Some("x=y"));
+        assert_eq!(read(&["keng=x; keng=y"], "keng"), None);
+        assert_eq!(read(&["keng=x", "keng=x"], "keng"), None);
+        assert_eq!(read(&["xkeng=x; keng", "=; ;;"], "keng"), None);
+    }
 }

@@ -17,6 +17,9 @@ const PAGE: &str = include_str!("page/index.html");
 /// It has the names of all others filled in.
 const WORKER: &str = include_str!("page/sw.js");
 
+/// Every address, and what it answers: for people who write against it, and for tests.
+const OPENAPI: &str = include_str!("../../docs/openapi.json");
+
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const MANIFEST: &str = "application/manifest+json";
@@ -44,7 +47,7 @@ macro_rules! file {
 }
 
 /// All but the page itself and its service worker.
-pub(super) static FILES: [File; 22] = [
+pub(super) static FILES: [File; 23] = [
     file!("main.js", SCRIPT),
     file!("words.js", SCRIPT),
     file!("dom.js", SCRIPT),
@@ -63,6 +66,7 @@ pub(super) static FILES: [File; 22] = [
     file!("system.js", SCRIPT),
     file!("app.css", STYLE),
     file!("pages.css", STYLE),
+    file!("sign-in.css", STYLE),
     file!("manifest.webmanifest", MANIFEST),
     file!("favicon.svg", SVG),
     file!("icon-192.png", PNG),
@@ -114,6 +118,11 @@ fn answer(asked: &HeaderMap, kind: &'static str, bytes: &'static [u8]) -> Respon
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     (headers, bytes).into_response()
+}
+
+/// `/api/openapi.json`.
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::feed::Failed;
 use super::gallery::Width;
+use super::views;
 use crate::access::Viewer;
 use crate::ward::Id;
 
@@ -38,6 +39,10 @@ pub(super) async fn picture(
     let width = if small { Width::Small } else { Width::Large };
     let shown = shared.state.gallery.picture(&camera, width, streams).await;
     let shown = shown.ok_or(Failed::NotThere)?;
+    let now = shared.state.clock.now().mono;
+    if shared.views.is_news(&viewer, camera.as_str(), now) {
+        shared.state.audit.note(views::done(&viewer, "view_camera", camera.as_str()));
+    }
     let taken = shown.at.wall.to_rfc3339(&shared.state.ward.timezone);
     let headers = [(header::CONTENT_TYPE, "image/jpeg".to_owned()), (TAKEN_AT, taken)];
     Ok((headers, shown.jpeg).into_response())

@@ -24,12 +24,15 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::watch;
 
 use crate::access::Viewer;
+use crate::audit;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
 use crate::outbox::Sequence;
 
 use super::Shared;
+use super::admit::Session;
+use super::views;
 
 /// Entries that one read of the log takes.
 const BATCH: usize = 64;
@@ -129,14 +132,21 @@ pub(super) async fn snapshot(
     Extension(viewer): Extension<Viewer>,
     Path(name): Path<String>,
 ) -> Result<Response, Failed> {
-    let sequence = name.strip_suffix(".jpg").and_then(|digits| digits.parse().ok());
-    let Some(sequence) = sequence.map(Sequence) else { return Err(Failed::NotThere) };
+    let sealed = name.strip_suffix(".jpg").and_then(|name| shared.state.access.unsealed(name));
+    let sequence = sealed.and_then(|digits| digits.parse().ok()).map(Sequence);
+    let sequence = sequence.ok_or(Failed::NotThere)?;
+    let asks = viewer.clone();
     let read = move |outbox: &Outbox| {
-        let entry = outbox.get(sequence)?;
-        let theirs = entry.is_some_and(|entry| viewer.may_see_subject(&entry.subject));
-        if theirs { outbox.snapshot(sequence) } else { Ok(None) }
+        let entry = outbox.get(sequence)?.filter(|entry| asks.may_see_subject(&entry.subject));
+        let Some(entry) = entry else { return Ok(None) };
+        Ok(outbox.snapshot(sequence)?.map(|jpeg| (jpeg, entry.subject)))
     };
-    let jpeg = off_thread(&shared.state.outbox, read).await?.ok_or(Failed::NotThere)?;
+    let (jpeg, subject) = off_thread(&shared.state.outbox, read).await?.ok_or(Failed::NotThere)?;
+    let now = shared.state.clock.now().mono;
+    if shared.views.is_news(&viewer, &format!("{subject} {}", sequence.0), now) {
+        let record = views::done(&viewer, "view_snapshot", &subject);
+        shared.state.audit.note(record.detail(&format!("sequence {}", sequence.0)));
+    }
     let headers =
         [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=600")];
     Ok((headers, jpeg).into_response())
@@ -147,6 +157,7 @@ pub(super) async fn snapshot(
 pub(super) async fn events(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
+    Extension(session): Extension<Session>,
     Query(from): Query<From>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
@@ -159,6 +170,7 @@ pub(super) async fn events(
     let follower = Follower {
         shared,
         viewer,
+        session: session.0,
         updates,
         // An id from before the store was emptied is behind the end of the log.
         after: after.min(last),
@@ -175,6 +187,7 @@ pub(super) async fn events(
 struct Follower {
     shared: Shared,
     viewer: Viewer,
+    session: Option<String>,
     updates: watch::Receiver<Sequence>,
     after: Sequence,
     /// At most one batch, and as many pictures.
@@ -190,10 +203,18 @@ impl Follower {
         })
     }
 
+    /// Whoever has signed out, was removed or has another role now begins anew, or not at all.
+    fn may_go_on(&self) -> bool {
+        match &self.session {
+            Some(id) => self.shared.state.access.viewer(id).as_ref() == Some(&self.viewer),
+            None => !self.shared.state.access.has_users(),
+        }
+    }
+
     /// The next event, or none when the daemon or the log ends. A browser comes back by itself.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.shared.shutdown.is_cancelled() {
+            if self.shared.shutdown.is_cancelled() || !self.may_go_on() {
                 return None;
             }
             if let Some(event) = self.waiting.pop_front() {
@@ -220,6 +241,7 @@ impl Follower {
                 biased;
                 () = self.shared.shutdown.cancelled() => return None,
                 changed = self.updates.changed() => changed.ok()?,
+                () = tokio::time::sleep(HEARTBEAT) => {}
             }
         }
     }
@@ -228,7 +250,7 @@ impl Follower {
 impl Shared {
     /// Where the picture of an entry is.
     pub(super) fn picture_of(&self, sequence: Sequence) -> String {
-        format!("/snapshots/{}.jpg", sequence.0)
+        format!("/snapshots/{}.jpg", self.state.access.sealed(&sequence.0.to_string()))
     }
 
     /// An alert as events; none where its record is damaged.
@@ -276,13 +298,20 @@ pub(super) enum Failed {
     Ending,
     #[error("the alerts can't be read")]
     Outbox(#[source] outbox::Error),
+    #[error("the audit log can't be read")]
+    Audit(#[source] audit::Error),
 }
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::NotThere => StatusCode::NOT_FOUND,
-            Self::Full | Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full => StatusCode::TOO_MANY_REQUESTS,
+            Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Audit(error) => {
+                tracing::error!(%error, "the page can't read the audit log");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Outbox(error) => {
                 tracing::error!(%error, "the page can't read the outbox");
                 StatusCode::INTERNAL_SERVER_ERROR

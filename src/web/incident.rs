@@ -89,8 +89,8 @@ fn revisions(outbox: &Outbox, subject: &str) -> Result<Revisions, outbox::Error>
             .rev()
             .filter(|entry| entry.sequence.0 <= until && &*entry.subject == subject);
         for entry in theirs {
-            let first = serde_json::from_slice::<Head>(&entry.payload)
-                .is_ok_and(|head| head.revision <= 1);
+            let first =
+                serde_json::from_slice::<Head>(&entry.payload).is_ok_and(|head| head.revision <= 1);
             found.push(entry);
             if first || found.len() == REVISIONS_MAX {
                 found.reverse();

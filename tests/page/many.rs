@@ -37,8 +37,7 @@ fn fill(outbox: &Outbox) {
     let at = wall.to_rfc3339(&jiff::tz::TimeZone::UTC);
     let appends = (0..INCIDENTS).map(|number| {
         let id = format!("20261122t000000000z-n{number}");
-        let append =
-            Append { subject: format!("kp3/{id}"), live: true, wall, snapshot: None };
+        let append = Append { subject: format!("kp3/{id}"), live: true, wall, snapshot: None };
         let at = at.clone();
         let payload = move |sequence: Sequence| {
             json!({
@@ -76,7 +75,8 @@ async fn five_hundred_open_incidents_scroll_and_one_more_touches_none_of_them() 
         page.eval("for (const card of document.querySelectorAll('.card')) card.same = true");
         let alert = report(&daemon, &format!("Bến xe {screen:?}"));
         page.wait(&format!("document.querySelector('{}.hot')", card(&alert))).await;
-        let kept = page.eval("[...document.querySelectorAll('.card')].filter((c) => c.same).length");
+        let kept =
+            page.eval("[...document.querySelectorAll('.card')].filter((c) => c.same).length");
         assert!(kept.as_u64().unwrap() >= 500, "{kept} cards stayed");
         // A search narrows them down, without marks and in any case.
         page.eval("document.querySelector('#f-q').value = 'hem 77'");

@@ -94,7 +94,10 @@ async fn a_daemon_that_is_gone_is_told_loudly_and_nothing_is_missed_when_it_is_b
     page.wait("!document.querySelector('#down').hidden").await;
     let down = text(&page, "#down");
     assert!(down.contains("KHÔNG NHẬN ĐƯỢC TÍN HIỆU") && down.contains("từ "), "{down}");
-    assert_eq!(page.eval(&format!("document.querySelector('{} button').disabled", card(&first))), true);
+    assert_eq!(
+        page.eval(&format!("document.querySelector('{} button').disabled", card(&first))),
+        true
+    );
 
     // It is told while the page is still looking for the daemon.
     let daemon = post.site.start().await;

@@ -69,7 +69,12 @@ impl Browser {
         let script = "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh", program, "--headless=new", "--remote-debugging-pipe"]);
-        command.args(["--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio"]);
+        command.args([
+            "--no-first-run",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--mute-audio",
+        ]);
         command.args(["--disable-background-networking", "--disable-component-update"]);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
         if std::fs::metadata("/proc/self").unwrap().uid() == 0 {

@@ -1,6 +1,6 @@
 // What people answer: one tap to take it or to be there, a question before what can't be undone.
 
-import { $, button, element, getJson } from './dom.js';
+import { $, button, element, getJson, signIn } from './dom.js';
 import { emit, isGoing, known, take } from './state.js';
 import { say } from './words.js';
 
@@ -20,7 +20,7 @@ async function post(path, body) {
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(10_000),
   });
-  if (answer.status === 401) location.assign('/sign-in');
+  if (answer.status === 401) await signIn();
   if (answer.status === 204) return null;
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return told.alert;
@@ -30,6 +30,12 @@ async function post(path, body) {
   }
   const refused = answer.status === 403 ? say('act_refused') : String(answer.status);
   throw new Error(told.reason ? String(told.reason).slice(0, 200) : refused);
+}
+
+/** Ends the session. */
+export async function signOut() {
+  await post('/sign-out', {}).catch(() => {});
+  await signIn();
 }
 
 /** Raises a camera's attention while its page is open. */

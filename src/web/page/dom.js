@@ -102,13 +102,16 @@ export function ago(text) {
   return seconds < 10 ? say('now') : say('ago', span(seconds));
 }
 
+/** To the sign-in page and back again; what was kept here is not for whoever comes next. */
+export async function signIn() {
+  await forgetLast();
+  location.assign(`/sign-in?next=${encodeURIComponent(`/${location.hash}`)}`);
+}
+
 /** Fetches JSON within ten seconds; whoever is not signed in is sent to sign in. */
 export async function getJson(path) {
   const answer = await fetch(path, { signal: AbortSignal.timeout(10_000) });
-  if (answer.status === 401) {
-    await forgetLast();
-    location.assign('/sign-in');
-  }
+  if (answer.status === 401) await signIn();
   if (!answer.ok) throw Object.assign(new Error(String(answer.status)), { status: answer.status });
   setServerTime(answer.headers.get('date'));
   return answer.json();

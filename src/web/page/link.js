@@ -14,6 +14,7 @@ const STATUS = '/api/status';
 let source;
 let heard = 0;
 let kept = 0;
+let again = false;
 
 function connection(link) {
   const was = known.link;
@@ -31,7 +32,10 @@ function follow() {
     if (known.link === 'up') return;
     connection('up');
     refresh();
-    if (!known.me) whoami();
+    whoami();
+    // Pictures may be elsewhere since the daemon has started again.
+    if (again) getJson(LIST).then((list) => { takeList(list); emit('change'); }).catch(() => {});
+    again = true;
   };
   source.addEventListener('hello', (event) => {
     if (JSON.parse(event.data).last < known.seen) location.reload(); // The store was emptied.

@@ -1,6 +1,7 @@
 // The frame around every page: which one is shown, the bars above it, language and theme.
 
 import { $, clockText, element, moment, now, span, tell, zoneKnown, cameraLink, link } from './dom.js';
+import { signOut } from './act.js';
 import { cameraPage } from './camera.js';
 import { camerasPage } from './cameras.js';
 import { feedPage, startFeed } from './feed.js';
@@ -139,6 +140,7 @@ function theme() {
   document.querySelector('meta[name="theme-color"]').content = light ? '#ffffff' : '#151b23';
   tell($('theme'), say(light ? 'theme_dark' : 'theme_light'));
 }
+$('sign-out').addEventListener('click', signOut);
 $('theme').addEventListener('click', () => {
   storage.set(THEME, storage.get(THEME) === 'light' ? 'dark' : 'light');
   theme();
@@ -168,6 +170,7 @@ on('link', connection);
 on('alert', (alert, calls) => { if (calls) tell($('news'), alert.message); });
 on('me', (me) => {
   tell($('signed'), me ? me.banner ?? say('signed', me.name) : '');
+  $('sign-out').hidden = !me?.login;
   // A daemon that names nobody shows everything to whoever is at its machine.
   document.querySelector('.nav [data-page="system"]').hidden = me !== null && me.role !== 'admin';
 });

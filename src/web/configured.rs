@@ -25,7 +25,7 @@ use crate::ward::Site;
 
 /// A camera as it is configured; nothing of how it is reached.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
+pub struct Configured {
     /// Where it hangs and whose it is.
     pub site: Site,
     /// What is painted black.
@@ -39,7 +39,7 @@ pub(super) async fn cameras(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
 ) -> Json<Value> {
-    let views = shared.state.board.views();
+    let views = shared.state.board.configured();
     let theirs = views.iter().filter(|view| viewer.may_see(&view.site.khu_pho));
     let cameras: Vec<Value> = theirs.map(|view| shared.shown(view, &viewer)).collect();
     Json(json!({ "cameras": cameras }))
@@ -51,7 +51,7 @@ pub(super) async fn camera(
     Extension(viewer): Extension<Viewer>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failed> {
-    let views = shared.state.board.views();
+    let views = shared.state.board.configured();
     let theirs = views.iter().find(|view| view.site.id.as_str() == id);
     let theirs = theirs.filter(|view| viewer.may_see(&view.site.khu_pho));
     Ok(Json(shared.shown(theirs.ok_or(Failed::NotThere)?, &viewer)))
@@ -71,7 +71,7 @@ pub(super) async fn system(Extract(shared): Extract<Shared>) -> Result<Json<Valu
 }
 
 impl Shared {
-    fn shown(&self, view: &View, viewer: &Viewer) -> Value {
+    fn shown(&self, view: &Configured, viewer: &Viewer) -> Value {
         let Site { id, khu_pho, place, owner, neighbours } = &view.site;
         let meters = &self.state.meters;
         let flows = [Stage::Receive, Stage::Decode, Stage::Queue, Stage::Inference];
