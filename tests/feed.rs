@@ -23,6 +23,7 @@ use keng::ward::Language;
 use keng::ward::Ward;
 use keng::web::ASKS_MAX;
 use keng::web::Config;
+use keng::web::Configured;
 use keng::web::Error;
 use keng::web::Gallery;
 use keng::web::Seat;
@@ -57,6 +58,9 @@ impl StatusBoard for Board {
     fn camera(&self, id: &Id) -> Option<Seat> {
         let khu_pho = Id::new("kp3").unwrap();
         (id.as_str() == "hem-42").then_some(Seat { khu_pho, streams: true, owner: None })
+    }
+    fn configured(&self) -> Arc<[Configured]> {
+        Arc::default()
     }
     fn khu_pho(&self) -> Vec<KhuPho> {
         vec![KhuPho { id: Id::new("kp3").unwrap(), name: NAME.to_owned(), team: None }]
@@ -231,7 +235,7 @@ async fn a_feed_without_a_place_begins_now_and_one_from_the_future_too() {
 #[tokio::test]
 async fn the_page_is_served_with_its_policy() {
     let house = house(Language::En).await;
-    for path in ["/", "/app.js", "/app.css", "/favicon.svg", "/api/status", "/nowhere"] {
+    for path in ["/", "/main.js", "/sw.js", "/app.css", "/favicon.svg", "/api/status", "/nowhere"] {
         let (head, _) = house.get(path).await;
         let policy = head.lines().find(|line| line.starts_with("content-security-policy:"));
         let policy = policy.expect("every answer has a policy");

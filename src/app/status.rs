@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::attention::Level;
 use crate::camera::State;
-use crate::config::Settings;
+use crate::config::{CameraSettings, Settings};
 use crate::mqtt::{Board, Topics};
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
@@ -32,6 +32,7 @@ struct Inner {
     khu_pho: Vec<KhuPho>,
     /// In the configuration's order.
     cameras: Vec<Seat>,
+    configured: Arc<[web::Configured]>,
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
     not_ready: Option<String>,
@@ -112,6 +113,7 @@ impl Statuses {
             ward: settings.ward.clone(),
             khu_pho: Vec::new(),
             cameras: Vec::new(),
+            configured: Arc::default(),
             known: BTreeMap::new(),
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
@@ -144,6 +146,7 @@ impl Statuses {
         }
         inner.known.retain(|id, _| wanted.iter().any(|seat| seat.id == *id));
         inner.khu_pho = settings.khu_pho.clone();
+        inner.configured = settings.cameras.iter().map(configured).collect();
         inner.cameras = wanted;
     }
 
@@ -243,6 +246,15 @@ impl Statuses {
     }
 }
 
+/// What the page shows of how a camera is configured.
+fn configured(camera: &CameraSettings) -> web::Configured {
+    web::Configured {
+        site: camera.site.clone(),
+        masks: camera.masks.clone(),
+        rules: camera.rules.clone(),
+    }
+}
+
 impl StatusBoard for Statuses {
     fn cameras(&self) -> Vec<(Id, Value)> {
         let inner = self.lock();
@@ -257,6 +269,10 @@ impl StatusBoard for Statuses {
         let streams = inner.known.get(id).is_some_and(Camera::streams);
         let (khu_pho, owner) = (seat.khu_pho.clone(), seat.owner.clone());
         Some(web::Seat { khu_pho, streams, owner })
+    }
+
+    fn configured(&self) -> Arc<[web::Configured]> {
+        Arc::clone(&self.lock().configured)
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {

@@ -249,7 +249,7 @@ impl Follower {
 
 impl Shared {
     /// Where the picture of an entry is.
-    fn picture_of(&self, sequence: Sequence) -> String {
+    pub(super) fn picture_of(&self, sequence: Sequence) -> String {
         format!("/snapshots/{}.jpg", self.state.access.sealed(&sequence.0.to_string()))
     }
 

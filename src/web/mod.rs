@@ -15,11 +15,13 @@ mod admit;
 mod assets;
 mod camera;
 mod client;
+mod configured;
 mod desk;
 mod feed;
 mod gallery;
 mod guard;
 mod health;
+mod incident;
 mod listen;
 mod log;
 mod routes;
@@ -48,6 +50,7 @@ use crate::ward::KhuPho;
 use crate::ward::Owner;
 use crate::ward::Ward;
 
+pub use configured::Configured;
 pub use desk::ASKS_MAX;
 pub use desk::Ask;
 pub use desk::Outcome;
@@ -104,6 +107,9 @@ pub trait StatusBoard: Send + Sync + 'static {
 
     /// One camera, where there is such a one.
     fn camera(&self, id: &Id) -> Option<Seat>;
+
+    /// What is configured of each camera, in the configuration's order.
+    fn configured(&self) -> Arc<[Configured]>;
 
     /// The neighbourhoods, in the configuration's order.
     fn khu_pho(&self) -> Vec<KhuPho>;

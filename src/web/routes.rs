@@ -3,6 +3,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
 use axum::http::Method;
 use axum::middleware;
 use axum::routing::MethodRouter;
@@ -14,9 +15,11 @@ use super::act;
 use super::admit;
 use super::assets;
 use super::camera;
+use super::configured;
 use super::feed;
 use super::guard;
 use super::health;
+use super::incident;
 use super::log;
 use super::sign_in;
 
@@ -77,14 +80,14 @@ fn act(path: &'static str, right: Right, handler: MethodRouter<Shared>) -> Route
 /// All addresses.
 fn table() -> Vec<Route> {
     use Right::{Admin, Anybody, Machine, SignedIn};
-    vec![
+    let files = assets::FILES.iter().map(|file| {
+        read(file.path, Anybody, get(move |headers: HeaderMap| assets::file(file, headers)))
+    });
+    let mut table = vec![
         read("/", SignedIn, get(assets::page)),
-        read("/app.js", Anybody, get(assets::script)),
-        read("/app.css", Anybody, get(assets::style)),
-        read("/favicon.svg", Anybody, get(assets::icon)),
+        read("/sw.js", Anybody, get(assets::worker)),
         read("/sign-in", Anybody, get(sign_in::page)),
         act("/sign-in", Anybody, post(sign_in::sign_in)),
-        read("/sign-in.css", Anybody, get(assets::sign_in_style)),
         act("/sign-out", SignedIn, post(sign_in::sign_out)),
         read("/api/openapi.json", Anybody, get(assets::openapi)),
         read("/api/me", SignedIn, get(admit::me)),
@@ -92,6 +95,10 @@ fn table() -> Vec<Route> {
         Route { endless: true, ..read("/events", SignedIn, get(feed::events)) },
         read("/snapshots/{name}", SignedIn, get(feed::snapshot)),
         read("/api/status", SignedIn, get(health::status)),
+        read("/api/khu-pho/{khu_pho}/incidents/{id}", SignedIn, get(incident::incident)),
+        read("/api/cameras", SignedIn, get(configured::cameras)),
+        read("/api/cameras/{id}", SignedIn, get(configured::camera)),
+        read("/api/system", Admin, get(configured::system)),
         read("/api/cameras/{id}/picture.jpg", SignedIn, get(camera::picture)),
         act("/api/cameras/{id}/look", SignedIn, post(act::look)),
         act("/api/khu-pho/{khu_pho}/incidents/{id}/command", SignedIn, post(act::command)),
@@ -101,7 +108,9 @@ fn table() -> Vec<Route> {
         read("/healthz", Anybody, get(health::alive)),
         read("/readyz", Anybody, get(health::ready)),
         read("/metrics", Machine, get(health::metrics)),
-    ]
+    ];
+    table.extend(files);
+    table
 }
 
 /// The table as a router.

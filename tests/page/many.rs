@@ -1,0 +1,89 @@
+//! Hundreds of incidents at once.
+
+use keng::outbox::Append;
+use keng::outbox::Outbox;
+use keng::outbox::Sequence;
+use keng::time::Clock;
+use keng::time::SystemClock;
+use serde_json::json;
+
+use crate::LIVE;
+use crate::Post;
+use crate::browser::Browser;
+use crate::browser::Screen;
+use crate::browser::chromium;
+use crate::card;
+use crate::report;
+
+const INCIDENTS: usize = 500;
+
+/// Scrolls a second and a half long through all of them; the frames that were drawn meanwhile.
+const SCROLL: &str = "new Promise((done) => {
+    const [begun, high] = [performance.now(), document.body.scrollHeight];
+    let frames = 0;
+    const step = (at) => {
+        frames += 1;
+        const share = Math.min(1, (at - begun) / 1500);
+        window.scrollTo(0, share * high);
+        if (share < 1) requestAnimationFrame(step);
+        else done(frames);
+    };
+    requestAnimationFrame(step);
+})";
+
+/// As many open incidents in the store as a very bad night has.
+fn fill(outbox: &Outbox) {
+    let wall = SystemClock::new().now().wall;
+    let at = wall.to_rfc3339(&jiff::tz::TimeZone::UTC);
+    let appends = (0..INCIDENTS).map(|number| {
+        let id = format!("20261122t000000000z-n{number}");
+        let append = Append { subject: format!("kp3/{id}"), live: true, wall, snapshot: None };
+        let at = at.clone();
+        let payload = move |sequence: Sequence| {
+            json!({
+                "schema": "keng.alert/1", "sequence": sequence.0, "id": id, "revision": 1,
+                "ward": "p14", "khu_pho": "kp3", "kind": "other", "severity": "warning",
+                "state": "open", "opened_at": at, "updated_at": at, "closed_at": null,
+                "message": format!("Tin báo số {number} tại Hẻm {number}"), "cameras": [],
+                "fire_points": [], "team": null,
+                "reports": [{"at": at, "by": "Tổ 5", "place": "Chợ", "note": "…"}],
+                "dwell_s": null, "acknowledged": null, "snapshot": null, "exercise": false,
+                "model": {"name": "keng", "sha256": "00"}, "latency_ms": null,
+            })
+            .to_string()
+            .into_bytes()
+        };
+        (append, payload)
+    });
+    outbox.append_many(appends.collect()).unwrap();
+}
+
+#[tokio::test]
+async fn five_hundred_open_incidents_scroll_and_one_more_touches_none_of_them() {
+    let Some(program) = chromium() else { return };
+    let post = Post::new(&[]);
+    fill(&Outbox::open(&post.site.path("var")).unwrap());
+    let daemon = post.site.start().await;
+    let browser = Browser::start(program);
+    for screen in [Screen::Desktop, Screen::Phone] {
+        let page = browser.open(&post.page, screen);
+        page.wait(LIVE).await;
+        page.wait("document.querySelectorAll('#open .card').length >= 500").await;
+        let frames = page.eval(SCROLL).as_u64().unwrap();
+        println!("{screen:?}: {frames} frames in 1.5 s of scrolling");
+        assert!(frames >= 30, "{screen:?}: {frames} frames in 1.5 s");
+        page.eval("for (const card of document.querySelectorAll('.card')) card.same = true");
+        let alert = report(&daemon, &format!("Bến xe {screen:?}"));
+        page.wait(&format!("document.querySelector('{}.hot')", card(&alert))).await;
+        let kept =
+            page.eval("[...document.querySelectorAll('.card')].filter((c) => c.same).length");
+        assert!(kept.as_u64().unwrap() >= 500, "{kept} cards stayed");
+        // A search narrows them down, without marks and in any case.
+        page.eval("document.querySelector('#f-q').value = 'hem 77'");
+        page.eval("document.querySelector('#f-q').dispatchEvent(new Event('input'))");
+        page.wait("document.querySelectorAll('#open .card').length === 1").await;
+        assert!(page.eval("location.hash").as_str().unwrap().contains("q=hem+77"));
+        page.wait("!document.querySelector('#hidden-open').hidden").await;
+        assert_eq!(page.complaints(), [""; 0]);
+    }
+}
