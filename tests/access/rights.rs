@@ -96,6 +96,15 @@ async fn a_khu_pho_s_user_sees_nothing_of_another() {
     assert_eq!(house.get(&picture("2"), &police).await.status, 200);
     assert_eq!(house.get(&picture("1"), &Browser::nobody()).await.status, 401);
 
+    for path in ["/api/cameras", "/api/cameras/hem-3"] {
+        let text = house.get(path, &khu).await.json().to_string();
+        let other = text.contains("hem-4") || text.contains("kp4") || text.contains("Tạp hoá Bảy");
+        assert!(text.contains("hem-3") && !other, "{text}");
+    }
+    for path in ["/api/cameras/hem-4", "/api/khu-pho/kp4/incidents/fire-1"] {
+        assert_eq!(house.get(path, &khu).await.status, 404, "{path}");
+        assert_eq!(house.get(path, &police).await.status, 200, "{path}");
+    }
     let status = house.get("/api/status", &khu).await.json();
     let text = status.to_string();
     assert!(text.contains("hem-3") && !text.contains("hem-4") && !text.contains("kp4"), "{text}");

@@ -12,10 +12,12 @@ use keng::access::password;
 use keng::access::users;
 use keng::access::users::User;
 use keng::audit::Log;
+use keng::config;
 use keng::meter::Meters;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
+use keng::rule;
 use keng::time::Clock;
 use keng::time::ManualClock;
 use keng::time::Wall;
@@ -23,11 +25,14 @@ use keng::ward::Id;
 use keng::ward::KhuPho;
 use keng::ward::Language;
 use keng::ward::Owner;
+use keng::ward::Place;
 use keng::ward::Secret;
+use keng::ward::Site;
 use keng::ward::Ward;
 use keng::web::ASKS_MAX;
 use keng::web::Ask;
 use keng::web::Config;
+use keng::web::Configured;
 use keng::web::Gallery;
 use keng::web::Outcome;
 use keng::web::Seat;
@@ -59,6 +64,18 @@ pub(crate) fn id(text: &str) -> Id {
     Id::new(text).unwrap()
 }
 
+/// What holds where nothing is written.
+fn rules() -> rule::Config {
+    let around = config::Surroundings {
+        file: Path::new("keng.toml"),
+        base_dir: Path::new("."),
+        binary_dir: None,
+        env: &|_| None,
+        now: Wall(0),
+    };
+    config::parse("[ward]\nid = \"p14\"", &around).unwrap().settings.rules
+}
+
 struct Board;
 
 impl StatusBoard for Board {
@@ -81,6 +98,21 @@ impl StatusBoard for Board {
         });
         let owner = Some(Owner { name: "Tạp hoá Bảy".to_owned(), consent_until: None });
         Some(Seat { khu_pho, streams: false, owner })
+    }
+
+    fn configured(&self) -> Arc<[Configured]> {
+        let camera = |camera, khu_pho| Configured {
+            site: Site {
+                id: id(camera),
+                khu_pho: id(khu_pho),
+                place: Place { address: NAME.to_owned(), coordinates: None },
+                owner: Some(Owner { name: "Tạp hoá Bảy".to_owned(), consent_until: None }),
+                neighbours: vec![id("hem-3"), id("hem-4")],
+            },
+            masks: Vec::new(),
+            rules: rules(),
+        };
+        [camera("hem-3", "kp3"), camera("hem-4", "kp4")].into()
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {
