@@ -70,7 +70,7 @@ fn page_fault(settings: &Settings) -> Option<String> {
         Ok(users) if users.is_empty() && !settings.web.is_for_this_machine() => {
             Some(web::Error::NoUsers(settings.web.listen).to_string())
         }
-        Ok(_) => None,
+        Ok(_) => settings.web.check_files().err().map(|error| error.to_string()),
         Err(error) => Some(error.to_string()),
     }
 }

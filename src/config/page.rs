@@ -16,8 +16,8 @@ pub(super) fn defaults() -> web::Config {
     web::Config::new(([127, 0, 0, 1], 8080).into())
 }
 
-/// `[web]`. That others are served only where there are users is seen to at the start, and by
-/// `keng check`.
+/// `[web]`. What stands in its files, and that others are served only where there are users, is seen
+/// to at the start, and by `keng check`.
 pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config {
     let mut config = defaults();
     let Some(section) = root.section("web") else { return config };
@@ -26,7 +26,9 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config
         config.listen = address;
     }
     config.tls = match (section.item("certificate"), section.item("key")) {
-        (Some(certificate), Some(key)) => file(&certificate, around).zip(file(&key, around)),
+        (Some(certificate), Some(key)) => {
+            values::path(&certificate, around).zip(values::path(&key, around))
+        }
         (Some(lone), None) => {
             lone.absence("a certificate without its key", "give certificate and key, both PEM");
             None
@@ -52,17 +54,6 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config
     }
     section.finish();
     config
-}
-
-/// A file that can be read; what stands in it is seen at the start.
-fn file(item: &Item<'_>, around: &Surroundings<'_>) -> Option<std::path::PathBuf> {
-    let path = values::path(item, around)?;
-    if let Err(error) = std::fs::File::open(&path) {
-        let message = format!("can't read {}: {error}", path.display());
-        item.fault(message, "give a PEM file that the daemon can read");
-        return None;
-    }
-    Some(path)
 }
 
 fn proxies(item: &Item<'_>) -> Vec<IpAddr> {

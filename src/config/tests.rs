@@ -208,7 +208,6 @@ fn each_of_these_is_refused_with_its_reason() {
         ("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8080\"", "without TLS"),
         ("[web]", "[web]\ncertificate = \"x.pem\"", "a certificate without its key"),
         ("[web]", "[web]\nkey = \"x.pem\"", "a key without a certificate"),
-        ("[web]", "[web]\ncertificate = \"no.pem\"\nkey = \"no.pem\"", "can't read"),
         ("[web]", "[web]\nbehind_proxy = true\nproxies = [\"proxy\"]", "is no address"),
         ("[web]", "[mqtt]\nurl = \"https://x\"\n[web]", "is not spoken here"),
         ("[web]", "[mqtt]\nurl = \"mqtt://x/y\"\n[web]", "a broker's url has no path"),

@@ -57,7 +57,7 @@ pub(super) async fn admit(
     let session = cookie(request.headers(), sign_in::cookie_name(client.secure));
     let viewer = shared.viewer(&client, session.as_deref());
     let session = Session(session.filter(|_| viewer.as_ref().is_some_and(|v| !v.local)));
-    if let Err(refused) = shared.may(right, viewer.as_ref(), &client, &request) {
+    if let Some(refused) = shared.refusal(right, viewer.as_ref(), &client, &request) {
         return refused;
     }
     if acts && let Err(reason) = shared.meant(right, &session, &client, request.headers()) {
@@ -103,14 +103,14 @@ impl Shared {
         Some(Viewer { name, login, role: Role::Admin, local: true })
     }
 
-    /// Whether whoever asks has this right.
-    fn may(
+    /// What whoever asks without this right is answered; none: they have it.
+    fn refusal(
         &self,
         right: Right,
         viewer: Option<&Viewer>,
         client: &Client,
         request: &Request,
-    ) -> Result<(), Response> {
+    ) -> Option<Response> {
         let has = match right {
             Right::Anybody => true,
             Right::SignedIn => viewer.is_some(),
@@ -121,22 +121,22 @@ impl Shared {
             }
         };
         if has {
-            return Ok(());
+            return None;
         }
         if viewer.is_some() {
-            return Err(refused(StatusCode::FORBIDDEN, "only an admin may see this"));
+            return Some(refused(StatusCode::FORBIDDEN, "only an admin may see this"));
         }
         if !self.state.access.has_users() {
             let reason = "there are no users yet: make one by keng user add";
-            return Err(refused(StatusCode::FORBIDDEN, reason));
+            return Some(refused(StatusCode::FORBIDDEN, reason));
         }
         let accepts = request.headers().get(header::ACCEPT).and_then(|text| text.to_str().ok());
         let is_page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
         if request.method() == Method::GET && is_page {
             let place = request.uri().path_and_query().map_or("/", |place| place.as_str());
-            return Err(sign_in::to_sign_in(place));
+            return Some(sign_in::to_sign_in(place));
         }
-        Err(refused(StatusCode::UNAUTHORIZED, "sign in first"))
+        Some(refused(StatusCode::UNAUTHORIZED, "sign in first"))
     }
 
     /// Whether the page itself has sent this, and not somebody else's.

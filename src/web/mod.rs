@@ -93,6 +93,15 @@ impl Config {
         self.listen.ip().is_loopback() || self.behind_proxy || self.tls.is_some()
     }
 
+    /// Reads the certificate and its key, where there are some.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] says which file, and what is wrong with it.
+    pub fn check_files(&self) -> Result<(), Error> {
+        let Some((certificate, key)) = &self.tls else { return Ok(()) };
+        tls::read(certificate, key).map(drop)
+    }
+
     /// Where people open it.
     pub fn url(&self, address: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };

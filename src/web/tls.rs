@@ -78,7 +78,8 @@ fn stamp(certificate: &Path, key: &Path) -> Stamp {
     [certificate, key].map(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok())
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
+/// A server's side of TLS with this certificate.
+pub(super) fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
     let failed = |path: &Path, why: String| Error::Tls { path: path.to_owned(), why };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

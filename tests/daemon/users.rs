@@ -96,6 +96,7 @@ async fn what_would_let_others_in_is_refused_with_the_remedy() {
         ("listen = \"0.0.0.0:0\"", "without TLS"),
         ("listen = \"127.0.0.1:0\"\nbehind_proxy = true", "keng user add"),
         ("listen = \"127.0.0.1:0\"\ncertificate = \"nowhere.pem\"", "without its key"),
+        ("listen = \"127.0.0.1:0\"\ncertificate = \"no.pem\"\nkey = \"no.pem\"", "can't use"),
     ] {
         site.configure(&text.replace("listen = \"127.0.0.1:0\"", web));
         for command in ["check", "run"] {

@@ -325,7 +325,7 @@ async fn core(mut asked: mpsc::Receiver<Ask>) {
         if let Ask::Command { answered, .. } = ask {
             let (done, durable) = oneshot::channel();
             drop(answered.send(Outcome::Already { durable }));
-            drop(done.send(()));
+            done.send(()).ok();
         }
     }
 }
