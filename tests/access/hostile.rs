@@ -1,7 +1,6 @@
 //! Requests of people who mean it ill: none panics, none is answered by 5xx, none gets anything.
 
 use std::time::Duration;
-use std::time::Instant;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -9,6 +8,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::house::Answer;
 use crate::house::Browser;
