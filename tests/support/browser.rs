@@ -266,6 +266,15 @@ impl Page<'_> {
         self.call("Input.insertText", json!({"text": text}));
     }
 
+    /// How long its thread has computed, in seconds of a core: however busy the machine is beside.
+    pub(crate) fn busy(&self) -> f64 {
+        self.call("Performance.enable", json!({"timeDomain": "threadTicks"}));
+        let metrics = self.call("Performance.getMetrics", json!({}));
+        let all = metrics["metrics"].as_array().unwrap();
+        let task = all.iter().find(|metric| metric["name"] == "TaskDuration").unwrap();
+        task["value"].as_f64().unwrap()
+    }
+
     /// What its console complained of: exceptions, refused content, failed requests.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let all = self.browser.complaints.lock().unwrap();

@@ -80,7 +80,7 @@ function textOf(incident) {
   if (incident.textOf !== alert) {
     const cameras = (alert.cameras ?? []).flatMap((c) => [c.id, c.address, c.zone]);
     const people = (alert.reports ?? []).flatMap((r) => [r.by, r.place, r.note]);
-    const taken = [alert.acknowledged?.by, alert.acknowledged?.note];
+    const taken = [alert.acknowledged, alert.on_scene, alert.closed].flatMap((s) => [s?.by, s?.note]);
     const all = [alert.id, alert.message, khuPhoName(alert.khu_pho), ...cameras, ...people, ...taken];
     incident.text = plain(all.filter(Boolean).join(' '));
     incident.textOf = alert;

@@ -1,7 +1,7 @@
 // One incident: what happened, seen by whom, answered by whom, how sure and how fast.
 
 import { actions } from './act.js';
-import { enlarge, facts, head, help } from './card.js';
+import { enlarge, facts, head, help, steps, stepText } from './card.js';
 import { button, cameraLink, clockText, element, getJson, link, moment, rows, span } from './dom.js';
 import { plan } from './plan.js';
 import { lines, parts } from './plot.js';
@@ -157,10 +157,9 @@ function news(revision, before) {
     told.push([say('tl_report', report.by || say('somebody')), [report.place, report.note].filter(Boolean).join(': ')]);
   }
   if (before && revision.state !== before.state) {
-    const taken = revision.acknowledged;
-    const new_word = taken && JSON.stringify(taken) !== JSON.stringify(before.acknowledged);
-    const who = new_word ? [taken.by, taken.note].filter(Boolean).join(': ') : '';
-    told.push([say('tl_state', say(revision.state)), who]);
+    const done = steps(before).map(stepText);
+    const who = steps(revision).map(stepText).filter((text) => !done.includes(text));
+    told.push([say('tl_state', say(revision.state)), who.join(' · ')]);
   }
   if (revision.merged_into) told.push([say('merged', revision.merged_into), '']);
   if (!told.length) told.push([say('tl_on'), revision.message]);
@@ -198,14 +197,13 @@ function timeline(revisions, complete) {
 }
 
 function verdict(alert) {
-  const taken = alert.acknowledged;
+  const done = steps(alert);
   const over = !isGoing(alert);
-  if (!over && !taken) return part(say('verdict'), element('p', 'soft', say('no_verdict')));
+  if (!over && !done.length) return part(say('verdict'), element('p', 'soft', say('no_verdict')));
   const made = part(say('verdict'), element('p', 'strong', say(alert.state)));
-  if (taken) {
-    const who = [taken.by, taken.at && moment(taken.at)].filter(Boolean).join(' · ');
-    made.append(element('p', '', who));
-    if (taken.note) made.append(element('p', 'quote', taken.note));
+  for (const step of done) {
+    made.append(element('p', '', stepText({ ...step, note: '' })));
+    if (step.note) made.append(element('p', 'quote', step.note));
   }
   if (alert.closed_at) {
     const lasted = span((Date.parse(alert.closed_at) - Date.parse(alert.opened_at)) / 1_000);
