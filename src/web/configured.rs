@@ -76,6 +76,10 @@ impl Shared {
         let meters = &self.state.meters;
         let flows = [Stage::Receive, Stage::Decode, Stage::Queue, Stage::Inference];
         let flows = flows.map(|stage| meters.flow(id.as_str(), stage));
+        // Which cameras another khu phố has is not told either.
+        let seen =
+            |id: &&Id| self.state.board.camera(id).is_some_and(|s| viewer.may_see(&s.khu_pho));
+        let neighbours: Vec<&str> = neighbours.iter().filter(seen).map(Id::as_str).collect();
         let owner = owner.as_ref().filter(|_| viewer.is_admin()).map(|owner| {
             let until = owner.consent_until.map(|date| date.to_string());
             json!({ "name": owner.name, "consent_until": until })
@@ -86,7 +90,7 @@ impl Shared {
             "address": place.address,
             "latitude": place.coordinates.map(|at| at.latitude),
             "longitude": place.coordinates.map(|at| at.longitude),
-            "neighbours": neighbours.iter().map(Id::as_str).collect::<Vec<_>>(),
+            "neighbours": neighbours,
             "owner": owner,
             "masks": view.masks.iter().map(corners).collect::<Vec<_>>(),
             "zones": view.rules.zones.iter().map(zone).collect::<Vec<_>>(),
