@@ -83,10 +83,13 @@ export function hasRoom() {
   return over < OVER_MAX;
 }
 
-/** What cries for an answer, then the newest. */
+/** What burns before what does not, and of it what nobody has taken; then the newest. */
 export function order(a, b) {
-  const cry = (alert) => (isLoud(alert) ? 0 : 1);
-  return cry(a.alert) - cry(b.alert)
+  const rank = (alert) => {
+    if (isLoud(alert)) return 0;
+    return ['fire', 'smoke'].includes(alert.kind) || alert.severity === 'critical' ? 1 : 2;
+  };
+  return rank(a.alert) - rank(b.alert)
     || Date.parse(b.alert.opened_at) - Date.parse(a.alert.opened_at)
     || b.alert.sequence - a.alert.sequence;
 }
