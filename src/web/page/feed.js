@@ -282,5 +282,5 @@ export function startFeed() {
   });
   setInterval(() => {
     if (!document.hidden) age(document);
-  }, 15_000);
+  }, 5_000);
 }
