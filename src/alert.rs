@@ -23,12 +23,19 @@ use crate::ward::Coordinates;
 use crate::ward::FirePoint;
 use crate::ward::Id;
 use crate::ward::KhuPho;
-use crate::ward::Language;
 use crate::ward::Site;
 use crate::ward::Team;
 use crate::ward::Ward;
 
 mod message;
+mod phrase;
+mod template;
+
+pub use phrase::Messages;
+pub use phrase::Phrase;
+pub use template::Slot;
+pub use template::Template;
+pub use template::TemplateError;
 
 /// Name and version of the form.
 pub const SCHEMA: &str = "keng.alert/1";
@@ -50,6 +57,8 @@ pub struct Context {
     pub fire_points: Vec<FirePoint>,
     /// What looked.
     pub model: ModelIdentity,
+    /// In which words.
+    pub messages: Messages,
 }
 
 /// Where the time went between a frame's last packet and its alert.
@@ -95,6 +104,7 @@ impl Context {
         latency: Option<Latency>,
     ) -> Vec<u8> {
         let time = |wall: Wall| wall.to_rfc3339(&self.ward.timezone);
+        let step = |step: &Acknowledgement| WireAck::of(step, time(step.at));
         let wire = Wire {
             schema: SCHEMA.to_owned(),
             sequence,
@@ -114,12 +124,10 @@ impl Context {
             team: self.team(incident).map(WireTeam::of),
             reports: incident.reports.iter().map(|w| WireReport::of(w, time(w.at))).collect(),
             dwell_s: incident.dwell.map(|dwell| rounded(dwell.as_secs_f64(), 10.0)),
-            acknowledged: incident.acknowledged.as_ref().map(|a| WireAck {
-                at: time(a.at),
-                by: a.by.clone(),
-                note: a.note.clone(),
-            }),
+            acknowledged: incident.acknowledged.as_ref().map(step),
             on_scene_at: incident.on_scene_at.map(time),
+            on_scene: incident.on_scene.as_ref().map(step),
+            closed: incident.closed.as_ref().map(step),
             escalated_at: incident.escalated_at.map(time),
             siren: incident.siren.as_ref().map(|siren| WireSiren::of(siren, time(siren.at))),
             held_back: incident.held_back,
@@ -247,6 +255,8 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
         dwell: dwell.transpose()?,
         acknowledged: wire.acknowledged.map(WireAck::read).transpose()?,
         on_scene_at: when("on_scene_at", wire.on_scene_at)?,
+        on_scene: wire.on_scene.map(WireAck::read).transpose()?,
+        closed: wire.closed.map(WireAck::read).transpose()?,
         escalated_at: when("escalated_at", wire.escalated_at)?,
         siren: wire.siren.map(WireSiren::read).transpose()?,
         held_back: wire.held_back,
@@ -311,6 +321,10 @@ struct Wire {
     acknowledged: Option<WireAck>,
     #[serde(default)]
     on_scene_at: Option<String>,
+    #[serde(default)]
+    on_scene: Option<WireAck>,
+    #[serde(default)]
+    closed: Option<WireAck>,
     #[serde(default)]
     escalated_at: Option<String>,
     #[serde(default)]
@@ -408,9 +422,14 @@ impl WireSiren {
 }
 
 impl WireAck {
+    fn of(step: &Acknowledgement, at: String) -> Self {
+        let Acknowledgement { by, note, .. } = step.clone();
+        Self { at, by, note }
+    }
+
     fn read(self) -> Result<Acknowledgement, ParseError> {
         let Self { at, by, note } = self;
-        Ok(Acknowledgement { at: time("acknowledged.at", &at)?, by, note })
+        Ok(Acknowledgement { at: time("at", &at)?, by, note })
     }
 }
 

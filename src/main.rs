@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use keng::command::{audit, camera, check, demo, probe, replay, run, tune, user};
+use keng::command::{acl, audit, camera, check, demo, probe, replay, run, tune, user};
 use keng::telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,8 @@ enum Command {
     Camera(camera::Args),
     /// Who may sign in at the page.
     User(user::Args),
+    /// Who may read and write what at the broker, as a file for it.
+    Acl(acl::Args),
     /// Whether the audit log is as it was written, and what stands in it.
     Audit(audit::Args),
 }
@@ -103,6 +105,10 @@ async fn execute(command: Command) -> ExitCode {
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },
         Command::Tune(args) => match tune::run(&args, &mut out, &shutdown) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
+        },
+        Command::Acl(args) => match acl::run(&args, &mut out) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },

@@ -89,6 +89,8 @@ pub struct Meters {
     pub siren_orders_dropped: Counter,
     /// Records that the audit log could not take.
     pub audit_lost: Counter,
+    /// Commands, reports and patrols over MQTT that were refused.
+    pub messages_refused: Counter,
     /// Alerts that the broker has not acknowledged yet.
     pub outbox_depth: Gauge,
     /// 1 while the broker's session stands.
@@ -116,6 +118,7 @@ impl Meters {
         let detections_dropped = Counter::default();
         let siren_orders_dropped = Counter::default();
         let audit_lost = Counter::default();
+        let messages_refused = Counter::default();
         let outbox_depth = Gauge::default();
         let broker_up = Gauge::default();
         let reload_failures = Counter::default();
@@ -136,6 +139,7 @@ impl Meters {
         let late = "Siren orders dropped for being late";
         r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
         r.register("audit_lost", "Records that the audit log could not take", audit_lost.clone());
+        r.register("messages_refused", "What people sent in vain", messages_refused.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
         r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
         r.register("reload_failures", "Reloads refused", reload_failures.clone());
@@ -154,6 +158,7 @@ impl Meters {
             detections_dropped,
             siren_orders_dropped,
             audit_lost,
+            messages_refused,
             outbox_depth,
             broker_up,
             reload_failures,

@@ -164,7 +164,8 @@ impl Core {
         self.register.take_held_back()
     }
 
-    /// Takes back what was open when the daemon stopped.
+    /// Takes back what was open when the daemon stopped; what was closed lately is remembered for
+    /// who answers it late.
     pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, now: Stamp) {
         let now = self.forward(now);
         self.register.restore(incidents, now);
@@ -334,9 +335,7 @@ impl Core {
                 }
                 Ok(closed)
             }
-            Command::Silence(id, silence) => {
-                self.register.on_silence(khu_pho, &id, silence, at).map(Some)
-            }
+            Command::Silence(id, silence) => self.register.on_silence(khu_pho, &id, silence, at),
             Command::Report(report) => Ok(self.register.on_report(khu_pho, report, at)),
             Command::Patrol(patrol) => {
                 self.register.on_patrol(khu_pho, patrol, at);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use keng::alert::{Context, Latency, parse};
+use keng::alert::{Context, Latency, Messages, Phrase, Template, parse};
 use keng::detection::ModelIdentity;
 use keng::geometry::BoundingBox;
 use keng::incident::{
@@ -64,6 +64,7 @@ fn context(language: Language) -> Context {
             fire_point("vừa", 149.0),
         ],
         model: ModelIdentity { name: "keng".to_owned(), sha256: "0f".repeat(32) },
+        messages: Messages::of(language),
     }
 }
 
@@ -91,6 +92,8 @@ fn incident(kind: Kind, cameras: &[&str]) -> Incident {
         dwell: None,
         acknowledged: None,
         on_scene_at: None,
+        on_scene: None,
+        closed: None,
         escalated_at: None,
         siren: None,
         held_back: 0,
@@ -114,6 +117,28 @@ fn a_fire_is_told_in_one_line_with_what_is_at_hand() {
     assert_eq!(names.len(), 2, "what is over 150 m away is of no use");
     assert_eq!((&names[0]["name"], &names[0]["distance_m"]), (&"gần".into(), &40.0.into()));
     assert_eq!(alert["team"], serde_json::json!({ "name": "Tổ bảo vệ 3", "phone": null }));
+}
+
+#[test]
+fn an_admin_s_words_are_used_and_a_lock_screen_shows_them_whole() {
+    let mut context = context(Language::Vi);
+    let template = |text: &str| Template::parse(text).unwrap();
+    context.messages.set(Phrase::Fire, template("Cháy! {address}, {khu_pho} ({since})"));
+    context.messages.set(Phrase::OnScene, template(" – {by} có mặt"));
+    let step = Acknowledgement { at: EVENING, by: "An".to_owned(), note: None };
+    let there = Incident {
+        state: State::OnScene,
+        on_scene: Some(step),
+        ..incident(Kind::Fire, &["hem-42"])
+    };
+    let told = context.message(&there);
+    assert_eq!(told, "Cháy! Hẻm 42 Lê Văn Sỹ, Khu phố 3 (22:14) – An có mặt");
+    let note = Witness { at: EVENING, by: "x".into(), place: None, note: Some("á".repeat(500)) };
+    let long =
+        Incident { reports: vec![note], state: State::OnScene, ..incident(Kind::Other, &[]) };
+    let told = context.message(&long);
+    assert_eq!(told.chars().count(), 120, "{told}");
+    assert!(told.ends_with("á… –  có mặt"), "what follows is never cut: {told}");
 }
 
 #[test]
@@ -177,7 +202,8 @@ fn an_alert_of_before_these_keys_is_read_back() {
     let context = context(Language::Vi);
     let incident = incident(Kind::Fire, &["hem-42"]);
     let mut old = json(&context, &incident);
-    for key in ["team", "on_scene_at", "escalated_at", "siren", "held_back", "merged_into"] {
+    let keys = ["team", "on_scene_at", "on_scene", "closed", "escalated_at", "siren", "held_back"];
+    for key in keys.into_iter().chain(["merged_into"]) {
         assert!(old.as_object_mut().unwrap().remove(key).is_some(), "{key}");
     }
     assert_eq!(parse(old.to_string().as_bytes()).unwrap(), incident);
@@ -290,6 +316,8 @@ fn any_incident() -> impl Strategy<Value = Incident> {
             reports,
             closed_at: state.is_closed().then_some(EVENING),
             dwell: (kind == Kind::Loitering).then(|| Duration::from_millis(dwell * 100)),
+            on_scene: there.then(|| taken.clone()),
+            closed: (escalated && state.is_closed()).then(|| taken.clone()),
             acknowledged: (state != State::Open).then_some(taken),
             on_scene_at: there.then_some(EVENING),
             escalated_at: escalated.then_some(EVENING),

@@ -16,8 +16,10 @@ const DOCUMENTS: &[&str] = &[
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
+    "docs/audit.md",
     "docs/fire.md",
     "docs/mqtt.md",
+    "docs/teams.md",
 ];
 
 /// Folders whose files the documents name; other paths in backticks may be a user's.

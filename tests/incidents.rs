@@ -279,7 +279,8 @@ fn play(spots: &[Spot], inputs: &[(u64, Input)], policy: &Policy) -> Vec<(u64, I
             Input::Silence(n) => {
                 let Some(target) = known(*n) else { continue };
                 let silence = Silence::new("Tổ 3").unwrap();
-                register.on_silence(&khu_pho, &target, silence, at(ms)).into_iter().collect()
+                let said = register.on_silence(&khu_pho, &target, silence, at(ms));
+                said.ok().flatten().into_iter().collect()
             }
             Input::Tick => register.on_tick(at(ms)),
             Input::Restart => {

@@ -1,203 +1,145 @@
 //! One line for people, short enough for a lock screen.
 
+use super::phrase::Phrase;
+use super::template::Slot;
+use super::{Acknowledgement, Context, Id, Incident, Kind, State, Wall};
 use crate::rule::health::Fault;
 
-use super::{Context, Id, Incident, Kind, Language, State, Wall};
+/// A lock screen shows no more, characters.
+const LINE_CHARS_MAX: usize = 120;
+/// But the first sentence is not cut below this for what follows it.
+const FIRST_CHARS_MIN: usize = 40;
 
 impl Context {
-    /// What happens, where, who sees it, and how it stands.
+    /// What happens, where, who sees it, and how it stands. A first sentence that is too long for
+    /// a lock screen is cut.
     pub fn message(&self, incident: &Incident) -> String {
-        let vi = self.ward.language == Language::Vi;
-        let text = if vi { self.vietnamese(incident) } else { self.english(incident) };
-        let exercise = match (incident.exercise, vi) {
-            (true, true) => "DIỄN TẬP. ",
-            (true, false) => "EXERCISE. ",
-            (false, _) => "",
-        };
-        let more = if vi { vietnamese_more(incident) } else { english_more(incident) };
-        format!("{exercise}{text}{more}")
+        let with = |slot| self.filling(incident, slot);
+        let say = |phrase| self.messages.say(phrase, &with);
+        let before = if incident.exercise { say(Phrase::Exercise) } else { String::new() };
+        let after: String = endings(incident).into_iter().map(say).collect();
+        let around = before.chars().count() + after.chars().count();
+        let most = LINE_CHARS_MAX.saturating_sub(around).max(FIRST_CHARS_MIN);
+        let what = cut(say(what(incident)), most);
+        format!("{before}{what}{after}")
     }
 
-    fn vietnamese(&self, incident: &Incident) -> String {
-        let place = self.place(incident);
-        let n = incident.cameras.len();
-        let minutes = minutes(incident);
-        let what = match incident.kind {
-            Kind::Fire if n == 0 => format!("CHÁY tại {place}, người dân báo"),
-            Kind::Fire => format!("CHÁY tại {place}, {n} camera thấy lửa"),
-            Kind::Smoke if n == 0 => format!("KHÓI tại {place}, người dân báo"),
-            Kind::Smoke => format!("KHÓI tại {place}, {n} camera thấy khói"),
-            Kind::Loitering if n == 0 => format!("Có người lảng vảng tại {place}, người dân báo"),
-            Kind::Loitering => {
-                format!("Có người lảng vảng tại {place}, đã {minutes}{}", self.zone(incident))
+    fn filling(&self, incident: &Incident, slot: Slot) -> String {
+        let cameras = incident.cameras.len();
+        let first = incident.cameras.first();
+        let site = first.and_then(|seen| self.site(&seen.camera));
+        let after = |at: Option<Wall>| after(incident, at);
+        let text = match slot {
+            Slot::Place => Some(self.place(incident)),
+            Slot::Address => self.address(incident),
+            Slot::KhuPho => Some(self.khu_pho_name(&incident.khu_pho)),
+            Slot::Cameras => Some(cameras.to_string()),
+            Slot::SeenBy => Some(self.messages.seen_by(cameras)),
+            Slot::Dwell => Some(span(incident.dwell.unwrap_or_default().as_secs())),
+            Slot::Zone => incident.cameras.iter().find_map(|seen| seen.zone.clone()),
+            Slot::Fault => {
+                let fault = first.and_then(|seen| seen.fault).unwrap_or(Fault::Offline);
+                Some(self.messages.fault(fault).to_owned())
             }
-            Kind::Camera if n > 1 => format!("{n} camera mất tín hiệu tại {place}"),
-            Kind::Camera => {
-                let fault = match fault(incident) {
-                    Fault::Offline => "mất tín hiệu",
-                    Fault::Frozen => "bị đứng hình",
-                    Fault::Blinded => "bị che hoặc lệch hướng",
-                    Fault::Clock => "sai giờ",
-                };
-                format!("Camera {fault} tại {place}{}", self.owner(incident))
+            Slot::Owner => site.and_then(|site| Some(site.owner.as_ref()?.name.clone())),
+            Slot::Note => incident.reports.last().and_then(|report| report.note.clone()),
+            Slot::By => newest_step(incident).map(|step| step.by.clone()),
+            Slot::Since => {
+                let zoned = incident.opened_at.to_jiff().to_zoned(self.ward.timezone.clone());
+                Some(zoned.strftime("%H:%M").to_string())
             }
-            Kind::Other => format!("Người dân báo tại {place}{}", note(incident)),
+            Slot::TakenAfter => Some(after(incident.acknowledged.as_ref().map(|taken| taken.at))),
+            Slot::ThereAfter => Some(after(incident.on_scene_at)),
+            Slot::OverAfter => Some(after(incident.closed_at)),
+            Slot::HeldBack => Some(incident.held_back.to_string()),
         };
-        let how = match incident.state {
-            State::Open => "",
-            State::Acknowledged => ". Đã tiếp nhận",
-            State::OnScene => ". Đã có mặt",
-            State::Resolved => ". Đã xong",
-            State::FalseAlarm => ". Báo nhầm",
-            State::Expired => ". Đã hết",
-        };
-        format!("{what}{how}")
-    }
-
-    fn english(&self, incident: &Incident) -> String {
-        let place = self.place(incident);
-        let n = incident.cameras.len();
-        let cameras = if n == 1 { "1 camera sees".into() } else { format!("{n} cameras see") };
-        let minutes = minutes(incident);
-        let what = match incident.kind {
-            Kind::Fire if n == 0 => format!("FIRE at {place}, reported by a resident"),
-            Kind::Fire => format!("FIRE at {place}, {cameras} flames"),
-            Kind::Smoke if n == 0 => format!("SMOKE at {place}, reported by a resident"),
-            Kind::Smoke => format!("SMOKE at {place}, {cameras} smoke"),
-            Kind::Loitering if n == 0 => format!("Loitering at {place}, reported by a resident"),
-            Kind::Loitering => {
-                format!("Loitering at {place}, for {minutes}{}", self.zone(incident))
-            }
-            Kind::Camera if n > 1 => format!("{n} cameras offline at {place}"),
-            Kind::Camera => {
-                let fault = match fault(incident) {
-                    Fault::Offline => "offline",
-                    Fault::Frozen => "frozen",
-                    Fault::Blinded => "covered or turned away",
-                    Fault::Clock => "with a wrong clock",
-                };
-                format!("Camera {fault} at {place}{}", self.owner(incident))
-            }
-            Kind::Other => format!("Resident's report at {place}{}", note(incident)),
-        };
-        let how = match incident.state {
-            State::Open => "",
-            State::Acknowledged => ". Acknowledged",
-            State::OnScene => ". On scene",
-            State::Resolved => ". Resolved",
-            State::FalseAlarm => ". False alarm",
-            State::Expired => ". Over",
-        };
-        format!("{what}{how}")
+        text.unwrap_or_default()
     }
 
     /// "Hẻm 42 Lê Văn Sỹ (Khu phố 3)".
     fn place(&self, incident: &Incident) -> String {
         let khu_pho = self.khu_pho_name(&incident.khu_pho);
+        let address = self.address(incident);
+        address.map_or(khu_pho.clone(), |address| format!("{address} ({khu_pho})"))
+    }
+
+    fn address(&self, incident: &Incident) -> Option<String> {
         let seen = incident.cameras.first().and_then(|seen| self.site(&seen.camera));
-        let address = match seen {
+        match seen {
             Some(site) if !site.place.address.is_empty() => Some(site.place.address.clone()),
             Some(site) => Some(site.id.to_string()),
             None => incident.reports.last().and_then(|report| report.place.clone()),
-        };
-        address.map_or(khu_pho.clone(), |address| format!("{address} ({khu_pho})"))
+        }
     }
 
     fn khu_pho_name(&self, id: &Id) -> String {
         let known = self.khu_pho.iter().find(|khu_pho| khu_pho.id == *id);
         known.map_or_else(|| id.to_string(), |khu_pho| khu_pho.name.clone())
     }
+}
 
-    fn zone(&self, incident: &Incident) -> String {
-        let zone = incident.cameras.iter().find_map(|seen| seen.zone.as_ref());
-        zone.map(|zone| format!(", {zone}")).unwrap_or_default()
-    }
-
-    fn owner(&self, incident: &Incident) -> String {
-        let seen = incident.cameras.first().and_then(|seen| self.site(&seen.camera));
-        let owner = seen.and_then(|site| site.owner.as_ref());
-        owner.map(|owner| format!(", {}", owner.name)).unwrap_or_default()
+/// The first sentence.
+fn what(incident: &Incident) -> Phrase {
+    let cameras = incident.cameras.len();
+    match incident.kind {
+        Kind::Fire if cameras == 0 => Phrase::FireReported,
+        Kind::Fire => Phrase::Fire,
+        Kind::Smoke if cameras == 0 => Phrase::SmokeReported,
+        Kind::Smoke => Phrase::Smoke,
+        Kind::Loitering if cameras == 0 => Phrase::LoiteringReported,
+        Kind::Loitering => Phrase::Loitering,
+        Kind::Camera if cameras > 1 => Phrase::Cameras,
+        Kind::Camera => Phrase::Camera,
+        Kind::Other => Phrase::Other,
     }
 }
 
-/// What is to be known beside: nobody answers, the siren sounds, where it goes on, how long a
-/// drill's steps took, what was not told.
-fn vietnamese_more(incident: &Incident) -> String {
-    let mut more = String::new();
-    if incident.merged_into.is_some() {
-        more.push_str(", nhập vào sự việc khác");
-    }
-    if let Some((taken, there, over)) = drilled(incident) {
-        more = format!("{more}. Tiếp nhận {taken}, có mặt {there}, xong {over}");
-    }
-    if is_unanswered(incident) {
-        more.push_str(". CHƯA AI TIẾP NHẬN");
-    }
-    if is_loud(incident) {
-        more.push_str(". CÒI ĐANG HÚ");
-    }
-    match incident.held_back {
-        0 => more,
-        held_back => format!("{more} (gộp {held_back} tin)"),
-    }
-}
-
-fn english_more(incident: &Incident) -> String {
-    let mut more = String::new();
-    if incident.merged_into.is_some() {
-        more.push_str(", goes on in another incident");
-    }
-    if let Some((taken, there, over)) = drilled(incident) {
-        more = format!("{more}. Acknowledged {taken}, on scene {there}, over {over}");
-    }
-    if is_unanswered(incident) {
-        more.push_str(". NOBODY HAS ANSWERED");
-    }
-    if is_loud(incident) {
-        more.push_str(". THE SIREN SOUNDS");
-    }
-    match incident.held_back {
-        0 => more,
-        held_back => format!("{more} ({held_back} held back)"),
-    }
-}
-
-fn is_unanswered(incident: &Incident) -> bool {
-    incident.escalated_at.is_some() && incident.state == State::Open
-}
-
-fn is_loud(incident: &Incident) -> bool {
-    incident.siren.as_ref().is_some_and(|siren| siren.on)
-}
-
-/// How long after a drill's begin it was taken charge of, somebody was there, and it was over.
-fn drilled(incident: &Incident) -> Option<(String, String, String)> {
-    let over = incident.closed_at.filter(|_| incident.exercise)?;
-    let after = |at: Option<Wall>| {
-        at.map_or("–".to_owned(), |at| {
-            let us = at.0.saturating_sub(incident.opened_at.0);
-            span(u64::try_from(us).unwrap_or(0) / 1_000_000)
-        })
+/// How it stands, and what is to be known beside: where it goes on, how long a drill's steps took,
+/// that nobody answers, that the siren sounds, what was not told.
+fn endings(incident: &Incident) -> Vec<Phrase> {
+    let state = match incident.state {
+        State::Open => None,
+        State::Acknowledged => Some(Phrase::Acknowledged),
+        State::OnScene => Some(Phrase::OnScene),
+        State::Resolved => Some(Phrase::Resolved),
+        State::FalseAlarm => Some(Phrase::FalseAlarm),
+        State::Expired => Some(Phrase::Expired),
     };
-    let taken = incident.acknowledged.as_ref().map(|taken| taken.at);
-    Some((after(taken), after(incident.on_scene_at), after(Some(over))))
+    let unanswered = incident.escalated_at.is_some() && incident.state == State::Open;
+    let loud = incident.siren.as_ref().is_some_and(|siren| siren.on);
+    let more = [
+        (incident.merged_into.is_some(), Phrase::Merged),
+        (incident.exercise && incident.closed_at.is_some(), Phrase::Drill),
+        (unanswered, Phrase::Unanswered),
+        (loud, Phrase::Siren),
+        (incident.held_back > 0, Phrase::HeldBack),
+    ];
+    let more = more.into_iter().filter_map(|(holds, phrase)| holds.then_some(phrase));
+    state.into_iter().chain(more).collect()
+}
+
+fn newest_step(incident: &Incident) -> Option<&Acknowledgement> {
+    let (closed, there) = (incident.closed.as_ref(), incident.on_scene.as_ref());
+    closed.or(there).or(incident.acknowledged.as_ref())
+}
+
+/// How long after an incident's begin something was.
+fn after(incident: &Incident, at: Option<Wall>) -> String {
+    at.map_or("–".to_owned(), |at| {
+        let us = at.0.saturating_sub(incident.opened_at.0);
+        span(u64::try_from(us).unwrap_or(0) / 1_000_000)
+    })
 }
 
 /// "45 s" or "12 min": understood in both languages.
-fn minutes(incident: &Incident) -> String {
-    span(incident.dwell.unwrap_or_default().as_secs())
-}
-
 fn span(seconds: u64) -> String {
     if seconds < 90 { format!("{seconds} s") } else { format!("{} min", (seconds + 30) / 60) }
 }
 
-/// What is wrong with the first camera.
-fn fault(incident: &Incident) -> Fault {
-    incident.cameras.first().and_then(|seen| seen.fault).unwrap_or(Fault::Offline)
-}
-
-fn note(incident: &Incident) -> String {
-    let note = incident.reports.last().and_then(|report| report.note.as_ref());
-    note.map(|note| format!(": {note}")).unwrap_or_default()
+fn cut(text: String, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text;
+    }
+    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
 }

@@ -9,17 +9,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::lens::Lenses;
 use super::load::Gauge;
+use super::said::{Doorman, Heard, Origin};
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
-use super::{context, inbound, permitted, recall, retention};
+use super::{context, permitted, recall, retention};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
+use crate::audit;
 use crate::camera::State;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{Analysed, ModelIdentity};
 use crate::diary;
-use crate::diary::{Keeper, PatrolNotice, Record, Verdict};
-use crate::incident::{AnswerError, Incident, Patrol};
+use crate::diary::{Keeper, Record, Verdict};
+use crate::incident::Incident;
 use crate::meter::{Meters, Stage, Timer};
 use crate::mqtt::Inbound;
 use crate::outbox::Outbox;
@@ -49,13 +51,14 @@ pub(super) struct Hands {
     pub(super) statuses: Statuses,
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) keeper: Keeper,
+    pub(super) audit: audit::Log,
     pub(super) gallery: Gallery,
 }
 
 /// The core and what it moves.
 pub(super) struct Judge {
-    core: Core,
-    settings: Settings,
+    pub(super) core: Core,
+    pub(super) settings: Settings,
     model: ModelIdentity,
     context: Arc<alert::Context>,
     /// The cameras at work, by id: those whose owners allow it.
@@ -69,10 +72,12 @@ pub(super) struct Judge {
     statuses: Statuses,
     reload_error: Option<String>,
     jobs: mpsc::Sender<Job>,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
+    pub(super) audit: audit::Log,
+    pub(super) doorman: Doorman,
     gallery: Gallery,
     clock: Arc<dyn Clock>,
-    meters: Meters,
+    pub(super) meters: Meters,
     core_timer: Timer,
 }
 
@@ -84,7 +89,8 @@ impl Judge {
         clock: &Arc<dyn Clock>,
         meters: &Meters,
     ) -> Self {
-        let Hands { lenses, statuses, jobs, keeper, gallery } = hands;
+        let Hands { lenses, statuses, jobs, keeper, audit, gallery } = hands;
+        statuses.tell_audit(audit.head());
         let now = clock.now();
         Self {
             core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
@@ -100,6 +106,8 @@ impl Judge {
             reload_error: None,
             jobs,
             keeper,
+            audit,
+            doorman: Doorman::default(),
             gallery,
             clock: Arc::clone(clock),
             meters: meters.clone(),
@@ -115,6 +123,10 @@ impl Judge {
             tracing::error!(%error, "open incidents can't be read back");
             Vec::new()
         });
+        let closed = recall::closed(outbox).unwrap_or_else(|error| {
+            tracing::error!(%error, "closed incidents can't be read back");
+            Vec::new()
+        });
         let parsed = live.iter().filter_map(|entry| match alert::parse(&entry.payload) {
             Ok(incident) => Some(incident),
             Err(error) => {
@@ -127,7 +139,7 @@ impl Judge {
             tracing::info!(open = incidents.len(), "open incidents read back");
         }
         let now = self.clock.now();
-        self.core.restore(incidents, now);
+        self.core.restore(incidents.into_iter().chain(closed), now);
         let taught = recall::false_alarms(outbox).unwrap_or_else(|error| {
             tracing::error!(%error, "false alarms can't be read back");
             Vec::new()
@@ -248,6 +260,7 @@ impl Judge {
         self.publish(revisions, now).await;
         if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {
             self.kept_house = now;
+            self.statuses.tell_audit(self.audit.head());
             if self.consent_changed(now) {
                 self.apply(self.settings.clone()).await;
             }
@@ -257,72 +270,50 @@ impl Judge {
     }
 
     async fn on_inbound(&mut self, message: Inbound) {
-        let Inbound { topic, payload, done } = message;
         let now = self.clock.now();
-        let read = inbound::read(&topic, &payload, now.wall);
-        let taken = read.map_err(|error| error.to_string()).and_then(|(khu_pho, command)| {
-            if !self.settings.khu_pho.iter().any(|known| known.id == khu_pho) {
-                return Err(format!("there is no khu phố {khu_pho}"));
-            }
-            self.take_in(&khu_pho, command, now).map_err(|error| error.to_string())
-        });
-        let revision = taken.unwrap_or_else(|error| {
-            tracing::warn!(?topic, error, "a message is refused");
-            None
-        });
-        match revision {
-            Some(incident) => {
+        match self.on_message(&message, now) {
+            Heard::Changed(incident) => {
                 announce(&incident);
-                self.hand_over(vec![incident], None, now, Some(done)).await;
+                self.hand_over(vec![*incident], None, now, Some(message.done)).await;
             }
-            // Nothing to write: it is as durable as it will ever be.
-            None => {
-                if done.send(()).is_err() {
+            // What made it so may not be durable yet: it is once all before this is.
+            Heard::Same => self.hand_over(Vec::new(), None, now, Some(message.done)).await,
+            Heard::Refused => {
+                if message.done.send(()).is_err() {
                     tracing::debug!("the session has ended; the message will come again");
                 }
             }
         }
     }
 
-    /// What people say, over MQTT or at the page.
-    fn take_in(
-        &mut self,
-        khu_pho: &Id,
-        command: Command,
-        now: Stamp,
-    ) -> Result<Option<Incident>, AnswerError> {
-        tracing::info!(%khu_pho, ?command, "taken in");
-        if let Command::Patrol(Patrol { lasts, zone, .. }) = &command {
-            let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
-            let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
-            self.keeper.keep(Record::Patrol(notice));
-        }
-        self.core.on_command(khu_pho, command, now)
-    }
-
     async fn on_ask(&mut self, ask: Ask) {
         let now = self.clock.now();
-        let (khu_pho, command, answered) = match ask {
+        let (khu_pho, who, command, answered) = match ask {
             Ask::Look { camera } => {
                 self.core.look(&camera, now);
                 let level = self.core.level(&camera, now);
                 self.lenses.attend(&camera, level, &self.governor);
                 return;
             }
-            Ask::Command { khu_pho, command, answered } => (khu_pho, command, answered),
+            Ask::Command { khu_pho, who, command, answered } => (khu_pho, who, command, answered),
         };
-        // A patrol changes no incident, and is as durable as it will ever be.
-        let patrol = matches!(command, Command::Patrol(_));
-        let outcome = match self.take_in(&khu_pho, command, now) {
+        let is_patrol = matches!(command, Command::Patrol(_));
+        let (done, durable) = oneshot::channel();
+        let outcome = match self.take_in(&khu_pho, command, Origin::Page(who), now) {
             Ok(Some(incident)) => {
                 announce(&incident);
-                let (done, durable) = oneshot::channel();
                 let id = incident.id.clone();
                 self.hand_over(vec![incident], None, now, Some(done)).await;
                 Outcome::Done { incident: Some(id), durable }
             }
-            Ok(None) if patrol => Outcome::done_at_once(),
-            Ok(None) => Outcome::Already,
+            // What made it so may not be durable yet: it is once all before this is.
+            Ok(None) => {
+                self.hand_over(Vec::new(), None, now, Some(done)).await;
+                match is_patrol {
+                    true => Outcome::Done { incident: None, durable },
+                    false => Outcome::Already { durable },
+                }
+            }
             Err(error) => Outcome::Refused(error),
         };
         if answered.send(outcome).is_err() {

@@ -14,6 +14,7 @@ mod judge;
 mod lens;
 mod load;
 mod recall;
+mod said;
 mod scribe;
 mod status;
 
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::access;
 use crate::access::Access;
 use crate::audit;
+use crate::audit::{Actor, ActorKind, Record, Via};
 use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
 use crate::config;
@@ -76,7 +78,7 @@ pub enum Error {
     /// The page's users.
     #[error(transparent)]
     Access(#[from] access::Error),
-    /// The log of who did what.
+    /// The audit log.
     #[error(transparent)]
     Audit(#[from] audit::Error),
     /// The page.
@@ -104,6 +106,8 @@ pub struct App {
     pub meters: Meters,
     /// The alert log.
     pub outbox: Outbox,
+    /// The audit log.
+    pub audit: audit::Log,
     stops: Stops,
 }
 
@@ -134,9 +138,10 @@ impl App {
         let watch = file.as_deref().map(Watch::new);
         let meters = Meters::new();
         let outbox = open_outbox(&settings).await?;
+        let audit = open_audit(&settings, &meters, &clock).await?;
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
-        let (access, audit) = open_access(&settings, &meters, &clock).await?;
+        let access = open_access(&settings, &clock).await?;
         let server = web::Server::bind(&settings.web, &access, &clock).await?;
         let page = server.address();
         let (broker, mqtt) = start_broker(&settings).await?;
@@ -167,7 +172,7 @@ impl App {
             asks: asks_in,
             clock: Arc::clone(&clock),
             access,
-            audit,
+            audit: audit.clone(),
             store: settings.store.path.clone(),
         };
         let page_stop = outlets.clone();
@@ -195,14 +200,16 @@ impl App {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
         let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
-        let hands = judge::Hands { lenses, statuses, jobs, keeper, gallery };
+        let hands = judge::Hands { lenses, statuses, jobs, keeper, audit: audit.clone(), gallery };
         let judge = judge::Judge::new(settings, model, hands, &clock, &meters);
         let restored = judge.restore(&outbox);
         let doors = judge::Inputs { analysed, inbound, asks, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
         let stops =
             Stops { lenses: lenses_stop, core, exchange, detectors, scribe, diary, outlets, tasks };
-        Ok(Self { page, broker, broker_state, meters, outbox, stops })
+        let version = env!("CARGO_PKG_VERSION");
+        audit.note(of_system("start").detail(&format!("version {version}")));
+        Ok(Self { page, broker, broker_state, meters, outbox, audit, stops })
     }
 
     /// Ends when a thread that everything needs has ended by itself: it has panicked, and half a
@@ -238,6 +245,8 @@ impl App {
         stops.outlets.cancel();
         stops.tasks.close();
         step("mqtt and page", stops.tasks.wait()).await;
+        self.audit.note(of_system("stop"));
+        step("audit log", self.audit.flush()).await;
     }
 }
 
@@ -264,19 +273,28 @@ async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
 
-/// Who may sign in at the page, and the log of who did what.
-async fn open_access(
+/// Who may sign in at the page.
+async fn open_access(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Access, Error> {
+    let (path, clock) = (settings.store.path.clone(), Arc::clone(clock));
+    let opened = tokio::task::spawn_blocking(move || Access::open(&path, clock)).await;
+    Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+async fn open_audit(
     settings: &Settings,
     meters: &Meters,
     clock: &Arc<dyn Clock>,
-) -> Result<(Access, audit::Log), Error> {
-    let (store, meters) = (settings.store.path.clone(), meters.clone());
+) -> Result<audit::Log, Error> {
+    let (path, meters) = (settings.store.path.clone(), meters.clone());
     let clock = Arc::clone(clock);
-    let opened = tokio::task::spawn_blocking(move || {
-        let access = Access::open(&store, Arc::clone(&clock))?;
-        Ok((access, audit::Log::open(&store, clock, &meters)?))
-    });
-    opened.await.expect("opening does not panic, and nobody cancels it")
+    let open = move || audit::Log::open(&path, clock, &meters);
+    let opened = tokio::task::spawn_blocking(open).await;
+    Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+/// What the daemon does by itself, for the audit log.
+fn of_system(action: &'static str) -> Record {
+    Record::new(Actor::new(ActorKind::System, "keng"), Via::System, action, "daemon")
 }
 
 /// What is kept for `keng tune`, beside the outbox.
@@ -385,5 +403,6 @@ pub(crate) fn context(settings: &Settings, model: &ModelIdentity) -> crate::aler
         sites: settings.cameras.iter().map(|camera| camera.site.clone()).collect(),
         fire_points: settings.fire_points.clone(),
         model: model.clone(),
+        messages: settings.messages.clone(),
     }
 }

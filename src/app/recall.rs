@@ -10,6 +10,8 @@ use crate::outbox::Sequence;
 
 /// Entries that are read at once.
 const CHUNK: usize = 256;
+/// Newest entries that are looked through for incidents that somebody may still answer.
+const LATELY: usize = 512;
 
 /// The last revisions of false alarms, oldest first: all that retention has left.
 ///
@@ -24,6 +26,18 @@ pub(super) fn false_alarms(outbox: &Outbox) -> Result<Vec<Incident>, outbox::Err
         after = last.sequence;
         found.extend(entries.iter().filter_map(false_alarm));
     }
+}
+
+/// The last revisions of incidents that were closed lately, oldest first.
+///
+/// # Errors
+/// [`outbox::Error`] where the disk can't be read.
+pub(super) fn closed(outbox: &Outbox) -> Result<Vec<Incident>, outbox::Error> {
+    let entries = outbox.newest(LATELY)?;
+    let parsed = entries.iter().rev().filter(|entry| !entry.live);
+    // Damage is told elsewhere.
+    let parsed = parsed.filter_map(|entry| alert::parse(&entry.payload).ok());
+    Ok(parsed.filter(|incident| incident.state.is_closed()).collect())
 }
 
 /// The incident of an entry that closes it as a false alarm. Damage is told elsewhere.

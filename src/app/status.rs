@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::attention::Level;
+use crate::audit;
 use crate::camera::State;
 use crate::config::{CameraSettings, Settings};
 use crate::mqtt::{Board, Topics};
@@ -37,6 +38,8 @@ struct Inner {
     reload_error: Option<String>,
     not_ready: Option<String>,
     degraded: bool,
+    /// The newest record of the audit log, as it was a while ago.
+    audit: audit::Head,
     /// How much of the wanted rate of frames is granted, 0..1.
     granted: f64,
 }
@@ -118,6 +121,7 @@ impl Statuses {
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
             degraded: false,
+            audit: audit::Head::default(),
             granted: 1.0,
         };
         let statuses = Self { board, inner: Arc::new(Mutex::new(inner)) };
@@ -221,6 +225,11 @@ impl Statuses {
         inner.granted = (granted * 100.0).round() / 100.0;
     }
 
+    /// How far the audit log is; shown with the next word of the ward.
+    pub(super) fn tell_audit(&self, head: audit::Head) {
+        self.lock().audit = head;
+    }
+
     /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
     pub(super) fn tell_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
@@ -234,6 +243,7 @@ impl Statuses {
             "reload_error": inner.reload_error,
             "degraded": inner.degraded,
             "granted": inner.granted,
+            "audit": {"number": inner.audit.number, "hash": inner.audit.hash},
         });
         let topic = Topics::new(inner.ward.id.clone()).status();
         drop(inner);

@@ -42,20 +42,22 @@ struct Shared {
 
 impl Log {
     /// Opens the log of the store at `store`, mends what a crash has torn, and starts the thread
-    /// `audit`. Blocks on the disk.
+    /// `audit`. Blocks on the disk; one that refuses is logged, and tried again with each record.
     ///
     /// # Errors
-    /// The file system's, and where the system has no thread left.
+    /// The system has no thread left.
     pub fn open(store: &Path, clock: Arc<dyn Clock>, meters: &Meters) -> Result<Self, Error> {
-        let mut writer = Writer::new(store)?;
-        let head = writer.append(&[], clock.now().wall)?;
+        let mut writer = Writer::new(store);
+        let opened = writer.append(&[], clock.now().wall);
+        let complained = opened.as_ref().is_err_and(complain);
+        let head = opened.unwrap_or_default();
         let shared = Arc::new(Shared {
             head: Mutex::new(head),
             missing: AtomicU64::new(0),
             lost: meters.audit_lost.clone(),
         });
         let (jobs, waiting) = sync_channel(QUEUE_MAX);
-        let pen = Pen { writer, shared: Arc::clone(&shared), complained: false };
+        let pen = Pen { writer, shared: Arc::clone(&shared), complained };
         std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || pen.run(&waiting))
@@ -198,13 +200,17 @@ impl Pen {
             Err(error) => {
                 self.shared.missing.fetch_add(missing, Ordering::SeqCst);
                 self.shared.lose(records);
-                if !std::mem::replace(&mut self.complained, true) {
-                    let cause = std::error::Error::source(error).map(ToString::to_string);
-                    tracing::error!(%error, cause, "the audit log can't be written; alerts go on");
-                }
+                self.complained = self.complained || complain(error);
             }
         }
     }
+}
+
+/// Says what keeps records out; true.
+fn complain(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, "the audit log can't be written; alerts go on");
+    true
 }
 
 /// Writes one record down, from a process that does nothing else; answers with its number once it
@@ -214,5 +220,5 @@ impl Pen {
 /// The file system's.
 pub fn record_once(store: &Path, clock: &dyn Clock, record: Record) -> Result<u64, Error> {
     let at = clock.now().wall;
-    Writer::new(store)?.append(&[(record, at)], at).map(|head| head.number)
+    Writer::new(store).append(&[(record, at)], at).map(|head| head.number)
 }

@@ -23,7 +23,7 @@ fn write(writer: &mut Writer, numbers: std::ops::RangeInclusive<u64>) -> Head {
 
 /// Three segments of five, three and one records.
 fn filled(store: &Path) -> Head {
-    let mut writer = Writer::new(store).unwrap().with_segments_of(1_500);
+    let mut writer = Writer::new(store).with_segments_of(1_500);
     write(&mut writer, 1..=5);
     write(&mut writer, 6..=8);
     write(&mut writer, 9..=9);
@@ -48,7 +48,7 @@ fn a_chain_goes_on_over_segments_and_starts() {
     let head = filled(store.path());
     let summary = verify(store.path(), Some(&head)).unwrap();
     assert_eq!((summary.first, summary.head.number, summary.segments), (1, 10, 3));
-    let mut again = Writer::new(store.path()).unwrap();
+    let mut again = Writer::new(store.path());
     let head = write(&mut again, 11..=12);
     assert_eq!(verify(store.path(), None).unwrap().head, head);
     let newest = last(store.path(), 4).unwrap();
@@ -119,7 +119,7 @@ fn what_a_chain_alone_cannot_tell_a_kept_head_can() {
     let error = verify(store.path(), Some(&head)).unwrap_err().to_string();
     assert!(error.contains("the log ends with record 9"), "{error}");
     fs::remove_dir_all(store.path().join("audit")).unwrap();
-    write(&mut Writer::new(store.path()).unwrap(), 11..=30);
+    write(&mut Writer::new(store.path()), 11..=30);
     let error = verify(store.path(), Some(&head)).unwrap_err().to_string();
     assert!(error.contains("record 10 has the hash"), "{error}");
 }
@@ -136,7 +136,7 @@ fn old_segments_may_go() {
 #[test]
 fn a_torn_line_is_cut_off_and_told_wherever_it_is_torn() {
     let store = tempfile::tempdir().unwrap();
-    write(&mut Writer::new(store.path()).unwrap(), 1..=2);
+    write(&mut Writer::new(store.path()), 1..=2);
     let path = segment(store.path(), 1);
     let text = fs::read(&path).unwrap();
     let first = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
@@ -144,7 +144,7 @@ fn a_torn_line_is_cut_off_and_told_wherever_it_is_torn() {
         fs::write(&path, &text[..cut]).unwrap();
         let torn = if cut < first { cut } else { cut - first };
         assert_eq!(verify(store.path(), None).unwrap_or_else(|e| panic!("{cut}: {e}")).torn, torn);
-        let head = write(&mut Writer::new(store.path()).unwrap(), 3..=3);
+        let head = write(&mut Writer::new(store.path()), 3..=3);
         let summary = verify(store.path(), None).unwrap_or_else(|e| panic!("{cut}: {e}"));
         assert_eq!((summary.torn, &summary.head), (0, &head), "{cut}");
         let told = last(store.path(), 2).unwrap();
@@ -156,22 +156,22 @@ fn a_torn_line_is_cut_off_and_told_wherever_it_is_torn() {
 #[test]
 fn a_damaged_end_is_kept_and_the_log_goes_on_behind_it() {
     let store = tempfile::tempdir().unwrap();
-    write(&mut Writer::new(store.path()).unwrap(), 1..=3);
+    write(&mut Writer::new(store.path()), 1..=3);
     edit(&segment(store.path(), 1), |text| text.replacen("i-3", "i-4", 1));
-    let head = write(&mut Writer::new(store.path()).unwrap(), 4..=4);
+    let head = write(&mut Writer::new(store.path()), 4..=4);
     assert_eq!(head.number, 4, "the third is not known any more");
     let error = verify(store.path(), None).unwrap_err().to_string();
     assert!(error.contains("0000000001.jsonl, line 3: was changed"), "{error}");
     assert_eq!(last(store.path(), 2).unwrap()[0].action, "audit_damaged");
-    let again = write(&mut Writer::new(store.path()).unwrap(), 5..=5);
+    let again = write(&mut Writer::new(store.path()), 5..=5);
     assert_eq!((again.number, Folder::of(store.path()).segments().unwrap().len()), (5, 2));
 }
 
 #[test]
 fn two_processes_write_one_chain() {
     let store = tempfile::tempdir().unwrap();
-    let mut one = Writer::new(store.path()).unwrap().with_segments_of(2_000);
-    let mut two = Writer::new(store.path()).unwrap().with_segments_of(2_000);
+    let mut one = Writer::new(store.path()).with_segments_of(2_000);
+    let mut two = Writer::new(store.path()).with_segments_of(2_000);
     for turn in 0..20 {
         write(&mut one, turn..=turn);
         write(&mut two, turn..=turn);

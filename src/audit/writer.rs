@@ -19,7 +19,7 @@ const TAIL: u64 = 64 * 1024;
 /// The one that writes.
 pub(super) struct Writer {
     folder: Folder,
-    lock: File,
+    lock: Option<File>,
     open: Option<Open>,
     segment_bytes_max: u64,
 }
@@ -40,14 +40,10 @@ struct End {
 }
 
 impl Writer {
-    /// Of the store at `store`; the folder is made where it is not there.
-    pub(super) fn new(store: &Path) -> Result<Self, Error> {
+    /// Of the store at `store`; its folder is made with the first record, where it is not there.
+    pub(super) fn new(store: &Path) -> Self {
         let folder = Folder::of(store);
-        let failed = |source| Error::Io { path: folder.path.clone(), source };
-        make_private_folder(&folder.path).map_err(failed)?;
-        let lock = private_file().create(true).truncate(false).open(folder.lock_path());
-        let lock = lock.map_err(failed)?;
-        Ok(Self { folder, lock, open: None, segment_bytes_max: SEGMENT_BYTES_MAX })
+        Self { folder, lock: None, open: None, segment_bytes_max: SEGMENT_BYTES_MAX }
     }
 
     #[cfg(test)]
@@ -63,17 +59,28 @@ impl Writer {
     /// Writes all of `records` with their times, or none, and answers with the newest record once
     /// they are durable. Without records it looks at the log's end alone, and mends it.
     pub(super) fn append(&mut self, records: &[(Record, Wall)], now: Wall) -> Result<Head, Error> {
-        let appended = self.lock.lock().and_then(|()| {
-            let appended = self.append_alone(records, now);
-            // Nothing can be done about a lock that can't be given back; the next one who wants
-            // it says so.
-            appended.and_then(|head| self.lock.unlock().map(|()| head))
-        });
-        appended.map_err(|source| {
-            self.open = None;
-            drop(self.lock.unlock());
+        self.append_locked(records, now).map_err(|source| {
+            // Whatever was known of the folder is looked at anew.
+            (self.open, self.lock) = (None, None);
             Error::Io { path: self.folder.path.clone(), source }
         })
+    }
+
+    fn append_locked(&mut self, records: &[(Record, Wall)], now: Wall) -> io::Result<Head> {
+        let lock = match self.lock.take() {
+            Some(lock) => lock,
+            None => {
+                make_private_folder(&self.folder.path)?;
+                let path = self.folder.lock_path();
+                private_file().create(true).truncate(false).open(path)?
+            }
+        };
+        // Given back with the file where something goes wrong in between.
+        lock.lock()?;
+        let head = self.append_alone(records, now)?;
+        lock.unlock()?;
+        self.lock = Some(lock);
+        Ok(head)
     }
 
     fn append_alone(&mut self, records: &[(Record, Wall)], now: Wall) -> io::Result<Head> {

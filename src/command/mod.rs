@@ -1,5 +1,6 @@
 //! The commands of `keng`, one file each. `src/main.rs` parses and maps errors to exit codes.
 
+pub mod acl;
 pub mod audit;
 pub mod camera;
 pub mod check;

@@ -9,6 +9,7 @@
 mod cameras;
 mod diff;
 mod faults;
+mod message;
 mod page;
 mod reader;
 mod response;
@@ -20,6 +21,7 @@ mod watch;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::alert;
 use crate::attention;
 use crate::camera;
 use crate::incident;
@@ -31,6 +33,7 @@ use crate::time::Wall;
 use crate::ward::FirePoint;
 use crate::ward::Id;
 use crate::ward::KhuPho;
+use crate::ward::Secret;
 use crate::ward::Site;
 use crate::ward::Ward;
 use crate::web;
@@ -67,8 +70,12 @@ pub struct Settings {
     pub attention: attention::budget::Config,
     /// `[[khu_pho]]`, in the file's order.
     pub khu_pho: Vec<KhuPho>,
+    /// What the teams of `[[khu_pho]]` are known by over MQTT, where they are.
+    pub teams: std::collections::BTreeMap<Id, TeamSecrets>,
     /// `[[fire_point]]`.
     pub fire_points: Vec<FirePoint>,
+    /// `[message]` laid over the language's own words.
+    pub messages: alert::Messages,
     /// `[incident]` and `[siren]`.
     pub incidents: incident::Policy,
     /// `[rule]` as it holds for a camera without keys of its own; has no zones.
@@ -88,6 +95,15 @@ pub struct CameraSettings {
     pub masks: Vec<crate::geometry::Polygon>,
     /// `[rule]` with this camera's own keys laid over, and its zones.
     pub rules: rule::Config,
+}
+
+/// What a khu phố's team is known by over MQTT.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TeamSecrets {
+    /// Signs what the team sends; none: whoever the broker lets write there is believed.
+    pub key: Option<Secret>,
+    /// Of the team's user at the broker, for `keng acl`.
+    pub password: Option<Secret>,
 }
 
 /// `[store]`.
@@ -138,6 +154,7 @@ impl Settings {
     /// A ward with no cameras and everything else as `config/default.toml` shows it.
     pub fn new(ward: Ward, around: &Surroundings<'_>) -> Self {
         Self {
+            messages: alert::Messages::of(ward.language),
             ward,
             mqtt: sections::mqtt_defaults(),
             web: page::defaults(),
@@ -145,6 +162,7 @@ impl Settings {
             detector: sections::detector_defaults(around),
             attention: attention::budget::Config::default(),
             khu_pho: Vec::new(),
+            teams: std::collections::BTreeMap::new(),
             fire_points: Vec::new(),
             incidents: response::defaults(),
             rules: rules::defaults(),
@@ -239,8 +257,10 @@ fn read<'a>(
     let store = sections::store(&root, around);
     let detector = sections::detector(&root, around);
     let attention = sections::attention(&root);
-    let khu_pho = sections::khu_pho(&root);
+    let (khu_pho, teams) = sections::khu_pho(&root, around);
     let fire_points = sections::fire_points(&root);
+    let language = ward.as_ref().map(|ward| ward.language).unwrap_or_default();
+    let messages = message::read(&root, language);
     let incidents = response::read(&root, &khu_pho, coordinates);
     let rules = rules::read(&root, rules::defaults(), coordinates);
     let rest = cameras::Surrounding {
@@ -260,7 +280,9 @@ fn read<'a>(
         detector,
         attention,
         khu_pho,
+        teams,
         fire_points,
+        messages,
         incidents,
         rules,
         cameras,

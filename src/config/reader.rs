@@ -141,6 +141,28 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// A text as it is, also an empty one; a fault where it is long or has control characters.
+    pub(super) fn raw_text(&self, chars_max: usize) -> Option<&'a str> {
+        let Some(text) = self.value.get_ref().as_str() else {
+            return self.mismatch("a text in quotes");
+        };
+        if text.chars().count() > chars_max {
+            self.fault(format!("has over {chars_max} characters"), "shorten it");
+        } else if text.chars().any(char::is_control) {
+            self.fault("has control characters", "write it in one line of plain text");
+        } else {
+            return Some(text);
+        }
+        None
+    }
+
+    /// Reports a fault at a byte of a text, where the file writes it without escapes.
+    pub(super) fn fault_within(&self, byte: usize, message: impl Into<String>, remedy: &str) {
+        let Range { start, end } = self.at();
+        let at = (start + 1 + byte).min(end);
+        self.report.fault(&(at..end), &self.path, message.into(), remedy);
+    }
+
     /// true or false.
     pub(super) fn boolean(&self) -> Option<bool> {
         self.value.get_ref().as_bool().or_else(|| self.mismatch("true or false"))

@@ -1,5 +1,6 @@
 //! The sections that are there once, and the two plain lists.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,15 +13,20 @@ use crate::ward::FirePointKind;
 use crate::ward::Id;
 use crate::ward::KhuPho;
 use crate::ward::Language;
+use crate::ward::Secret;
 use crate::ward::Ward;
 
 use super::DetectorConfig;
 use super::StoreConfig;
 use super::Surroundings;
+use super::TeamSecrets;
 use super::reader::Item;
 use super::reader::Section;
 use super::response;
 use super::values;
+
+/// Shorter keys of teams can be guessed.
+const KEY_BYTES_MIN: usize = 16;
 
 /// Where the model lies, whatever it is called.
 pub(super) const MODEL: &str = "models/keng.onnx";
@@ -67,6 +73,9 @@ pub(super) fn mqtt_defaults() -> mqtt::Config {
         username: None,
         password: None,
         ca_file: None,
+        client_cert: None,
+        client_key: None,
+        signed_age_max: Duration::from_secs(900),
     }
 }
 
@@ -97,12 +106,26 @@ pub(super) fn mqtt(root: &Section<'_>, around: &Surroundings<'_>) -> mqtt::Confi
         let message = "the embedded broker lets in everybody who can reach this address";
         item.warning(message, "add username and password");
     }
-    config.ca_file = section.item("ca_file").and_then(|item| {
+    let pem = |key| {
+        let item = section.item(key)?;
         if config.url.as_ref().is_none_or(|url| url.scheme() != "mqtts") {
-            item.warning("not used: only an mqtts url needs authorities", "take it out");
+            item.warning("not used: only an mqtts url needs certificates", "take it out");
         }
         values::path(&item, around)
-    });
+    };
+    (config.ca_file, config.client_cert, config.client_key) =
+        (pem("ca_file"), pem("client_cert"), pem("client_key"));
+    if config.client_cert.is_some() != config.client_key.is_some() {
+        section.fault(
+            "a certificate without its key, or a key alone",
+            "give client_cert and client_key",
+        );
+    }
+    if let Some(age) =
+        section.item("signed_age_max_s").and_then(|item| item.number(10..=86_400, " (seconds)"))
+    {
+        config.signed_age_max = Duration::from_secs(age);
+    }
     section.finish();
     config
 }
@@ -182,20 +205,37 @@ fn model_path(model: &Path, around: &Surroundings<'_>) -> PathBuf {
 }
 
 /// `[[khu_pho]]`.
-pub(super) fn khu_pho(root: &Section<'_>) -> Vec<KhuPho> {
+pub(super) fn khu_pho(
+    root: &Section<'_>,
+    around: &Surroundings<'_>,
+) -> (Vec<KhuPho>, BTreeMap<Id, TeamSecrets>) {
     let mut seen = Seen::default();
-    let mut list = Vec::new();
+    let (mut list, mut secrets) = (Vec::new(), BTreeMap::new());
     for section in root.sections("khu_pho") {
         let id = section.required("id", "the second level of its topics, such as \"kp3\"");
         let id = id.and_then(|item| seen.unique_id(&item));
         let name = section.item("name").and_then(|item| item.text()).map(str::to_owned);
         let team = response::team(&section);
+        let secret = |key| section.item(key).and_then(|item| values::secret(&item, around));
+        let of_team = TeamSecrets { key: key(&section, around), password: secret("password") };
         section.finish();
         if let Some(id) = id {
+            secrets.insert(id.clone(), of_team);
             list.push(KhuPho { name: name.unwrap_or_else(|| id.to_string()), id, team });
         }
     }
-    list
+    (list, secrets)
+}
+
+/// `key` of a khu phố.
+fn key(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Secret> {
+    let item = section.item("key")?;
+    let key = values::secret(&item, around)?;
+    if key.reveal().len() < KEY_BYTES_MIN {
+        item.fault("the key is too short to hold", "make one with: openssl rand -hex 32");
+        return None;
+    }
+    Some(key)
 }
 
 /// `[[fire_point]]`.

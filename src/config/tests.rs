@@ -9,13 +9,25 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 
 fn parse_at(text: &str, day: &str) -> Result<Loaded, Faults> {
-    let env = |name: &str| name.starts_with("KENG_").then(|| "hunter2".to_owned());
+    let env =
+        |name: &str| name.starts_with("KENG_").then(|| "hunter2, and sixteen more".to_owned());
     let around = Surroundings {
         file: Path::new("config/x.toml"),
         base_dir: Path::new("/etc/keng"),
         binary_dir: None,
         env: &env,
         now: Wall::parse_rfc3339(&format!("{day}T12:00:00+07:00")).unwrap(),
+    };
+    parse(text, &around)
+}
+
+fn parse_with_env(text: &str, value: &str) -> Result<Loaded, Faults> {
+    let around = Surroundings {
+        file: Path::new("config/x.toml"),
+        base_dir: Path::new("/etc/keng"),
+        binary_dir: None,
+        env: &|_| Some(value.to_owned()),
+        now: Wall::default(),
     };
     parse(text, &around)
 }
@@ -193,7 +205,11 @@ fn each_of_these_is_refused_with_its_reason() {
         ("[0.9, 0.5], [0.9, 1.0]", "[0.9, 0.5], [1.9, 1.0]", "1.9 is out of range"),
         ("[0.9, 0.5], [0.9, 1.0], [0.2, 1.0]", "[0.9, 0.5], [0.5, 0.5]", "encloses no area"),
         ("listen = \"127.0.0.1:8080\"", "listen = \"8080\"", "is no address"),
-        ("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8080\"", "no sign-in"),
+        ("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8080\"", "without TLS"),
+        ("[web]", "[web]\ncertificate = \"x.pem\"", "a certificate without its key"),
+        ("[web]", "[web]\nkey = \"x.pem\"", "a key without a certificate"),
+        ("[web]", "[web]\ncertificate = \"no.pem\"\nkey = \"no.pem\"", "can't read"),
+        ("[web]", "[web]\nbehind_proxy = true\nproxies = [\"proxy\"]", "is no address"),
         ("[web]", "[mqtt]\nurl = \"https://x\"\n[web]", "is not spoken here"),
         ("[web]", "[mqtt]\nurl = \"mqtt://x/y\"\n[web]", "a broker's url has no path"),
         ("id = \"kp4\"", "id = \"alert\"", "is a word of the topic tree"),
@@ -225,7 +241,7 @@ fn secrets_are_named_and_never_shown() {
     };
     let loaded = parsed(&with("{ env = \"KENG_CAM\" }")).unwrap();
     let stream = &loaded.settings.cameras[1].stream;
-    assert_eq!(stream.password.as_ref().unwrap().reveal(), "hunter2");
+    assert_eq!(stream.password.as_ref().unwrap().reveal(), "hunter2, and sixteen more");
     assert!(!format!("{loaded:?}").contains("hunter2"));
     let cases = [
         ("\"hunter2\"", "a secret never stands in the configuration itself"),
@@ -384,4 +400,53 @@ fn the_incident_section_and_teams_are_read() {
     assert!(faults(&nameless).contains("team.name: is missing"), "{}", faults(&nameless));
     let none = format!("{EXAMPLE}\n[incident]\nalerts_per_hour_max = 0\n");
     assert!(faults(&none).contains("0 is out of range"));
+}
+
+#[test]
+fn a_team_s_key_and_password_are_named_and_long_enough() {
+    let named = "name = \"Khu phố 3\"";
+    let with = |more: &str| example_with(named, &format!("{named}\n{more}"));
+    let both = with("key = { env = \"KENG_KEY\" }\npassword = { env = \"KENG_PASSWORD\" }");
+    let settings = parsed(&both).unwrap().settings;
+    let team = &settings.teams[&Id::new("kp3").unwrap()];
+    assert!(team.key.is_some() && team.password.is_some());
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    for (more, words) in [
+        ("key = \"in clear, and long enough\"", "never stands in the configuration"),
+        ("key = { env = \"HOME_OF_NOBODY\" }", "the environment has no HOME_OF_NOBODY"),
+    ] {
+        let text = faults(&with(more));
+        assert!(text.contains(words) && !text.contains("in clear"), "{text}");
+    }
+    let short = parse_with_env(&with("key = { env = \"X\" }"), "fifteen letters");
+    let text = short.unwrap_err().to_string();
+    assert!(text.contains("too short") && !text.contains("fifteen"), "{text}");
+}
+
+#[test]
+fn messages_are_templates_and_the_documented_ones_are_those_that_hold() {
+    let shown =
+        parsed(&all_keys().replace("{ file = \"secrets/hem-42\" }", "{ env = \"KENG_X\" }"));
+    assert_eq!(shown.unwrap().settings.messages, alert::Messages::of(Language::Vi));
+    for phrase in alert::Phrase::ALL {
+        assert!(DEFAULT_TOML.contains(&format!("\n#{} = ", phrase.key())), "{phrase:?}");
+    }
+    let with = |line: &str| format!("[ward]\nid = \"p14\"\n[message]\n{line}\n");
+    let own = parsed(&with("resolved = \" XONG \"\nfire = \"\"")).unwrap().settings.messages;
+    assert_ne!(own, alert::Messages::of(Language::Vi));
+    let text = faults(&with("fire = \"CHÁY {palce}\""));
+    assert!(text.starts_with("config/x.toml:4:14: message.fire: {palce} is not known"), "{text}");
+    assert!(faults(&with("fire = \"[x\"")).contains("4:9: message.fire: '[' without"));
+    assert!(faults(&with("fires = \"x\"")).contains("did you mean \"fire\"?"));
+    assert!(faults(&with(&format!("fire = \"{}\"", "x".repeat(121)))).contains("over 120"));
+}
+
+#[test]
+fn a_certificate_goes_with_its_key() {
+    let base = "[ward]\nid = \"p14\"\n[mqtt]\nurl = \"mqtts://broker.example\"\n";
+    let both = format!("{base}client_cert = \"a.pem\"\nclient_key = \"a.key\"\n");
+    let mqtt = parsed(&both).unwrap().settings.mqtt;
+    assert_eq!(mqtt.client_cert.as_deref(), Some(Path::new("/etc/keng/a.pem")));
+    let alone = faults(&format!("{base}client_cert = \"a.pem\"\n"));
+    assert!(alone.contains("without its key"), "{alone}");
 }

@@ -80,7 +80,7 @@ pub(super) fn credentials(
 }
 
 /// `{ env = "NAME" }` or `{ file = "PATH" }`. No message repeats what was written in clear.
-fn secret(item: &Item<'_>, around: &Surroundings<'_>) -> Option<Secret> {
+pub(super) fn secret(item: &Item<'_>, around: &Surroundings<'_>) -> Option<Secret> {
     let remedy = "give { env = \"NAME\" } or { file = \"PATH\" }";
     if !item.is_table() {
         item.fault("a secret never stands in the configuration itself", remedy);

@@ -153,14 +153,34 @@ pub enum AnswerError {
     /// Never seen, or closed long ago.
     #[error("no incident {0:?} is open in this khu phố")]
     UnknownIncident(String),
-    /// It can't go back.
-    #[error("the incident is {now:?} and can't become {wanted:?}")]
+    /// It can't go back: somebody was sooner.
+    #[error(
+        "the incident is {now}{by} and can't become {wanted}",
+        now = .now.as_str(), by = signed(.by.as_deref()), wanted = .wanted.as_str()
+    )]
     WrongOrder {
         /// What it is.
         now: State,
+        /// Who made it so.
+        by: Option<String>,
         /// What was asked for.
         wanted: State,
     },
+    /// It is over: somebody was sooner.
+    #[error(
+        "the incident is closed as {state}{by}",
+        state = .state.as_str(), by = signed(.by.as_deref())
+    )]
+    Closed {
+        /// How it ended.
+        state: State,
+        /// Who ended it; none where it ended by itself.
+        by: Option<String>,
+    },
+}
+
+fn signed(by: Option<&str>) -> String {
+    by.map(|by| format!(" by {by:?}")).unwrap_or_default()
 }
 
 fn signature(text: &str) -> Result<String, AnswerError> {

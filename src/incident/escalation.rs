@@ -17,6 +17,9 @@ use crate::ward::Id;
 /// to wake a street: the daemon may have been away for hours.
 const SEEN_WITHIN: Duration = Duration::from_secs(120);
 
+/// Whoever switches the siren off again within as long has only been delivered twice.
+const SAID_AGAIN: Duration = Duration::from_secs(10);
+
 impl Register {
     /// How long it takes at most until everybody has been called, the siren included, and what
     /// was seen then may still sound it.
@@ -71,23 +74,30 @@ impl Register {
     }
 
     /// Takes in that somebody switches the siren off. It never sounds for this incident again.
-    /// Said twice it is ordered twice: the siren may not have heard.
+    /// `Ok(None)`: that was said a moment ago. Said later, it is ordered again: the siren may not
+    /// have heard.
     ///
     /// # Errors
-    /// [`AnswerError::UnknownIncident`] where it isn't open in that khu phố.
+    /// [`AnswerError`] where it isn't open in that khu phố.
     pub fn on_silence(
         &mut self,
         khu_pho: &Id,
         id: &IncidentId,
         silence: Silence,
         at: Stamp,
-    ) -> Result<Incident, AnswerError> {
-        let (_, entry) = self.asked(khu_pho, id)?;
+    ) -> Result<Option<Incident>, AnswerError> {
+        let Some((_, entry)) = self.asked(khu_pho, id) else {
+            return self.lately.answer(khu_pho, id, None).map(|()| None);
+        };
+        let silenced = entry.incident.siren.as_ref().is_some_and(|siren| siren.by.is_some());
+        if silenced && entry.siren.is_some_and(|since| since.age(at.mono) < SAID_AGAIN) {
+            return Ok(None);
+        }
         entry.order(false, None, at);
         if let Some(siren) = &mut entry.incident.siren {
             siren.by = Some(silence.by);
         }
-        Ok(entry.revise(at))
+        Ok(Some(entry.revise(at)))
     }
 }
 

@@ -83,6 +83,7 @@ impl Entry {
         mine.held_back = mine.held_back.saturating_add(its.held_back);
         mine.acknowledged = mine.acknowledged.take().or_else(|| its.acknowledged.clone());
         mine.on_scene_at = mine.on_scene_at.or(its.on_scene_at);
+        mine.on_scene = mine.on_scene.take().or_else(|| its.on_scene.clone());
         if mine.escalated_at.is_none() {
             (mine.escalated_at, self.escalated) = (its.escalated_at, other.escalated);
         }

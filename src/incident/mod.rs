@@ -12,6 +12,7 @@
 
 pub mod answer;
 mod budget;
+mod closed;
 mod entry;
 mod escalation;
 pub mod join;
@@ -198,7 +199,7 @@ pub struct Sighting {
     pub fault: Option<Fault>,
 }
 
-/// Somebody took charge.
+/// Somebody did a step: took charge, was there, closed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// When.
@@ -268,6 +269,10 @@ pub struct Incident {
     pub acknowledged: Option<Acknowledgement>,
     /// When somebody was there.
     pub on_scene_at: Option<Wall>,
+    /// Who was there; none in alerts of before this was told.
+    pub on_scene: Option<Acknowledgement>,
+    /// Who closed it; none where it expired, or a camera came back by itself.
+    pub closed: Option<Acknowledgement>,
     /// When it was escalated, since nobody had taken charge.
     pub escalated_at: Option<Wall>,
     /// The newest order to the siren.

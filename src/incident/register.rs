@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::incident::answer::REPORTS_MAX;
 use crate::incident::budget::Budget;
+use crate::incident::closed::Lately;
 use crate::incident::entry::Entry;
 use crate::incident::{
     Acknowledgement, Answer, AnswerError, Incident, IncidentId, Kind, Patrol, Policy, Report,
@@ -20,6 +21,8 @@ use crate::ward::Id;
 const SAME_REPORT: Duration = Duration::from_secs(600);
 /// Cameras that fail one after another are told together, as often as this.
 const CUT_TOLD_EVERY: Duration = Duration::from_secs(10);
+/// Patrols of one khu phố at a time; the one that was announced first gives way.
+const PATROLS_MAX: usize = 32;
 /// More incidents open at once are an attack or a broken model; the oldest of them expires.
 const OPEN_MAX: usize = 10_000;
 
@@ -52,6 +55,7 @@ pub struct Register {
     pub(super) timezone: jiff::tz::TimeZone,
     budget: Budget,
     held_back: u64,
+    pub(super) lately: Lately,
 }
 
 impl Default for Register {
@@ -65,6 +69,7 @@ impl Default for Register {
             timezone: jiff::tz::TimeZone::UTC,
             budget: Budget::default(),
             held_back: 0,
+            lately: Lately::default(),
         }
     }
 }
@@ -86,13 +91,23 @@ impl Register {
     }
 
     /// Takes back what was open when the daemon stopped. Evidence counts as of `now` for how long
-    /// an incident stays open, and as of its last revision for the siren.
+    /// an incident stays open, and as of its last revision for the siren. Those that are closed
+    /// are remembered for who answers them late.
     pub fn restore(&mut self, incidents: impl IntoIterator<Item = Incident>, now: Stamp) {
-        let mut open: Vec<_> = incidents.into_iter().filter(|i| !i.state.is_closed()).collect();
+        let (closed, mut open): (Vec<_>, Vec<_>) =
+            incidents.into_iter().partition(|incident| incident.state.is_closed());
         open.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         for incident in open {
             let entry = Entry::restored(incident, now, &self.timezone);
             self.insert(entry);
+        }
+        for incident in closed {
+            let into = incident.merged_into.as_ref();
+            let goes_on = |entry: &&mut Entry| Some(&entry.incident.id) == into;
+            match self.open.values_mut().find(goes_on) {
+                Some(entry) => entry.formerly.push((incident.id, incident.khu_pho)),
+                None => self.lately.remember(&incident, Vec::new()),
+            }
         }
     }
 
@@ -243,10 +258,11 @@ impl Register {
         revisions
     }
 
-    /// Takes in what somebody did about an incident. `Ok(None)`: it was so already.
+    /// Takes in what somebody did about an incident. `Ok(None)`: it was so already, whoever said
+    /// so first.
     ///
     /// # Errors
-    /// [`AnswerError`] where it isn't open in that khu phố, or can't go that way.
+    /// [`AnswerError`] where it isn't known in that khu phố, or can't go that way any more.
     pub fn on_answer(
         &mut self,
         khu_pho: &Id,
@@ -254,43 +270,45 @@ impl Register {
         answer: Answer,
         at: Stamp,
     ) -> Result<Option<Incident>, AnswerError> {
-        let (serial, entry) = self.asked(khu_pho, id)?;
-        let now = entry.incident.state;
-        if answer.state == now {
+        let Answer { state, by, note } = answer;
+        let Some((serial, entry)) = self.asked(khu_pho, id) else {
+            return self.lately.answer(khu_pho, id, Some(state)).map(|()| None);
+        };
+        let incident = &mut entry.incident;
+        let now = incident.state;
+        if state == now {
             return Ok(None);
         }
-        if answer.state < now {
-            return Err(AnswerError::WrongOrder { now, wanted: answer.state });
+        if state < now {
+            let step = incident.on_scene.as_ref().or(incident.acknowledged.as_ref());
+            let by = step.map(|step| step.by.clone());
+            return Err(AnswerError::WrongOrder { now, by, wanted: state });
         }
-        let Answer { state, by, note } = answer;
-        // Who took charge first stays; the log keeps the rest.
-        let taken = Acknowledgement { at: at.wall, by, note };
-        entry.incident.acknowledged.get_or_insert(taken);
+        let step = Acknowledgement { at: at.wall, by, note };
+        // Who took charge first stays.
+        incident.acknowledged.get_or_insert_with(|| step.clone());
         if state.is_closed() {
+            incident.closed = Some(step);
             return Ok(self.close(serial, state, at));
         }
-        entry.incident.state = state;
+        incident.state = state;
         if state == State::OnScene {
-            entry.incident.on_scene_at = Some(at.wall);
+            incident.on_scene_at = Some(at.wall);
+            incident.on_scene = Some(step);
         }
         Ok(Some(entry.revise(at)))
     }
 
     /// The open incident that somebody of `khu_pho` speaks of, by its own id or by that of one
     /// that was merged into it.
-    pub(super) fn asked(
-        &mut self,
-        khu_pho: &Id,
-        id: &IncidentId,
-    ) -> Result<(Serial, &mut Entry), AnswerError> {
+    pub(super) fn asked(&mut self, khu_pho: &Id, id: &IncidentId) -> Option<(Serial, &mut Entry)> {
         let meant = |entry: &Entry| {
             let own = entry.incident.id == *id && entry.incident.khu_pho == *khu_pho;
             let mut formerly = entry.formerly.iter();
             entry.is_told() && (own || formerly.any(|(its, of)| its == id && of == khu_pho))
         };
         let found = self.open.iter_mut().find(|(_, entry)| meant(entry));
-        let unknown = || AnswerError::UnknownIncident(id.as_str().to_owned());
-        found.map(|(serial, entry)| (*serial, entry)).ok_or_else(unknown)
+        found.map(|(serial, entry)| (*serial, entry))
     }
 
     /// Takes in what a person saw: joins the newest open incident of that kind in the khu phố, or
@@ -337,6 +355,11 @@ impl Register {
             k == khu_pho && (&p.team, &p.zone) == (&patrol.team, &patrol.zone)
         };
         self.patrols.retain(|known| !same(known));
+        let mut of_khu_pho = self.patrols.iter().enumerate().filter(|(_, (k, ..))| k == khu_pho);
+        let first = of_khu_pho.next().map(|(index, _)| index);
+        if let Some(first) = first.filter(|_| of_khu_pho.count() + 1 >= PATROLS_MAX) {
+            self.patrols.remove(first);
+        }
         self.patrols.push((khu_pho.clone(), patrol, until));
     }
 
@@ -367,7 +390,9 @@ impl Register {
     pub(super) fn close(&mut self, serial: Serial, state: State, at: Stamp) -> Option<Incident> {
         let mut entry = self.open.remove(&serial)?;
         self.settled.append(&mut entry.active);
-        entry.is_told().then(|| entry.close(state, at))
+        let closed = entry.is_told().then(|| entry.close(state, at))?;
+        self.lately.remember(&closed, entry.formerly);
+        Some(closed)
     }
 
     /// What `rule` sees on `camera` is told again, though people closed an incident of it.
@@ -418,6 +443,8 @@ fn blank(id: IncidentId, khu_pho: Id, kind: Kind, at: Stamp) -> Incident {
         dwell: None,
         acknowledged: None,
         on_scene_at: None,
+        on_scene: None,
+        closed: None,
         escalated_at: None,
         siren: None,
         held_back: 0,

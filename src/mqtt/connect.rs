@@ -1,7 +1,6 @@
 //! How the broker is reached, and what went wrong in words that say what to do.
 
 use std::io;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +14,12 @@ use rumqttc::StateError;
 use rumqttc::TlsConfiguration;
 use rumqttc::TlsError;
 use rumqttc::Transport;
+use rustls::AlertDescription;
 use rustls::CertificateError;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::Config;
@@ -99,6 +101,19 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// Our own certificate or its key can't be read.
+    #[error(
+        "can't use the certificate {cert} with the key {key} ({detail}); [mqtt] client_cert and \
+         client_key want PEM files that belong together"
+    )]
+    OwnCertificate {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What is wrong with them.
+        detail: String,
+    },
     /// The system trusts nobody.
     #[error("no authorities to trust; install ca-certificates or set [mqtt] ca_file")]
     NoAuthorities,
@@ -174,7 +189,7 @@ pub(super) fn options(
             match url.scheme() {
                 "mqtt" => {}
                 "mqtts" => {
-                    let tls = TlsConfiguration::Rustls(trust(config.ca_file.as_deref())?);
+                    let tls = TlsConfiguration::Rustls(trust(config)?);
                     options.set_transport(Transport::tls_with_config(tls));
                 }
                 _ => return Err(wrong()),
@@ -205,10 +220,10 @@ fn default_port(url: &url::Url) -> u16 {
     if url.scheme() == "mqtts" { 8883 } else { 1883 }
 }
 
-fn trust(ca_file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, Error> {
+fn trust(config: &Config) -> Result<Arc<rustls::ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let unreadable = |detail| Error::Authorities { path: path.to_owned(), detail };
+    if let Some(path) = &config.ca_file {
+        let unreadable = |detail| Error::Authorities { path: path.clone(), detail };
         let certificates =
             CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
         for certificate in certificates {
@@ -225,12 +240,22 @@ fn trust(ca_file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, Error> {
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let trusting = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has suites for the default protocol versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    let Some((cert, key)) = config.client_cert.as_ref().zip(config.client_key.as_ref()) else {
+        return Ok(Arc::new(trusting.with_no_client_auth()));
+    };
+    let wrong = |detail: String| {
+        let (cert, key) = (cert.clone(), key.clone());
+        Error::OwnCertificate { cert, key, detail }
+    };
+    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect);
+    let chain: Vec<_> = chain.map_err(|error: pem::Error| wrong(error.to_string()))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(error.to_string()))?;
+    let with_ours = trusting.with_client_auth_cert(chain, secret);
+    Ok(Arc::new(with_ours.map_err(|error| wrong(error.to_string()))?))
 }
 
 /// What rumqttc reports, in our words.
@@ -267,6 +292,10 @@ pub(super) fn explain(broker: String, error: ConnectionError) -> Error {
 }
 
 fn io_error(broker: String, source: io::Error) -> Error {
+    // A broker that wants to see a certificate says so after the handshake (TLS 1.3).
+    if let Some(error) = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Error::Tls { broker, reason: error.to_string(), remedy: remedy(error) };
+    }
     match source.kind() {
         _ if is_closed(&source) => Error::Closed { broker },
         io::ErrorKind::InvalidData => Error::NotMqtt { broker, detail: source.to_string() },
@@ -290,26 +319,39 @@ fn tls(broker: String, error: &TlsError) -> Error {
         TlsError::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
         _ => None,
     };
-    let remedy = match inner {
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "set [mqtt] ca_file to the PEM file of the authority that signed it"
-        }
-        Some(rustls::Error::InvalidCertificate(
+    let reason = inner.map_or_else(|| error.to_string(), ToString::to_string);
+    Error::Tls { broker, reason, remedy: inner.map_or(NO_TLS, remedy) }
+}
+
+const NO_TLS: &str = "does the broker speak TLS on this port? 8883 is usual, 1883 is plain";
+
+/// What to do about an error of TLS.
+fn remedy(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "set [mqtt] ca_file to the PEM file of the authority that signed it",
+        rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        )) => "use the name in [mqtt] url that the certificate is made out to",
-        Some(rustls::Error::InvalidCertificate(
+        ) => "use the name in [mqtt] url that the certificate is made out to",
+        rustls::Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        )) => "renew the certificate, and check the clocks of both machines",
-        Some(rustls::Error::InvalidMessage(_)) | None => {
-            "does the broker speak TLS on this port? 8883 is usual, 1883 is plain"
-        }
-        Some(_) => "check the broker's certificate and TLS settings",
-    };
-    let reason = inner.map_or_else(|| error.to_string(), ToString::to_string);
-    Error::Tls { broker, reason, remedy }
+        ) => "renew the certificate, and check the clocks of both machines",
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown,
+        ) => "the broker wants a certificate that it trusts: set [mqtt] client_cert and client_key",
+        rustls::Error::InvalidMessage(_) => NO_TLS,
+        _ => "check the broker's certificate and TLS settings",
+    }
 }
 
 #[cfg(test)]
@@ -324,6 +366,9 @@ mod tests {
             username: Some("keng".to_owned()),
             password: Some(Secret::new("hunter2".to_owned())),
             ca_file: None,
+            client_cert: None,
+            client_key: None,
+            signed_age_max: Duration::from_secs(900),
         }
     }
 

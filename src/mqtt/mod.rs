@@ -15,6 +15,7 @@ mod connect;
 mod in_flight;
 mod letter;
 mod publisher;
+mod seal;
 mod session;
 mod siren;
 mod topic;
@@ -29,6 +30,11 @@ pub use self::publisher::CURSOR;
 pub use self::publisher::Links;
 pub use self::publisher::State;
 pub use self::publisher::publish;
+pub use self::seal::Key;
+pub use self::seal::Seal;
+pub use self::seal::SealError;
+pub use self::seal::Seals;
+pub use self::seal::signed_text;
 pub use self::topic::Incoming;
 pub use self::topic::Topics;
 
@@ -47,6 +53,12 @@ pub struct Config {
     pub password: Option<Secret>,
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<std::path::PathBuf>,
+    /// PEM file of our own certificate, and of those that lead from it to the broker's authority.
+    pub client_cert: Option<std::path::PathBuf>,
+    /// PEM file of that certificate's key.
+    pub client_key: Option<std::path::PathBuf>,
+    /// A signed message that was sent longer ago is refused.
+    pub signed_age_max: std::time::Duration,
 }
 
 /// Something came in. It is at least once: the same one may come again after a reconnect.

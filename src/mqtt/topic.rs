@@ -32,6 +32,15 @@ pub enum Incoming {
     },
 }
 
+impl Incoming {
+    /// The neighbourhood that it is about.
+    pub fn khu_pho(&self) -> &Id {
+        let (Self::Command { khu_pho, .. } | Self::Report { khu_pho } | Self::Patrol { khu_pho }) =
+            self;
+        khu_pho
+    }
+}
+
 impl Topics {
     /// Of the ward `ward`.
     pub fn new(ward: Id) -> Self {
@@ -91,6 +100,17 @@ impl Topics {
         levels.next().is_none().then_some(found)
     }
 
+    /// The topic that something came in on.
+    pub fn of(&self, incoming: &Incoming) -> String {
+        match incoming {
+            Incoming::Command { khu_pho, incident } => {
+                self.under(format_args!("{khu_pho}/incident/{incident}/command"))
+            }
+            Incoming::Report { khu_pho } => self.under(format_args!("{khu_pho}/report")),
+            Incoming::Patrol { khu_pho } => self.under(format_args!("{khu_pho}/patrol")),
+        }
+    }
+
     fn under(&self, rest: impl fmt::Display) -> String {
         format!("keng/{}/{rest}", self.ward)
     }
@@ -145,7 +165,9 @@ mod tests {
             ("phuong-14/kp3/report", None),
             ("", None),
         ] {
-            assert_eq!(topics().parse(topic), expected, "{topic}");
+            let parsed = topics().parse(topic);
+            assert_eq!(parsed, expected, "{topic}");
+            assert!(parsed.is_none_or(|incoming| topics().of(&incoming) == topic), "{topic}");
         }
     }
 

@@ -9,7 +9,7 @@
 //! A clip is cut into RTP payloads once; a client costs its headers and one write an access unit.
 
 mod auth;
-mod base64;
+pub(crate) mod base64;
 mod fault;
 mod player;
 mod request;

@@ -26,7 +26,6 @@ use crate::incident::IncidentId;
 use crate::incident::Patrol;
 use crate::incident::Report;
 use crate::incident::Silence;
-use crate::incident::State;
 use crate::pipeline::Command;
 use crate::ward::Id;
 
@@ -141,9 +140,9 @@ impl Shared {
         command: Command,
         about: Option<IncidentId>,
     ) -> Result<Response, Refusal> {
-        let action = action_of(&command);
         let (answered, answer) = oneshot::channel();
-        let ask = Ask::Command { khu_pho: khu_pho.clone(), command, answered };
+        let who = views::actor(viewer);
+        let ask = Ask::Command { khu_pho: khu_pho.clone(), who, command, answered };
         self.state.asks.try_send(ask).map_err(|_| Refusal::Busy)?;
         let outcome = tokio::time::timeout(DURABLE_WAIT, async {
             Ok::<_, Refusal>(match answer.await.map_err(|_| Refusal::Ending)? {
@@ -151,7 +150,10 @@ impl Shared {
                     durable.await.map_err(|_| Refusal::Ending)?;
                     (StatusCode::OK, "done", None, incident)
                 }
-                Outcome::Already => (StatusCode::OK, "already", None, about),
+                Outcome::Already { durable } => {
+                    durable.await.map_err(|_| Refusal::Ending)?;
+                    (StatusCode::OK, "already", None, about)
+                }
                 Outcome::Refused(error) => {
                     (StatusCode::CONFLICT, "refused", Some(error.to_string()), about)
                 }
@@ -159,13 +161,8 @@ impl Shared {
         });
         let (mut status, outcome, reason, incident) =
             outcome.await.map_err(|_| Refusal::NotDurable)??;
-        let subject = match &incident {
-            Some(incident) => format!("{khu_pho}/{incident}"),
-            None => khu_pho.to_string(),
-        };
-        self.state.audit.note(views::done(viewer, action, &subject).detail(outcome));
         let alert = match incident {
-            Some(_) => self.newest_alert(subject).await,
+            Some(incident) => self.newest_alert(format!("{khu_pho}/{incident}")).await,
             None => None,
         };
         if status == StatusCode::CONFLICT && alert.is_none() {
@@ -182,21 +179,6 @@ impl Shared {
             None
         })?;
         readable(&entry).map(str::to_owned)
-    }
-}
-
-/// As the audit log has it.
-fn action_of(command: &Command) -> &'static str {
-    match command {
-        Command::Answer(_, answer) => match answer.state {
-            State::Acknowledged => "acknowledge",
-            State::OnScene => "on_scene",
-            State::FalseAlarm => "false_alarm",
-            _ => "resolve",
-        },
-        Command::Silence(..) => Silence::ACTION,
-        Command::Report(_) => "report",
-        Command::Patrol(_) => "patrol",
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn picture(
     let shown = shown.ok_or(Failed::NotThere)?;
     let now = shared.state.clock.now().mono;
     if shared.views.is_news(&viewer, camera.as_str(), now) {
-        shared.state.audit.note(views::done(&viewer, "view_camera", camera.as_str()));
+        shared.state.audit.note(views::looked(&viewer, "view_camera", camera.as_str()));
     }
     let taken = shown.at.wall.to_rfc3339(&shared.state.ward.timezone);
     let headers = [(header::CONTENT_TYPE, "image/jpeg".to_owned()), (TAKEN_AT, taken)];

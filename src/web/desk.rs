@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use crate::audit::Actor;
 use crate::incident::AnswerError;
 use crate::incident::IncidentId;
 use crate::pipeline::Command;
@@ -17,6 +18,8 @@ pub enum Ask {
     Command {
         /// Whose incident, report or patrol it is.
         khu_pho: Id,
+        /// Who they are.
+        who: Actor,
         /// What they say.
         command: Command,
         /// Where the answer goes.
@@ -40,17 +43,10 @@ pub enum Outcome {
         durable: oneshot::Receiver<()>,
     },
     /// It was so before.
-    Already,
+    Already {
+        /// Answers once that is durable.
+        durable: oneshot::Receiver<()>,
+    },
     /// It can't be.
     Refused(AnswerError),
-}
-
-impl Outcome {
-    /// Done, with nothing to wait for.
-    pub fn done_at_once() -> Self {
-        let (done, durable) = oneshot::channel();
-        // Its receiver is right here.
-        done.send(()).ok();
-        Self::Done { incident: None, durable }
-    }
 }

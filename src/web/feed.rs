@@ -144,7 +144,7 @@ pub(super) async fn snapshot(
     let (jpeg, subject) = off_thread(&shared.state.outbox, read).await?.ok_or(Failed::NotThere)?;
     let now = shared.state.clock.now().mono;
     if shared.views.is_news(&viewer, &format!("{subject} {}", sequence.0), now) {
-        let record = views::done(&viewer, "view_snapshot", &subject);
+        let record = views::looked(&viewer, "view_snapshot", &subject);
         shared.state.audit.note(record.detail(&format!("sequence {}", sequence.0)));
     }
     let headers =

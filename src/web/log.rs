@@ -35,7 +35,7 @@ pub(super) async fn newest(
     let count = last.unwrap_or(LIST).clamp(1, LIST_MAX);
     let now = shared.state.clock.now().mono;
     if shared.views.is_news(&viewer, "audit", now) {
-        shared.state.audit.note(views::done(&viewer, "view_audit", "audit"));
+        shared.state.audit.note(views::looked(&viewer, "view_audit", "audit"));
     }
     let store = shared.state.store.clone();
     let read = tokio::task::spawn_blocking(move || audit::last(&store, count)).await;

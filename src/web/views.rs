@@ -1,4 +1,5 @@
-//! Who has looked at what, and who has done what, for the audit log.
+//! Who has looked at what, and who signs in, for the audit log. What they do, the core's task writes
+//! down, as it does for MQTT.
 //!
 //! | | |
 //! | --- | --- |
@@ -48,13 +49,17 @@ impl Views {
     }
 }
 
-/// What somebody at the page has done.
-pub(super) fn done(viewer: &Viewer, action: &'static str, subject: &str) -> Record {
-    let who = match viewer.local {
+/// As the audit log knows them.
+pub(super) fn actor(viewer: &Viewer) -> Actor {
+    match viewer.local {
         true => Actor::new(ActorKind::System, &viewer.name),
         false => Actor::new(ActorKind::User, &viewer.login),
-    };
-    Record::new(who, Via::Page, action, subject)
+    }
+}
+
+/// What somebody at the page has looked at.
+pub(super) fn looked(viewer: &Viewer, action: &'static str, subject: &str) -> Record {
+    Record::new(actor(viewer), Via::Page, action, subject)
 }
 
 /// Somebody signs in or out, or tries to.

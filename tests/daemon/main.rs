@@ -17,6 +17,7 @@ mod mosquitto;
 #[path = "../support/scene.rs"]
 mod scene;
 
+mod answers;
 mod life;
 mod page;
 mod people;
@@ -24,7 +25,9 @@ mod recovery;
 mod reload;
 mod siren;
 mod streams;
+mod teams;
 mod troubled;
+mod users;
 mod wrong;
 
 /// Every alert of khu phố 3.

@@ -54,6 +54,8 @@ async fn what_is_done_at_the_page_is_durable_when_it_answers() {
     let (status, _) = daemon.act(&command, &json!({"action": "resolve"}));
     assert_eq!(status, 200);
     let (status, said) = daemon.act(&command, &json!({"action": "resolve"}));
+    assert_eq!((status, &said["outcome"]), (200, &json!("already")));
+    let (status, said) = daemon.act(&command, &json!({"action": "false_alarm"}));
     assert_eq!((status, &said["alert"]["state"]), (409, &json!("resolved")));
 
     let (status, said) = daemon.act("/api/khu-pho/kp3/patrol", &json!({"minutes": 30}));
@@ -71,6 +73,10 @@ async fn what_is_done_at_the_page_is_durable_when_it_answers() {
         let (status, said) = daemon.act(path, &body);
         assert_eq!((status, &said["outcome"]), (expected, &json!("refused")), "{path} {said}");
     }
+    let log: Value = serde_json::from_str(&daemon.get("/api/audit")).unwrap();
+    let told = log["records"].as_array().unwrap().iter().filter(|record| record["via"] == "page");
+    let actions: Vec<&str> = told.map(|record| record["action"].as_str().unwrap()).collect();
+    assert_eq!(actions[..4], ["report", "report", "on_scene", "on_scene"]);
 }
 
 #[tokio::test]

@@ -203,14 +203,20 @@ impl Daemon {
         answer.split_off(end + 4)
     }
 
-    /// The answer to a request with a body: its status and its JSON, where it is some.
-    pub(crate) fn post(&self, path: &str, headers: &str, body: &str) -> (u16, Value) {
+    /// The answer to any request: its status, its head and its body.
+    pub(crate) fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String, String) {
         let (page, length) = (self.page.unwrap(), body.len());
         let mut stream = TcpStream::connect(page).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {page}\r\nOrigin: http://{page}\r\nConnection: \
-             close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: {page}\r\nOrigin: http://{page}\r\nConnection: \
+             close\r\nContent-Length: {length}\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body.as_bytes()).unwrap();
@@ -218,7 +224,13 @@ impl Daemon {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+        (status, head.to_owned(), body.to_owned())
+    }
+
+    /// The answer to a request with a body: its status and its JSON, where it is some.
+    pub(crate) fn post(&self, path: &str, headers: &str, body: &str) -> (u16, Value) {
+        let (status, _, body) = self.answer("POST", path, headers, body);
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
     /// What somebody at this machine does, where there are no users.

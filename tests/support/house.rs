@@ -46,6 +46,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -322,7 +323,9 @@ impl Answer {
 async fn core(mut asked: mpsc::Receiver<Ask>) {
     while let Some(ask) = asked.recv().await {
         if let Ask::Command { answered, .. } = ask {
-            drop(answered.send(Outcome::Already));
+            let (done, durable) = oneshot::channel();
+            drop(answered.send(Outcome::Already { durable }));
+            drop(done.send(()));
         }
     }
 }

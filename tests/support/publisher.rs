@@ -87,6 +87,9 @@ pub(crate) fn config(port: u16) -> mqtt::Config {
         username: None,
         password: None,
         ca_file: None,
+        client_cert: None,
+        client_key: None,
+        signed_age_max: Duration::from_secs(900),
     }
 }
 

@@ -1,0 +1,245 @@
+//! What people say, over MQTT or at the page: the same operations, each written into the audit log
+//! with what came of it.
+
+use super::inbound;
+use super::judge::Judge;
+use crate::audit::{Actor, ActorKind, Record, Via};
+use crate::diary;
+use crate::diary::PatrolNotice;
+use crate::incident::{AnswerError, Incident, Patrol, Silence, State};
+use crate::mqtt::{Inbound, Incoming, Key, Seal, Seals, Topics};
+use crate::pipeline::Command;
+use crate::time::{Mono, Stamp};
+use crate::ward::Id;
+
+/// Refusals over MQTT of which each is written down, a minute; of more, their number is.
+const REFUSALS_MAX: u64 = 60;
+const MINUTE_S: f64 = 60.0;
+
+/// Who vouches for what is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The broker, which let it be written there.
+    Broker,
+    /// The key of the khu phố's team.
+    Team,
+    /// The page, where this one has signed in.
+    Page(Actor),
+}
+
+impl Origin {
+    /// `by`: as they say; at the page it is known better.
+    fn actor(&self, by: &str) -> Actor {
+        match self {
+            Self::Broker => Actor::new(ActorKind::Mqtt, by),
+            Self::Team => Actor::new(ActorKind::Team, by),
+            Self::Page(who) => who.clone(),
+        }
+    }
+
+    fn via(&self) -> Via {
+        match self {
+            Self::Broker | Self::Team => Via::Mqtt,
+            Self::Page(_) => Via::Page,
+        }
+    }
+}
+
+/// What the doorman of MQTT remembers.
+#[derive(Debug, Default)]
+pub(super) struct Doorman {
+    seals: Seals,
+    /// Since when refusals are counted, and how many there were.
+    minute: Mono,
+    refusals: u64,
+}
+
+/// What a message of MQTT came to.
+pub(super) enum Heard {
+    /// The incident is another one now.
+    Changed(Box<Incident>),
+    /// It was so already; that may wait for the disk yet.
+    Same,
+    /// It means nothing here, now and for ever.
+    Refused,
+}
+
+/// What one message is, as far as it is believed.
+enum Came {
+    In(Id, Command, Origin),
+    /// The very same was taken in before.
+    Again(Id),
+}
+
+impl Judge {
+    /// Takes in what came over MQTT.
+    pub(super) fn on_message(&mut self, message: &Inbound, now: Stamp) -> Heard {
+        let taken = match self.admit(message, now) {
+            Ok(Came::In(khu_pho, command, origin)) => {
+                self.take_in(&khu_pho, command, origin, now).map_err(|error| error.to_string())
+            }
+            Ok(Came::Again(khu_pho)) => {
+                tracing::info!(%khu_pho, topic = ?message.topic, "said again: ignored");
+                Ok(None)
+            }
+            Err(error) => {
+                self.write_refusal(&message.topic, &error, now);
+                Err(error)
+            }
+        };
+        match taken {
+            Ok(Some(incident)) => Heard::Changed(Box::new(incident)),
+            Ok(None) => Heard::Same,
+            Err(error) => {
+                tracing::warn!(topic = ?message.topic, error, "a message is refused");
+                self.meters.messages_refused.inc();
+                Heard::Refused
+            }
+        }
+    }
+
+    /// Whether a message is from whom it must be, and means something.
+    fn admit(&mut self, message: &Inbound, now: Stamp) -> Result<Came, String> {
+        let khu_pho = message.topic.khu_pho();
+        if !self.settings.khu_pho.iter().any(|known| known.id == *khu_pho) {
+            return Err(format!("there is no khu phố {khu_pho}"));
+        }
+        let mut origin = Origin::Broker;
+        let teams = &self.settings.teams;
+        if let Some(secret) = teams.get(khu_pho).and_then(|team| team.key.as_ref()) {
+            let topic = Topics::new(self.settings.ward.id.clone()).of(&message.topic);
+            let key = Key { secret, age_max: self.settings.mqtt.signed_age_max };
+            let from = (khu_pho.as_str(), topic.as_str());
+            let seal = self.doorman.seals.check(from, &message.payload, &key, now.wall);
+            if seal.map_err(|error| error.to_string())? == Seal::Repeated {
+                return Ok(Came::Again(khu_pho.clone()));
+            }
+            origin = Origin::Team;
+        }
+        let read = inbound::read(&message.topic, &message.payload, now.wall);
+        let (khu_pho, command) = read.map_err(|error| error.to_string())?;
+        Ok(Came::In(khu_pho, command, origin))
+    }
+
+    /// Takes in what somebody of `khu_pho` said, and writes down what came of it. `Ok(None)`:
+    /// nothing changes by it.
+    ///
+    /// # Errors
+    /// [`AnswerError`] says why it can't be.
+    pub(super) fn take_in(
+        &mut self,
+        khu_pho: &Id,
+        command: Command,
+        origin: Origin,
+        now: Stamp,
+    ) -> Result<Option<Incident>, AnswerError> {
+        tracing::info!(%khu_pho, ?command, "taken in");
+        if let Command::Patrol(Patrol { lasts, zone, .. }) = &command {
+            let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
+            let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
+            self.keeper.keep(diary::Record::Patrol(notice));
+        }
+        let Act { action, by, subject, more } = Act::of(khu_pho, &command);
+        let is_patrol = matches!(command, Command::Patrol(_));
+        let result = self.core.on_command(khu_pho, command, now);
+        let came = match &result {
+            Ok(Some(Incident { id, revision, .. })) => format!("done: {id} revision {revision}"),
+            Ok(None) if is_patrol => "done".to_owned(),
+            Ok(None) => "already so".to_owned(),
+            Err(error) => format!("refused: {error}"),
+        };
+        let detail = if more.is_empty() { came } else { format!("{came}; {more}") };
+        let who = origin.actor(&by);
+        self.audit.note(Record::new(who, origin.via(), action, &subject).detail(&detail));
+        result
+    }
+
+    /// Writes down what was refused before it was understood. Whoever floods us fills no disk.
+    fn write_refusal(&mut self, topic: &Incoming, error: &str, now: Stamp) {
+        let over = now.mono.seconds_since(self.doorman.minute) >= MINUTE_S;
+        if over {
+            let more = self.doorman.refusals.saturating_sub(REFUSALS_MAX);
+            if more > 0 {
+                let who = Actor::new(ActorKind::System, "keng");
+                let record = Record::new(who, Via::Mqtt, "refused", "more");
+                self.audit.note(record.detail(&format!("{more} more were refused in a minute")));
+            }
+            (self.doorman.minute, self.doorman.refusals) = (now.mono, 0);
+        }
+        self.doorman.refusals += 1;
+        if self.doorman.refusals > REFUSALS_MAX {
+            return;
+        }
+        let action = match topic {
+            Incoming::Command { .. } => "command",
+            Incoming::Report { .. } => "report",
+            Incoming::Patrol { .. } => "patrol",
+        };
+        let subject = match topic {
+            Incoming::Command { khu_pho, incident } => format!("{khu_pho}/{incident}"),
+            _ => topic.khu_pho().to_string(),
+        };
+        // Whatever name it gives, nobody vouches for it.
+        let who = Actor::new(ActorKind::Mqtt, "");
+        let record = Record::new(who, Via::Mqtt, action, &subject);
+        self.audit.note(record.detail(&format!("refused: {error}")));
+    }
+}
+
+/// A command, as the audit log tells it.
+struct Act {
+    action: &'static str,
+    by: String,
+    subject: String,
+    more: String,
+}
+
+impl Act {
+    fn of(khu_pho: &Id, command: &Command) -> Self {
+        let quoted = |name: &str, text: &Option<String>| {
+            text.as_ref().map(|text| format!("{name} {text:?}"))
+        };
+        let joined =
+            |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        match command {
+            Command::Answer(id, answer) => Self {
+                action: match answer.state {
+                    State::OnScene => "on_scene",
+                    State::Resolved => "resolve",
+                    State::FalseAlarm => "false_alarm",
+                    State::Open | State::Acknowledged | State::Expired => "acknowledge",
+                },
+                by: answer.by.clone(),
+                subject: format!("{khu_pho}/{id}"),
+                more: joined(vec![quoted("note", &answer.note)]),
+            },
+            Command::Silence(id, silence) => Self {
+                action: Silence::ACTION,
+                by: silence.by.clone(),
+                subject: format!("{khu_pho}/{id}"),
+                more: String::new(),
+            },
+            Command::Report(report) => Self {
+                action: "report",
+                by: report.witness.by.clone(),
+                subject: khu_pho.to_string(),
+                more: joined(vec![
+                    Some(report.kind.as_str().to_owned()),
+                    quoted("place", &report.witness.place),
+                    quoted("note", &report.witness.note),
+                    report.exercise.then(|| "exercise".to_owned()),
+                    report.siren.then(|| "siren".to_owned()),
+                ]),
+            },
+            Command::Patrol(patrol) => Self {
+                action: "patrol",
+                by: patrol.team.clone(),
+                subject: khu_pho.to_string(),
+                more: joined(vec![
+                    Some(format!("{} min", patrol.lasts.as_secs() / 60)),
+                    quoted("zone", &patrol.zone),
+                ]),
+            },
+        }
+    }
+}

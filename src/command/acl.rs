@@ -1,0 +1,288 @@
+//! `keng acl mosquitto`: who may read and write what, in the form of a broker.
+//!
+//! Each team reads its khu phố alone and writes its own commands alone; the daemon has the ward's
+//! topics; whoever gives no name has nothing. Passwords stand in the file as mosquitto's own tool
+//! writes them (PBKDF2 with HMAC-SHA-512, RFC 8018), so that this works without it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, KeyInit, Mac};
+use rand::{Rng, RngExt as _};
+use sha2::Sha512;
+
+use crate::config;
+use crate::config::{Faults, Settings};
+use crate::mqtt::Topics;
+use crate::serve::base64;
+use crate::ward::{Id, Secret};
+
+/// Rounds of PBKDF2: some 10 ms for each phone that connects. mosquitto's own default is 101.
+const ROUNDS: u32 = 10_000;
+/// mosquitto wants just as many.
+const SALT_BYTES: usize = 12;
+/// Letters and digits of a password that is made up: 119 bits.
+const PASSWORD_CHARS: usize = 20;
+/// Without those that look alike.
+const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+/// A longer password file is none of ours.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Arguments of `keng acl`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    broker: Broker,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Broker {
+    /// Writes an ACL file for mosquitto, and a password file where asked for.
+    Mosquitto {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The folder to write `acl` and `passwords` to; made where it is not there.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Writes `passwords` too: as the configuration names them; as they stand there already;
+        /// else made up, and shown this once.
+        #[arg(long)]
+        password_file: bool,
+    },
+}
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error("the configuration has faults:\n{0}")]
+    Config(Faults),
+    /// Nobody to give the daemon's rights to.
+    #[error("the daemon has no user at the broker; add [mqtt] username and password")]
+    NoDaemon,
+    /// The daemon's user would be a team.
+    #[error("[mqtt] username {0:?} is a khu phố's id too; give the daemon another one")]
+    Shared(String),
+    /// A name that the broker's files can't hold.
+    #[error("[mqtt] username {0:?} can't stand in mosquitto's files; use letters and digits")]
+    Name(String),
+    /// A password file that is none.
+    #[error("{path} is no password file of mosquitto; move it away")]
+    NotOurs {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A file can't be written.
+    #[error("can't write {path}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The answer can't be written.
+    #[error("can't write the answer")]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    /// Whether it is the configuration that has to be mended.
+    pub fn is_config(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::NoDaemon | Self::Shared(_) | Self::Name(_))
+    }
+}
+
+/// Writes the files, readable by this user alone, and says what is to be done with them.
+///
+/// # Errors
+/// [`Error`].
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Error> {
+    let Broker::Mosquitto { config, out: folder, password_file } = &args.broker;
+    let settings = config::load(config).map_err(Error::Config)?.settings;
+    let daemon = daemon(&settings)?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Write { path, source }
+    };
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let acl = folder.join("acl");
+    write_private(&acl, &rights(&settings, daemon)).map_err(failed(&acl))?;
+    writeln!(out, "acl_file {}", acl.display())?;
+    if *password_file {
+        let path = folder.join("passwords");
+        let known = known(&path)?;
+        let (text, made_up) = passwords(&settings, daemon, &known, &mut rand::rng());
+        write_private(&path, &text).map_err(failed(&path))?;
+        writeln!(out, "password_file {}\nallow_anonymous false", path.display())?;
+        for (user, password) in made_up {
+            writeln!(out, "# new password of {user}, shown this once: {}", password.reveal())?;
+        }
+    }
+    Ok(())
+}
+
+fn daemon(settings: &Settings) -> Result<&str, Error> {
+    let name = settings.mqtt.username.as_deref().ok_or(Error::NoDaemon)?;
+    if settings.khu_pho.iter().any(|khu_pho| khu_pho.id.as_str() == name) {
+        return Err(Error::Shared(name.to_owned()));
+    }
+    let strange = |c: char| c.is_control() || c == ':' || c == '#';
+    if name.contains(strange) {
+        return Err(Error::Name(name.to_owned()));
+    }
+    Ok(name)
+}
+
+/// The ACL file. Rights before the first `user` would be everybody's: there are none.
+fn rights(settings: &Settings, daemon: &str) -> String {
+    let topics = Topics::new(settings.ward.id.clone());
+    let status = topics.status();
+    let under = status.trim_end_matches("status");
+    let mut text = format!(
+        "# Written by keng acl mosquitto; written anew where [[khu_pho]] changes.\n\n\
+         user {daemon}\ntopic readwrite {under}#\n"
+    );
+    for khu_pho in &settings.khu_pho {
+        let id = &khu_pho.id;
+        let own = format!("{under}{id}/");
+        let lines = [
+            format!("\nuser {id}"),
+            format!("topic read {status}"),
+            format!("topic read {}", topics.alert(id)),
+            format!("topic read {own}incident/#"),
+            format!("topic read {}", topics.siren(id)),
+            format!("topic read {own}+/status"),
+            format!("topic write {own}incident/+/command"),
+            format!("topic write {own}report"),
+            format!("topic write {own}patrol"),
+        ];
+        text.push_str(&lines.join("\n"));
+        text.push('\n');
+    }
+    text
+}
+
+/// Users and what stands behind their names.
+type Known = BTreeMap<String, String>;
+
+/// The password file as it is; nothing where it is not there.
+fn known(path: &Path) -> Result<Known, Error> {
+    let not_ours = || Error::NotOurs { path: path.to_owned() };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Known::new()),
+        Ok(found) if found.len() > FILE_BYTES_MAX => return Err(not_ours()),
+        _ => {}
+    }
+    let text = fs::read_to_string(path).map_err(|_| not_ours())?;
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let split = |line: &str| {
+        let (user, hash) = line.split_once(':').filter(|(_, hash)| hash.starts_with('$'))?;
+        Some((user.to_owned(), hash.to_owned()))
+    };
+    lines.map(split).collect::<Option<Known>>().ok_or_else(not_ours)
+}
+
+/// The password file, and the passwords that were made up for it.
+fn passwords(
+    settings: &Settings,
+    daemon: &str,
+    known: &Known,
+    rng: &mut impl Rng,
+) -> (String, Vec<(String, Secret)>) {
+    let of_team = |id: &Id| settings.teams.get(id).and_then(|team| team.password.clone());
+    let teams = settings.khu_pho.iter().map(|khu_pho| (khu_pho.id.as_str(), of_team(&khu_pho.id)));
+    let users = std::iter::once((daemon, settings.mqtt.password.clone())).chain(teams);
+    let (mut text, mut made_up) = (String::new(), Vec::new());
+    for (user, password) in users {
+        let hash = match (password, known.get(user)) {
+            (Some(password), _) => hash(&password, rng),
+            (None, Some(hash)) => hash.clone(),
+            (None, None) => {
+                let password = Secret::new(invented(rng));
+                let hash = hash(&password, rng);
+                made_up.push((user.to_owned(), password));
+                hash
+            }
+        };
+        text.push_str(user);
+        text.push(':');
+        text.push_str(&hash);
+        text.push('\n');
+    }
+    (text, made_up)
+}
+
+fn invented(rng: &mut impl Rng) -> String {
+    let letter = |_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]);
+    (0..PASSWORD_CHARS).map(letter).collect()
+}
+
+/// `$7$rounds$salt$hash`.
+fn hash(password: &Secret, rng: &mut impl Rng) -> String {
+    let salt: [u8; SALT_BYTES] = rng.random();
+    let key = pbkdf2(password.reveal().as_bytes(), &salt, ROUNDS);
+    format!("$7${ROUNDS}${}${}", base64::encode(&salt), base64::encode(&key))
+}
+
+/// The first block of PBKDF2 with HMAC-SHA-512 (RFC 8018, 5.2), which is all that is wanted.
+fn pbkdf2(password: &[u8], salt: &[u8], rounds: u32) -> [u8; 64] {
+    let keyed = Hmac::<Sha512>::new_from_slice(password).expect("HMAC takes keys of any length");
+    let mac = |parts: [&[u8]; 2]| -> [u8; 64] {
+        let mut mac = keyed.clone();
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    };
+    let mut turn = mac([salt, &1u32.to_be_bytes()]);
+    let mut key = turn;
+    for _ in 1..rounds {
+        turn = mac([&turn, &[]]);
+        key.iter_mut().zip(turn).for_each(|(byte, other)| *byte ^= other);
+    }
+    key
+}
+
+/// Whole or not at all, and never for anybody else to read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let draft = path.with_extension("new");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(draft, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_mosquitto_passwd_s() {
+        // mosquitto_passwd 2.0.11 -b FILE a b
+        let known = "qatJRNwrBaUz0ZXmGewVBEzCfXI6CQ4l5jpIUj0nI2eCKbONodHumMQrqmkZI4O/\
+                     JATD4pyrn8wQYby5kk1wjw==";
+        let salt = unbase64("dmzgGtroMfD+dvpK");
+        assert_eq!(base64::encode(&pbkdf2(b"b", &salt, 101)), known);
+    }
+
+    fn unbase64(text: &str) -> Vec<u8> {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let six = |byte: u8| alphabet.iter().position(|letter| *letter == byte).unwrap();
+        let bits = text.bytes().fold((Vec::new(), 0usize, 0), |(mut out, bits, count), byte| {
+            let (bits, count) = ((bits << 6 | six(byte)) & 0xff_ffff, count + 6);
+            if count < 8 {
+                return (out, bits, count);
+            }
+            out.push(u8::try_from(bits >> (count - 8) & 0xff).unwrap());
+            (out, bits, count - 8)
+        });
+        bits.0
+    }
+}
