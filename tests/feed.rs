@@ -242,7 +242,7 @@ async fn the_page_is_served_with_its_policy() {
         assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"));
         assert!(!policy.contains("unsafe"), "{policy}");
         assert!(head.contains("x-content-type-options: nosniff"), "{head}");
-        assert!(head.contains("referrer-policy: no-referrer"), "{head}");
+        assert!(head.contains("referrer-policy: same-origin"), "{head}");
     }
     let (_, page) = house.get("/").await;
     let page = String::from_utf8(page).unwrap();

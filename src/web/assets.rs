@@ -194,13 +194,31 @@ mod tests {
         keys
     }
 
-    #[test]
-    fn both_languages_say_the_same() {
+    /// The words of Vietnamese and of English.
+    fn words() -> (&'static str, &'static str) {
         let words = texts().into_iter().find(|(path, _)| *path == "/words.js").unwrap().1;
         let (vi, en) = words.split_once("\n  en: {").unwrap();
         let vi = vi.split_once("\n  vi: {").unwrap().1;
-        let en = en.split_once("\n};").unwrap().0;
+        (vi, en.split_once("\n};").unwrap().0)
+    }
+
+    #[test]
+    fn both_languages_say_the_same() {
+        let (vi, en) = words();
         assert!(keys(vi).len() > 150);
         assert_eq!(keys(vi), keys(en));
+    }
+
+    #[test]
+    fn what_is_said_has_words() {
+        let known = keys(words().0);
+        for (path, text) in texts() {
+            let said = text.split("say('").skip(1).filter_map(|rest| rest.split('\'').next());
+            let shown = ["data-say=\"", "data-label=\"", "data-hint=\""]
+                .map(|mark| text.split(mark).skip(1).filter_map(|rest| rest.split('"').next()));
+            for key in said.chain(shown.into_iter().flatten()) {
+                assert!(known.contains(&key), "{path}: {key}");
+            }
+        }
     }
 }

@@ -4,16 +4,19 @@
   const faults = [];
   const modal = document.querySelector('dialog[open]');
   const all = [...(modal ?? document.body).querySelectorAll('*')];
-  const isShown = (node) => node.checkVisibility({ visibilityProperty: true, opacityProperty: true })
-    && node.getClientRects().length > 0;
-  const what = (node) => `${node.tagName.toLowerCase()}#${node.id}.${node.getAttribute('class') ?? ''} `
-    + `"${(node.textContent ?? '').trim().slice(0, 40)}"`;
+  const isShown = (node) =>
+    node.checkVisibility({ visibilityProperty: true, opacityProperty: true }) &&
+    node.getClientRects().length > 0;
+  const what = (node) =>
+    `${node.tagName.toLowerCase()}#${node.id}.${node.getAttribute('class') ?? ''} ` +
+    `"${(node.textContent ?? '').trim().slice(0, 40)}"`;
 
   const parse = (text) => {
     const parts = (text.match(/[\d.]+/g) ?? []).map(Number);
     return { rgb: parts.slice(0, 3), alpha: parts[3] ?? 1 };
   };
-  const over = (top, below) => top.rgb.map((value, at) => value * top.alpha + below[at] * (1 - top.alpha));
+  const over = (top, below) =>
+    top.rgb.map((value, at) => value * top.alpha + below[at] * (1 - top.alpha));
   const ground = (node) => {
     const layers = [];
     for (let at = node; at; at = at.parentElement) {
@@ -31,7 +34,9 @@
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   for (const node of all) {
-    const says = [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
+    const says = [...node.childNodes].some(
+      (child) => child.nodeType === Node.TEXT_NODE && child.data.trim(),
+    );
     if (!says || !isShown(node) || node.closest(':disabled, .sr, .skip, .stage, .frame')) continue;
     const style = getComputedStyle(node);
     const below = ground(node);
@@ -43,14 +48,25 @@
     if (ratio < (large ? 3 : 4.5)) faults.push(`contrast ${ratio.toFixed(2)}: ${what(node)}`);
   }
 
-  const nameOf = (node) => node.getAttribute('aria-label') || node.labels?.[0]?.textContent.trim()
-    || node.textContent.trim() || node.title || node.querySelector?.('img')?.alt;
-  for (const node of all.filter((one) => one.matches('a[href], button, input, select, textarea, [role=button]'))) {
+  const nameOf = (node) =>
+    node.getAttribute('aria-label') ||
+    node.labels?.[0]?.textContent.trim() ||
+    node.textContent.trim() ||
+    node.title ||
+    node.querySelector?.('img')?.alt;
+  for (const node of all.filter((one) =>
+    one.matches('a[href], button, input, select, textarea, [role=button]'),
+  )) {
     if (!isShown(node)) continue;
     if (!nameOf(node)) faults.push(`no name: ${what(node)}`);
     const { width, height } = node.getBoundingClientRect();
     const inText = node.matches('a') && getComputedStyle(node).display === 'inline';
-    if (!inText && !node.matches('[type=checkbox], [type=range], .skip') && (width < 24 || height < 24) && !node.closest('svg')) {
+    if (
+      !inText &&
+      !node.matches('[type=checkbox], [type=range], .skip') &&
+      (width < 24 || height < 24) &&
+      !node.closest('svg')
+    ) {
       faults.push(`too small to hit (${width}×${height}): ${what(node)}`);
     }
   }
@@ -58,10 +74,12 @@
     if (!image.hasAttribute('alt')) faults.push(`no alt: ${image.src}`);
   }
   for (const drawn of all.filter((one) => one.matches('svg[role=img]'))) {
-    if (!drawn.querySelector('title')?.textContent) faults.push(`a drawing without words: ${what(drawn)}`);
+    if (!drawn.querySelector('title')?.textContent)
+      faults.push(`a drawing without words: ${what(drawn)}`);
   }
   const ids = [...document.querySelectorAll('[id]')].map((node) => node.id);
-  for (const id of new Set(ids.filter((one, at) => ids.indexOf(one) !== at))) faults.push(`id twice: ${id}`);
+  for (const id of new Set(ids.filter((one, at) => ids.indexOf(one) !== at)))
+    faults.push(`id twice: ${id}`);
   for (const node of all) {
     for (const key of ['aria-labelledby', 'aria-controls', 'aria-describedby']) {
       const id = node.getAttribute(key);
@@ -69,10 +87,17 @@
     }
   }
   if (!modal) {
-    const headings = [...document.querySelectorAll('h1, h2, h3, h4')].filter((node) => isShown(node) || node.matches('.sr'));
-    const levels = headings.filter((node) => !node.closest('dialog')).map((node) => Number(node.tagName[1]));
-    if (levels.filter((level) => level === 1).length !== 1) faults.push(`headings of level 1: ${levels}`);
-    levels.forEach((level, at) => { if (at && level > levels[at - 1] + 1) faults.push(`a level skipped: ${levels}`); });
+    const headings = [...document.querySelectorAll('h1, h2, h3, h4')].filter(
+      (node) => isShown(node) || node.matches('.sr'),
+    );
+    const levels = headings
+      .filter((node) => !node.closest('dialog'))
+      .map((node) => Number(node.tagName[1]));
+    if (levels.filter((level) => level === 1).length !== 1)
+      faults.push(`headings of level 1: ${levels}`);
+    levels.forEach((level, at) => {
+      if (at && level > levels[at - 1] + 1) faults.push(`a level skipped: ${levels}`);
+    });
     if (document.querySelectorAll('main').length !== 1) faults.push('not one main');
   }
   if (document.documentElement.scrollWidth > window.innerWidth + 1) {
@@ -80,4 +105,4 @@
   }
   if (!['vi', 'en'].includes(document.documentElement.lang)) faults.push('no language');
   return faults;
-})()
+})();

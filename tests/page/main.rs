@@ -14,6 +14,7 @@ mod mosquitto;
 mod access;
 mod drawing;
 mod many;
+mod signed_in;
 mod watch;
 
 use serde_json::Value;

@@ -51,6 +51,7 @@ pub(crate) enum Screen {
 }
 
 /// Where Chromium is; without one the test says that it was skipped.
+#[expect(clippy::print_stdout, reason = "what is skipped is said")]
 pub(crate) fn chromium() -> Option<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&path).collect();
@@ -149,10 +150,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let killed = self.child.kill().and_then(|()| self.child.wait());
-        if killed.is_err() {
-            println!("Chromium had ended already");
-        }
+        // It may have ended already.
+        drop(self.child.kill().and_then(|()| self.child.wait()));
     }
 }
 
@@ -264,6 +263,15 @@ impl Page<'_> {
     /// Types into what has the focus.
     pub(crate) fn type_in(&self, text: &str) {
         self.call("Input.insertText", json!({"text": text}));
+    }
+
+    /// How long its thread has computed, in seconds of a core: however busy the machine is beside.
+    pub(crate) fn busy(&self) -> f64 {
+        self.call("Performance.enable", json!({"timeDomain": "threadTicks"}));
+        let metrics = self.call("Performance.getMetrics", json!({}));
+        let all = metrics["metrics"].as_array().unwrap();
+        let task = all.iter().find(|metric| metric["name"] == "TaskDuration").unwrap();
+        task["value"].as_f64().unwrap()
     }
 
     /// What its console complained of: exceptions, refused content, failed requests.

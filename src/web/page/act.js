@@ -74,7 +74,10 @@ export function actions(current) {
   for (const [action, key, look] of choices(alert)) {
     const made = button(`button ${look}`.trim(), say(key), async () => {
       const why = whyNot();
-      if (why) { told.textContent = why; return; }
+      if (why) {
+        told.textContent = why;
+        return;
+      }
       const note = FINAL.includes(action) ? await question(current(), action) : '';
       if (note === null) return;
       await send(box, told, () => command(current(), action, note));
@@ -127,8 +130,12 @@ function question(alert, action) {
   box.returnValue = '';
   box.showModal();
   return new Promise((answer) => {
-    box.addEventListener('close', () => {
-      answer(box.returnValue === 'yes' ? $('ask-note').value.trim().slice(0, 500) : null);
-    }, { once: true });
+    box.addEventListener(
+      'close',
+      () => {
+        answer(box.returnValue === 'yes' ? $('ask-note').value.trim().slice(0, 500) : null);
+      },
+      { once: true },
+    );
   });
 }

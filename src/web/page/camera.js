@@ -18,13 +18,19 @@ export function cameraPage(main, id) {
   const stops = [];
   let open = true;
   const path = `/api/cameras/${encodeURIComponent(id)}`;
-  const load = () => getJson(path).then((view) => { if (open) show(box, id, view, stops); });
+  const load = () =>
+    getJson(path).then((view) => {
+      if (open) show(box, id, view, stops);
+    });
   load().catch((error) => {
     if (!open) return;
     const text = error.status === 404 ? say('not_found') : say('failed', error.message);
     box.replaceChildren(back(), element('p', 'none', text));
   });
-  return () => { open = false; stops.forEach((stop) => stop()); };
+  return () => {
+    open = false;
+    stops.forEach((stop) => stop());
+  };
 }
 
 const back = () => link('#/cameras', 'back', `← ${say('back')}`);
@@ -40,10 +46,18 @@ function show(box, id, view, stops) {
 
   const shapes = [
     ...(view.zones ?? []).map((zone) => ({
-      kind: 'zone', name: zone.name, rules: [...zone.rules], residents: zone.residents ?? [],
+      kind: 'zone',
+      name: zone.name,
+      rules: [...zone.rules],
+      residents: zone.residents ?? [],
       points: zone.polygon.map((point) => [...point]),
     })),
-    ...(view.masks ?? []).map((points) => ({ kind: 'mask', name: '', rules: [], points: points.map((p) => [...p]) })),
+    ...(view.masks ?? []).map((points) => ({
+      kind: 'mask',
+      name: '',
+      rules: [],
+      points: points.map((p) => [...p]),
+    })),
   ];
   const text = element('pre', 'toml');
   text.tabIndex = 0;
@@ -52,7 +66,10 @@ function show(box, id, view, stops) {
   const state = element('p', 'soft');
   const drawn = editor(picture, shapes, () => {
     const faulty = shapes.map(fault).find(Boolean);
-    text.textContent = toml(id, shapes.filter((shape) => !fault(shape)));
+    text.textContent = toml(
+      id,
+      shapes.filter((shape) => !fault(shape)),
+    );
     state.textContent = faulty || (text.textContent === asConfigured ? say('unchanged') : '');
   });
   stops.push(drawn.stop);
@@ -70,7 +87,13 @@ function show(box, id, view, stops) {
   });
   const line = element('div', 'line');
   line.append(copy);
-  paste.append(element('h2', '', say('toml')), element('p', 'soft', say('toml_text')), text, state, line);
+  paste.append(
+    element('h2', '', say('toml')),
+    element('p', 'soft', say('toml_text')),
+    text,
+    state,
+    line,
+  );
 
   const left = element('section', 'part');
   left.append(element('h2', '', say('zones')), drawn.box);
@@ -83,8 +106,10 @@ function show(box, id, view, stops) {
 
   const status = () => {
     const camera = known.status?.cameras.find((one) => one.id === id) ?? {};
-    told.replaceChildren(stateWord(camera), element('p', 'where', [view.address, khuPhoName(view.khu_pho)]
-      .filter(Boolean).join(' · ')));
+    told.replaceChildren(
+      stateWord(camera),
+      element('p', 'where', [view.address, khuPhoName(view.khu_pho)].filter(Boolean).join(' · ')),
+    );
     figures.replaceChildren(element('h2', '', say('sys_health')), table(camera, view));
   };
   stops.push(on('status', status));
@@ -96,7 +121,10 @@ function table(camera, view) {
   return rows([
     [say('state'), camera.state ? `${say(camera.state)} · ${say('since', since)}` : ''],
     [say('reason'), camera.reason],
-    [say('fps_word'), typeof camera.analysed_fps === 'number' ? say('fps', camera.analysed_fps.toFixed(1)) : ''],
+    [
+      say('fps_word'),
+      typeof camera.analysed_fps === 'number' ? say('fps', camera.analysed_fps.toFixed(1)) : '',
+    ],
     [say('attention'), camera.attention && say(camera.attention)],
     [say('dropped'), typeof view.dropped === 'number' ? `${view.dropped} / ${view.received}` : ''],
     ['RTSP', typeof view.sessions === 'number' ? say('sessions', view.sessions) : ''],
@@ -112,22 +140,34 @@ function live(id, image, blank) {
   let timer;
   const next = () => {
     if (!open) return;
-    if (document.hidden || known.link === 'down') { timer = setTimeout(next, PICTURE_MS); return; }
+    if (document.hidden || known.link === 'down') {
+      timer = setTimeout(next, PICTURE_MS);
+      return;
+    }
     const ahead = new Image();
     ahead.addEventListener('load', () => {
       image.src = ahead.src;
       blank.hidden = true;
       timer = setTimeout(next, PICTURE_MS);
     });
-    ahead.addEventListener('error', () => { timer = setTimeout(next, PICTURE_MS * 2); });
+    ahead.addEventListener('error', () => {
+      timer = setTimeout(next, PICTURE_MS * 2);
+    });
     ahead.src = `/api/cameras/${encodeURIComponent(id)}/picture.jpg?at=${Date.now()}`;
   };
-  const look = () => { if (!document.hidden) askToLook(id); };
+  const look = () => {
+    if (!document.hidden) askToLook(id);
+  };
   look();
   next();
   const looking = setInterval(look, LOOK_MS);
   const stop = on('me', look);
-  return () => { open = false; stop(); clearTimeout(timer); clearInterval(looking); };
+  return () => {
+    open = false;
+    stop();
+    clearTimeout(timer);
+    clearInterval(looking);
+  };
 }
 
 // The text for the configuration.
@@ -142,18 +182,26 @@ function quoted(text) {
   return `"${escaped.join('')}"`;
 }
 const number = (value) => (Number.isInteger(value) ? `${value}.0` : String(value));
-const polygon = (points) => `[${points.map(([x, y]) => `[${number(x)}, ${number(y)}]`).join(', ')}]`;
+const polygon = (points) =>
+  `[${points.map(([x, y]) => `[${number(x)}, ${number(y)}]`).join(', ')}]`;
 
 function toml(id, shapes) {
   const masks = shapes.filter((shape) => shape.kind === 'mask');
   const zones = shapes.filter((shape) => shape.kind === 'zone');
   const text = [say('toml_head', id)];
-  if (masks.length) text.push(`mask = [\n${masks.map((mask) => `  ${polygon(mask.points)},`).join('\n')}\n]`);
+  if (masks.length)
+    text.push(`mask = [\n${masks.map((mask) => `  ${polygon(mask.points)},`).join('\n')}\n]`);
   for (const zone of zones) {
     const rules = zone.rules.map(quoted).join(', ');
-    text.push('', '[[camera.zone]]', `name = ${quoted(zone.name.trim())}`, `rules = [${rules}]`,
-      `polygon = ${polygon(zone.points)}`);
-    if (zone.residents?.length) text.push(`residents_hours = [${zone.residents.map(quoted).join(', ')}]`);
+    text.push(
+      '',
+      '[[camera.zone]]',
+      `name = ${quoted(zone.name.trim())}`,
+      `rules = [${rules}]`,
+      `polygon = ${polygon(zone.points)}`,
+    );
+    if (zone.residents?.length)
+      text.push(`residents_hours = [${zone.residents.map(quoted).join(', ')}]`);
   }
   return `${text.join('\n')}\n`;
 }

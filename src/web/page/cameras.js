@@ -26,18 +26,30 @@ export function camerasPage(main) {
   bar.append(wide, only);
   const wall = element('div', 'wall');
   const none = element('p', 'none', say('no_camera'));
-  box.append(element('h1', '', say('cameras')), element('p', 'soft', say('wall_refresh')), bar, wall, none);
+  box.append(
+    element('h1', '', say('cameras')),
+    element('p', 'soft', say('wall_refresh')),
+    bar,
+    wall,
+    none,
+  );
   main.replaceChildren(box);
 
   const tiles = new Map();
   const seen = new Set();
-  const watch = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      const tile = tiles.get(target.dataset.id);
-      if (!tile) continue;
-      if (isIntersecting) { seen.add(tile); look(tile); } else seen.delete(tile);
-    }
-  }, { rootMargin: '120px' });
+  const watch = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const tile = tiles.get(target.dataset.id);
+        if (!tile) continue;
+        if (isIntersecting) {
+          seen.add(tile);
+          look(tile);
+        } else seen.delete(tile);
+      }
+    },
+    { rootMargin: '120px' },
+  );
   let owners = new Map();
 
   const draw = () => {
@@ -47,7 +59,7 @@ export function camerasPage(main) {
       const text = `${camera.id} ${camera.address ?? ''} ${khuPhoName(camera.khu_pho ?? '')}`;
       return text.toLowerCase().includes(words);
     });
-    const rank = (camera) => (ORDER.indexOf(camera.state) + 1 || ORDER.length);
+    const rank = (camera) => ORDER.indexOf(camera.state) + 1 || ORDER.length;
     cameras.sort((a, b) => rank(a) - rank(b));
     none.hidden = cameras.length > 0;
     const shown = cameras.map((camera) => {
@@ -66,13 +78,17 @@ export function camerasPage(main) {
       seen.delete(tile);
       tiles.delete(id);
     }
-    const same = shown.length === wall.children.length && shown.every((node, at) => node === wall.children[at]);
+    const same =
+      shown.length === wall.children.length &&
+      shown.every((node, at) => node === wall.children[at]);
     if (!same) wall.replaceChildren(...shown);
   };
-  getJson('/api/cameras').then((views) => {
-    owners = new Map(views.cameras.map((camera) => [camera.id, camera]));
-    draw();
-  }).catch(() => {});
+  getJson('/api/cameras')
+    .then((views) => {
+      owners = new Map(views.cameras.map((camera) => [camera.id, camera]));
+      draw();
+    })
+    .catch(() => {});
   search.addEventListener('input', draw);
   only.addEventListener('change', draw);
   const stop = on('status', draw);
@@ -81,7 +97,11 @@ export function camerasPage(main) {
     for (const tile of seen) look(tile);
   }, EVERY_MS);
   draw();
-  return () => { stop(); clearInterval(timer); watch.disconnect(); };
+  return () => {
+    stop();
+    clearInterval(timer);
+    watch.disconnect();
+  };
 }
 
 function make(id) {
@@ -124,22 +144,35 @@ export function stateWord(camera) {
 }
 
 function fill(tile, camera, view) {
-  const shown = JSON.stringify([camera, view?.dropped, view?.owner, language(), sinceText(camera.since)]);
+  const shown = JSON.stringify([
+    camera,
+    view?.dropped,
+    view?.owner,
+    language(),
+    sinceText(camera.since),
+  ]);
   if (tile.shown === shown) return;
   tile.shown = shown;
   tile.node.dataset.state = camera.state;
   tell(tile.blank, say('no_picture'));
   const line = element('div', 'line spread');
   line.append(element('h2', '', camera.id), stateWord(camera));
-  const place = [camera.address, camera.khu_pho && khuPhoName(camera.khu_pho)].filter(Boolean).join(' · ');
+  const place = [camera.address, camera.khu_pho && khuPhoName(camera.khu_pho)]
+    .filter(Boolean)
+    .join(' · ');
   const figures = [];
   if (camera.state === 'online') {
-    if (typeof camera.analysed_fps === 'number') figures.push(say('fps', camera.analysed_fps.toFixed(1)));
+    if (typeof camera.analysed_fps === 'number')
+      figures.push(say('fps', camera.analysed_fps.toFixed(1)));
     if (camera.attention) figures.push(say(camera.attention));
   }
   if (typeof view?.dropped === 'number') figures.push(`${say('dropped')} ${view.dropped}`);
   if (camera.since) figures.push(`${say('uptime')} ${sinceText(camera.since)}`);
-  tile.body.replaceChildren(line, element('p', 'soft', place), element('p', 'soft', figures.join(' · ')));
+  tile.body.replaceChildren(
+    line,
+    element('p', 'soft', place),
+    element('p', 'soft', figures.join(' · ')),
+  );
   if (camera.reason) tile.body.append(element('p', 'why', camera.reason));
   if (camera.clock_ahead_s && Math.abs(camera.clock_ahead_s) > 60) {
     tile.body.append(element('p', 'why', say('clock_ahead', camera.clock_ahead_s)));

@@ -21,7 +21,8 @@ export function card(incident) {
   if (isLoud(alert)) node.classList.add('hot');
   if (!going) node.classList.add('past');
   if (incident.fresh) node.classList.add('fresh');
-  if (picture) node.append(shot(incident)); else node.classList.add('bare');
+  if (picture) node.append(shot(incident));
+  else node.classList.add('bare');
 
   const body = element('div', 'body');
   body.append(head(alert), message(alert), where(alert));
@@ -77,7 +78,8 @@ function where(alert) {
     const parts = [camera.id];
     if (camera.zone) parts.push(camera.zone);
     if (camera.fault) parts.push(say(camera.fault));
-    if (typeof camera.confidence === 'number') parts.push(`${Math.round(camera.confidence * 100)} %`);
+    if (typeof camera.confidence === 'number')
+      parts.push(`${Math.round(camera.confidence * 100)} %`);
     line.append(' ', element('span', 'seen', parts.join(' · ')));
   }
   return line;
@@ -114,7 +116,9 @@ export function help(alert) {
   const made = [];
   const points = list(alert.fire_points).slice(0, 3);
   if (points.length) {
-    const names = points.map((point) => `${point.name} (${say('metres', Math.round(point.distance_m))})`);
+    const names = points.map(
+      (point) => `${point.name} (${say('metres', Math.round(point.distance_m))})`,
+    );
     made.push(element('p', 'near', `${say('near')} ${names.join(' · ')}`));
   }
   if (alert.team?.name) {
@@ -132,6 +136,24 @@ export function help(alert) {
   return made;
 }
 
+/** What people did, in order; one who did several things at once did one. */
+export function steps(alert) {
+  const all = [
+    ['by', alert.acknowledged],
+    ['there', alert.on_scene],
+    ['closed_by', alert.closed],
+  ];
+  const made = all.filter(([, step]) => step).map(([key, step]) => ({ key, ...step }));
+  if (alert.on_scene_at && !alert.on_scene) made.push({ key: 'there', at: alert.on_scene_at });
+  const later = (step, at) =>
+    made.slice(at + 1).some((other) => other.by && other.by === step.by && other.at === step.at);
+  return made.filter((step, at) => !later(step, at));
+}
+export function stepText({ key, at, by, note }) {
+  const text = say(key, by ?? '', moment(at)).trim();
+  return note ? `${text}: “${note}”` : text;
+}
+
 /** How long, and who did what when. */
 export function facts(alert, going) {
   const made = element('ul', 'facts');
@@ -146,10 +168,7 @@ export function facts(alert, going) {
   }
   if (typeof alert.dwell_s === 'number') add(say('dwell', span(alert.dwell_s)));
   if (alert.escalated_at) add(say('called', moment(alert.escalated_at)));
-  const taken = alert.acknowledged;
-  if (taken?.by) add(say('by', taken.by, taken.at ? moment(taken.at) : ''));
-  if (taken?.note) add(`“${taken.note}”`);
-  if (alert.on_scene_at) add(say('there', moment(alert.on_scene_at)));
+  for (const step of steps(alert)) add(stepText(step));
   if (alert.held_back > 0) add(say('held', alert.held_back));
   if (alert.revision > 1) add(say('revision', alert.revision));
   return made;

@@ -56,7 +56,10 @@ const forms = new Map();
 
 export function setZone(name) {
   const wanted = name || undefined;
-  if (wanted !== zone) { zone = wanted; forms.clear(); }
+  if (wanted !== zone) {
+    zone = wanted;
+    forms.clear();
+  }
 }
 export const zoneKnown = () => zone !== undefined;
 export function setServerTime(header) {
@@ -125,15 +128,23 @@ export async function keepLast(path, value) {
     const cache = await caches.open(LAST);
     const kept = JSON.stringify({ at: now(), value });
     await cache.put(path, new Response(kept, { headers: { 'content-type': 'application/json' } }));
-  } catch { /* No room or no permission: then there is no last known state. */ }
+  } catch {
+    /* No room or no permission: then there is no last known state. */
+  }
 }
 export async function lastKept(path) {
   try {
     const cache = await caches.open(LAST);
     const kept = await cache.match(path);
     return kept ? await kept.json() : null;
-  } catch { return null; }
+  } catch {
+    return null;
+  }
 }
 export async function forgetLast() {
-  try { await caches.delete(LAST); } catch { /* There was none. */ }
+  try {
+    await caches.delete(LAST);
+  } catch {
+    /* There was none. */
+  }
 }

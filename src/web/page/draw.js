@@ -12,7 +12,8 @@ const clamp = (value) => Math.min(1, Math.max(0, Math.round(value * 1_000) / 1_0
 
 /** Whether two edges of a polygon cross. */
 export function crosses(points) {
-  const side = (a, b, c) => Math.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
+  const side = (a, b, c) =>
+    Math.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
   const count = points.length;
   for (let i = 0; i < count; i += 1) {
     for (let j = i + 2; j < count; j += 1) {
@@ -55,7 +56,10 @@ export function editor(picture, shapes, changed) {
 
   const place = (event) => {
     const area = layer.getBoundingClientRect();
-    return [clamp((event.clientX - area.left) / area.width), clamp((event.clientY - area.top) / area.height)];
+    return [
+      clamp((event.clientX - area.left) / area.width),
+      clamp((event.clientY - area.top) / area.height),
+    ];
   };
   const add = (point, after) => {
     const shape = current();
@@ -69,7 +73,13 @@ export function editor(picture, shapes, changed) {
     draw(Math.min(at, current().points.length - 1));
   };
   const begin = (kind) => {
-    shapes.push({ kind, name: '', rules: kind === 'zone' ? ['loitering'] : [], residents: [], points: [] });
+    shapes.push({
+      kind,
+      name: '',
+      rules: kind === 'zone' ? ['loitering'] : [],
+      residents: [],
+      points: [],
+    });
     active = shapes.length - 1;
     drawing = true;
     draw();
@@ -84,7 +94,11 @@ export function editor(picture, shapes, changed) {
       return;
     }
     const shape = event.target.dataset?.shape;
-    if (!drawing && shape !== undefined) { active = Number(shape); draw(); return; }
+    if (!drawing && shape !== undefined) {
+      active = Number(shape);
+      draw();
+      return;
+    }
     if (drawing && current()) {
       event.preventDefault();
       const at = add(place(event));
@@ -96,14 +110,25 @@ export function editor(picture, shapes, changed) {
     current().points[dragged] = place(event);
     draw();
   });
-  const drop = () => { if (dragged !== null) { const at = dragged; dragged = null; draw(at); } };
+  const drop = () => {
+    if (dragged !== null) {
+      const at = dragged;
+      dragged = null;
+      draw(at);
+    }
+  };
   layer.addEventListener('pointerup', drop);
   layer.addEventListener('pointercancel', drop);
   layer.addEventListener('keydown', (event) => {
     const at = Number(event.target.dataset?.point ?? -1);
     if (at < 0) return;
     const by = event.shiftKey ? FAR : STEP;
-    const moves = { ArrowLeft: [-by, 0], ArrowRight: [by, 0], ArrowUp: [0, -by], ArrowDown: [0, by] };
+    const moves = {
+      ArrowLeft: [-by, 0],
+      ArrowRight: [by, 0],
+      ArrowUp: [0, -by],
+      ArrowDown: [0, by],
+    };
     const [x, y] = current().points[at];
     if (moves[event.key]) {
       current().points[at] = [clamp(x + moves[event.key][0]), clamp(y + moves[event.key][1])];
@@ -121,18 +146,35 @@ export function editor(picture, shapes, changed) {
     const made = shapes.map((shape, index) => {
       const look = [shape.kind, index === active ? 'active' : '', fault(shape) ? 'wrong' : ''];
       const points = shape.points.map((point) => point.join(',')).join(' ');
-      const form = svg(shape.points.length < 3 ? 'polyline' : 'polygon', { points, class: look.join(' ') });
+      const form = svg(shape.points.length < 3 ? 'polyline' : 'polygon', {
+        points,
+        class: look.join(' '),
+      });
       form.dataset.shape = String(index);
       return form;
     });
     const shape = current();
-    const points = shape ? shape.points.map(([x, y], index) => {
-      const dot = svg('ellipse', { cx: x, cy: y, class: 'handle', tabindex: 0, role: 'button' });
-      dot.dataset.point = String(index);
-      const words = say('point', index + 1, shape.points.length, Math.round(x * 100), Math.round(y * 100));
-      dot.setAttribute('aria-label', words);
-      return dot;
-    }) : [];
+    const points = shape
+      ? shape.points.map(([x, y], index) => {
+          const dot = svg('ellipse', {
+            cx: x,
+            cy: y,
+            class: 'handle',
+            tabindex: 0,
+            role: 'button',
+          });
+          dot.dataset.point = String(index);
+          const words = say(
+            'point',
+            index + 1,
+            shape.points.length,
+            Math.round(x * 100),
+            Math.round(y * 100),
+          );
+          dot.setAttribute('aria-label', words);
+          return dot;
+        })
+      : [];
     layer.classList.toggle('drawing', drawing);
     layer.replaceChildren(...made, ...points);
     round();
@@ -153,7 +195,9 @@ export function editor(picture, shapes, changed) {
 
   function toolbar() {
     const shape = current();
-    const focused = tools.contains(document.activeElement) ? document.activeElement.dataset.tool : '';
+    const focused = tools.contains(document.activeElement)
+      ? document.activeElement.dataset.tool
+      : '';
     const tool = (name, look, act, usable = true) => {
       const made = button(`button ${look}`, say(name), act);
       made.dataset.tool = name;
@@ -163,12 +207,36 @@ export function editor(picture, shapes, changed) {
     tools.replaceChildren(
       tool('zone_new', '', () => begin('zone')),
       tool('mask_new', '', () => begin('mask')),
-      tool('add_point', '', () => {
-        const last = shape.points.at(-1) ?? [0.45, 0.5];
-        draw(add([clamp(last[0] + 0.05), clamp(last[1] + (shape.points.length % 2 ? 0.08 : -0.04))]));
-      }, Boolean(shape)),
-      tool('undo', '', () => { shape.points.pop(); draw(); }, Boolean(shape?.points.length)),
-      tool('finish', 'primary', () => { drawing = false; active = -1; draw(); }, Boolean(shape)),
+      tool(
+        'add_point',
+        '',
+        () => {
+          const last = shape.points.at(-1) ?? [0.45, 0.5];
+          draw(
+            add([clamp(last[0] + 0.05), clamp(last[1] + (shape.points.length % 2 ? 0.08 : -0.04))]),
+          );
+        },
+        Boolean(shape),
+      ),
+      tool(
+        'undo',
+        '',
+        () => {
+          shape.points.pop();
+          draw();
+        },
+        Boolean(shape?.points.length),
+      ),
+      tool(
+        'finish',
+        'primary',
+        () => {
+          drawing = false;
+          active = -1;
+          draw();
+        },
+        Boolean(shape),
+      ),
     );
     if (focused) tools.querySelector(`[data-tool="${focused}"]`)?.focus();
   }
@@ -176,7 +244,9 @@ export function editor(picture, shapes, changed) {
   function list() {
     // While somebody types a name, its field is left alone.
     if (listing.contains(document.activeElement) && listing.childElementCount === shapes.length) {
-      shapes.forEach((shape, index) => { listing.children[index].querySelector('.why').textContent = fault(shape); });
+      shapes.forEach((shape, index) => {
+        listing.children[index].querySelector('.why').textContent = fault(shape);
+      });
       return;
     }
     listing.replaceChildren(...shapes.map(entry));
@@ -188,9 +258,17 @@ export function editor(picture, shapes, changed) {
     const line = element('div', 'line');
     if (shape.kind === 'zone') {
       const name = element('input');
-      Object.assign(name, { type: 'text', value: shape.name, maxLength: 80, placeholder: say('zone_name') });
+      Object.assign(name, {
+        type: 'text',
+        value: shape.name,
+        maxLength: 80,
+        placeholder: say('zone_name'),
+      });
       name.setAttribute('aria-label', say('zone_name'));
-      name.addEventListener('input', () => { shape.name = name.value; draw(); });
+      name.addEventListener('input', () => {
+        shape.name = name.value;
+        draw();
+      });
       line.append(name);
       for (const rule of RULES) {
         const label = element('label', 'check');
@@ -198,22 +276,32 @@ export function editor(picture, shapes, changed) {
         check.type = 'checkbox';
         check.checked = shape.rules.includes(rule);
         check.addEventListener('change', () => {
-          shape.rules = RULES.filter((one) => (one === rule ? check.checked : shape.rules.includes(one)));
+          shape.rules = RULES.filter((one) =>
+            one === rule ? check.checked : shape.rules.includes(one),
+          );
           draw();
         });
         label.append(check, say(rule));
         line.append(label);
       }
     }
-    line.append(button('button', say('edit'), () => { active = index; drawing = false; draw(0); }));
-    line.append(button('button', say('remove'), () => {
-      shapes.splice(index, 1);
-      active = -1;
-      drawing = false;
-      listing.replaceChildren();
-      draw();
-      tools.querySelector('button')?.focus();
-    }));
+    line.append(
+      button('button', say('edit'), () => {
+        active = index;
+        drawing = false;
+        draw(0);
+      }),
+    );
+    line.append(
+      button('button', say('remove'), () => {
+        shapes.splice(index, 1);
+        active = -1;
+        drawing = false;
+        listing.replaceChildren();
+        draw();
+        tools.querySelector('button')?.focus();
+      }),
+    );
     made.append(line, element('p', 'why', fault(shape)));
     return made;
   }

@@ -9,7 +9,16 @@ import { language, say, sayAll } from './words.js';
 
 const PAST_SHOWN = 60;
 const HOURS = { hour1: 1, hour8: 8, day1: 24, day7: 168 };
-const STATES = ['going', 'over', 'open', 'acknowledged', 'on_scene', 'resolved', 'false_alarm', 'expired'];
+const STATES = [
+  'going',
+  'over',
+  'open',
+  'acknowledged',
+  'on_scene',
+  'resolved',
+  'false_alarm',
+  'expired',
+];
 const FIELDS = ['kp', 'kind', 'state', 'time', 'q'];
 
 let filter = Object.fromEntries(FIELDS.map((field) => [field, '']));
@@ -34,7 +43,10 @@ export function feedPage(main, query) {
   }
   $('filter').addEventListener('submit', (event) => event.preventDefault());
   $('f-clear').addEventListener('click', () => {
-    for (const field of FIELDS) { filter[field] = ''; $(`f-${field}`).value = ''; }
+    for (const field of FIELDS) {
+      filter[field] = '';
+      $(`f-${field}`).value = '';
+    }
     remember();
     draw();
     $('f-q').focus();
@@ -47,7 +59,9 @@ export function feedPage(main, query) {
   mounted = true;
   draw();
   if (filter.time) reachBack();
-  return () => { mounted = false; };
+  return () => {
+    mounted = false;
+  };
 }
 
 function remember() {
@@ -63,16 +77,33 @@ function option(value, text) {
 }
 function fillFilter() {
   const put = (id, all, rest) => $(id).replaceChildren(option('', say(all)), ...rest);
-  put('f-kp', 'all_khu_pho', [...khuPho].map(([id, name]) => option(id, name)));
-  put('f-kind', 'all_kinds', KINDS.map((kind) => option(kind, say(kind))));
-  put('f-state', 'all_states', STATES.map((state) => option(state, say(state))));
-  put('f-time', 'all_times', Object.keys(HOURS).map((key) => option(key, say(key))));
+  put(
+    'f-kp',
+    'all_khu_pho',
+    [...khuPho].map(([id, name]) => option(id, name)),
+  );
+  put(
+    'f-kind',
+    'all_kinds',
+    KINDS.map((kind) => option(kind, say(kind))),
+  );
+  put(
+    'f-state',
+    'all_states',
+    STATES.map((state) => option(state, say(state))),
+  );
+  put(
+    'f-time',
+    'all_times',
+    Object.keys(HOURS).map((key) => option(key, say(key))),
+  );
   $('f-kp').dataset.names = names();
   $('f-kp').parentElement.hidden = khuPho.size < 2;
 }
 const names = () => JSON.stringify([...khuPho]);
 
-const plain = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').replace(/[đĐ]/g, 'd').toLowerCase();
+const plain = (text) =>
+  text.normalize('NFD').replace(/\p{M}/gu, '').replace(/[đĐ]/g, 'd').toLowerCase();
 
 /** What a search looks at; without marks, since nobody types them in a hurry. */
 function textOf(incident) {
@@ -80,8 +111,18 @@ function textOf(incident) {
   if (incident.textOf !== alert) {
     const cameras = (alert.cameras ?? []).flatMap((c) => [c.id, c.address, c.zone]);
     const people = (alert.reports ?? []).flatMap((r) => [r.by, r.place, r.note]);
-    const taken = [alert.acknowledged?.by, alert.acknowledged?.note];
-    const all = [alert.id, alert.message, khuPhoName(alert.khu_pho), ...cameras, ...people, ...taken];
+    const taken = [alert.acknowledged, alert.on_scene, alert.closed].flatMap((s) => [
+      s?.by,
+      s?.note,
+    ]);
+    const all = [
+      alert.id,
+      alert.message,
+      khuPhoName(alert.khu_pho),
+      ...cameras,
+      ...people,
+      ...taken,
+    ];
     incident.text = plain(all.filter(Boolean).join(' '));
     incident.textOf = alert;
   }
@@ -93,7 +134,8 @@ function fits(words, from) {
     const { alert } = incident;
     if (filter.kp && alert.khu_pho !== filter.kp) return false;
     if (filter.kind && alert.kind !== filter.kind) return false;
-    if (filter.state === 'going' ? !isGoing(alert) : filter.state === 'over' && isGoing(alert)) return false;
+    if (filter.state === 'going' ? !isGoing(alert) : filter.state === 'over' && isGoing(alert))
+      return false;
     const exact = filter.state && filter.state !== 'going' && filter.state !== 'over';
     if (exact && alert.state !== filter.state) return false;
     if (from && Date.parse(alert.updated_at) < from) return false;
@@ -108,7 +150,8 @@ function draw() {
   const all = [...incidents.values()];
   const shown = all.filter(fits(words, from()));
   const going = shown.filter(({ alert }) => isGoing(alert)).sort(order);
-  const over = shown.filter(({ alert }) => !isGoing(alert))
+  const over = shown
+    .filter(({ alert }) => !isGoing(alert))
     .sort((a, b) => b.alert.sequence - a.alert.sequence);
   fill($('open'), going);
   fill($('past'), over.slice(0, pastShown));
@@ -122,8 +165,8 @@ function draw() {
   $('hidden-open').hidden = hidden === 0;
   if (hidden) tell($('hidden-open'), say('hidden_open', hidden));
   quiet(going.length + hidden, filtered && shown.length === 0);
-  $('older').hidden = !known.loaded || known.link !== 'up'
-    || (over.length <= pastShown && known.oldest <= 1);
+  $('older').hidden =
+    !known.loaded || known.link !== 'up' || (over.length <= pastShown && known.oldest <= 1);
 }
 
 /** Says that nothing goes on only where that is known, and who watches. */
@@ -149,9 +192,11 @@ function fill(box, list) {
       if (incident.node?.parentElement === box) {
         if (incident.node === at) at = made;
         const focused = incident.node.contains(document.activeElement)
-          ? document.activeElement.dataset?.action : undefined;
+          ? document.activeElement.dataset?.action
+          : undefined;
         incident.node.replaceWith(made);
-        if (focused) (made.querySelector(`[data-action="${focused}"]`) ?? made.querySelector('a'))?.focus();
+        if (focused)
+          (made.querySelector(`[data-action="${focused}"]`) ?? made.querySelector('a'))?.focus();
       }
       incident.node = made;
       incident.shown = version;
@@ -173,8 +218,10 @@ async function reachBack() {
   if (reaching || !filter.time) return;
   reaching = true;
   try {
-    while (mounted && filter.time && oldestAt() > from() && await older());
-  } catch { /* What is known is shown all the same. */ }
+    while (mounted && filter.time && oldestAt() > from() && (await older()));
+  } catch {
+    /* What is known is shown all the same. */
+  }
   reaching = false;
 }
 function oldestAt() {
@@ -189,8 +236,10 @@ async function more() {
   const asked = $('older');
   asked.disabled = true;
   try {
-    if (!await older()) tell($('older-told'), known.oldest <= 1 ? say('oldest') : '');
-  } catch (error) { tell($('older-told'), say('failed', error.message)); }
+    if (!(await older())) tell($('older-told'), known.oldest <= 1 ? say('oldest') : '');
+  } catch (error) {
+    tell($('older-told'), say('failed', error.message));
+  }
   asked.disabled = false;
   draw();
 }
@@ -199,7 +248,10 @@ let scheduled = false;
 function schedule() {
   if (scheduled || !mounted) return;
   scheduled = true;
-  requestAnimationFrame(() => { scheduled = false; draw(); });
+  requestAnimationFrame(() => {
+    scheduled = false;
+    draw();
+  });
 }
 
 /** What concerns the feed whether or not it is on the screen. */
@@ -207,7 +259,10 @@ export function startFeed() {
   on('change', schedule);
   on('forget', () => incidents.clear());
   on('status', () => {
-    if (mounted && $('f-kp').dataset.names !== names()) { fillFilter(); $('f-kp').value = filter.kp; }
+    if (mounted && $('f-kp').dataset.names !== names()) {
+      fillFilter();
+      $('f-kp').value = filter.kp;
+    }
     schedule();
   });
   const answers = () => {
@@ -218,10 +273,14 @@ export function startFeed() {
   on('link', () => {
     // Pictures that could not be had while the daemon was away.
     for (const incident of incidents.values()) {
-      if (incident.failed && known.link === 'up') { incident.failed = false; incident.shown = ''; }
+      if (incident.failed && known.link === 'up') {
+        incident.failed = false;
+        incident.shown = '';
+      }
     }
     answers();
   });
-  setInterval(() => { if (!document.hidden) age(document); }, 15_000);
+  setInterval(() => {
+    if (!document.hidden) age(document);
+  }, 5_000);
 }
-

@@ -33,7 +33,13 @@ const sounds = () => wanted && audio !== null && audio.state === 'running';
 
 /** Inharmonic partials with a slow decay make a struck plate; the lowest one bends down a little. */
 function stroke(at, hard = 1) {
-  const partials = [[196, 0.5, 2.8], [311, 0.42, 2.2], [523, 0.24, 1.6], [742, 0.2, 1.1], [1187, 0.1, 0.7]];
+  const partials = [
+    [196, 0.5, 2.8],
+    [311, 0.42, 2.2],
+    [523, 0.24, 1.6],
+    [742, 0.2, 1.1],
+    [1187, 0.1, 0.7],
+  ];
   for (const [hertz, loud, lasts] of partials) {
     const tone = audio.createOscillator();
     const gain = audio.createGain();
@@ -56,7 +62,10 @@ function strike(times, hard) {
 /** Two falling tones: not the gong, since nothing burns that we know of. */
 function moan() {
   if (!sounds()) return;
-  for (const [after, hertz] of [[0, 440], [0.45, 330]]) {
+  for (const [after, hertz] of [
+    [0, 440],
+    [0.45, 330],
+  ]) {
     const tone = audio.createOscillator();
     const gain = audio.createGain();
     tone.frequency.value = hertz;
@@ -95,15 +104,21 @@ function look() {
 async function notify(alert, calls) {
   if (!calls || !('Notification' in window) || Notification.permission !== 'granted') return;
   const options = {
-    body: alert.message, tag: alert.id, icon: '/icon-192.png', lang: language(),
-    requireInteraction: isLoud(alert), data: { url: `/${incidentLink(alert)}` },
+    body: alert.message,
+    tag: alert.id,
+    icon: '/icon-192.png',
+    lang: language(),
+    requireInteraction: isLoud(alert),
+    data: { url: `/${incidentLink(alert)}` },
   };
   const title = `${say(alert.kind)} · Kẻng`;
   try {
     const worker = await navigator.serviceWorker?.getRegistration();
     if (worker?.active) await worker.showNotification(title, options);
     else new Notification(title, options);
-  } catch { /* Phones want a service worker, and there is none here. */ }
+  } catch {
+    /* Phones want a service worker, and there is none here. */
+  }
 }
 
 async function enable() {
@@ -134,7 +149,13 @@ function draw() {
 function settings() {
   const box = $('bell-box');
   const slider = element('input');
-  Object.assign(slider, { type: 'range', min: '5', max: '100', id: 'volume', value: String(volume * 100) });
+  Object.assign(slider, {
+    type: 'range',
+    min: '5',
+    max: '100',
+    id: 'volume',
+    value: String(volume * 100),
+  });
   slider.addEventListener('input', () => {
     volume = Number(slider.value) / 100;
     storage.set(LOUDNESS, String(volume));
@@ -143,8 +164,16 @@ function settings() {
   const label = element('label', 'field', say('bell_volume'));
   label.append(slider);
   const line = element('div', 'line');
-  line.append(button('button', say('bell_test'), () => (sounds() ? stroke(audio.currentTime) : enable())));
-  if (sounds()) line.append(button('button', say('bell_disable'), () => { disable(); box.close(); }));
+  line.append(
+    button('button', say('bell_test'), () => (sounds() ? stroke(audio.currentTime) : enable())),
+  );
+  if (sounds())
+    line.append(
+      button('button', say('bell_disable'), () => {
+        disable();
+        box.close();
+      }),
+    );
   $('bell-body').replaceChildren(element('p', '', say('bell_about')), label, line, permission());
   box.showModal();
 }
@@ -168,15 +197,28 @@ export function startGong() {
     look();
   });
   // The first touch of any kind lets it sound, where it was wanted before.
-  const touched = () => { if (wanted && !sounds()) { speaker(); audio.resume().catch(() => {}); } };
-  for (const event of ['pointerdown', 'keydown']) window.addEventListener(event, touched, { passive: true });
+  const touched = () => {
+    if (wanted && !sounds()) {
+      speaker();
+      audio.resume().catch(() => {});
+    }
+  };
+  for (const event of ['pointerdown', 'keydown'])
+    window.addEventListener(event, touched, { passive: true });
   on('alert', (alert, calls) => {
     notify(alert, calls);
     if (calls && !isLoud(alert) && alert.kind !== 'camera') strike(1, 0.5);
-    if (calls && isLoud(alert)) { hushed.delete(alert.id); lastStrike = 0; }
+    if (calls && isLoud(alert)) {
+      hushed.delete(alert.id);
+      lastStrike = 0;
+    }
     look();
   });
-  for (const what of ['change', 'bell', 'words', 'link']) on(what, () => { draw(); look(); });
+  for (const what of ['change', 'bell', 'words', 'link'])
+    on(what, () => {
+      draw();
+      look();
+    });
   setInterval(look, 500);
   if (wanted) speaker();
   draw();

@@ -1,8 +1,18 @@
 // One incident: what happened, seen by whom, answered by whom, how sure and how fast.
 
 import { actions } from './act.js';
-import { enlarge, facts, head, help } from './card.js';
-import { button, cameraLink, clockText, element, getJson, link, moment, rows, span } from './dom.js';
+import { enlarge, facts, head, help, steps, stepText } from './card.js';
+import {
+  button,
+  cameraLink,
+  clockText,
+  element,
+  getJson,
+  link,
+  moment,
+  rows,
+  span,
+} from './dom.js';
 import { plan } from './plan.js';
 import { lines, parts } from './plot.js';
 import { isGoing, khuPhoName, on, pictureOf, tellPicture } from './state.js';
@@ -22,14 +32,21 @@ export function incidentPage(main, khuPho, id) {
   let known = null;
   let cameras = [];
   let chosen = 0; // 0: the newest picture.
-  const draw = () => { if (open && known) show(box, { path, known, cameras, chosen, choose }); };
-  const choose = (sequence) => { chosen = sequence; draw(); };
+  const draw = () => {
+    if (open && known) show(box, { path, known, cameras, chosen, choose });
+  };
+  const choose = (sequence) => {
+    chosen = sequence;
+    draw();
+  };
   const load = async () => {
     try {
       const [answer, views] = await Promise.all([
-        getJson(path), getJson('/api/cameras').catch(() => ({ cameras: [] })),
+        getJson(path),
+        getJson('/api/cameras').catch(() => ({ cameras: [] })),
       ]);
-      for (const [sequence, url] of Object.entries(answer.pictures ?? {})) tellPicture(sequence, url);
+      for (const [sequence, url] of Object.entries(answer.pictures ?? {}))
+        tellPicture(sequence, url);
       known = answer;
       cameras = views.cameras;
       draw();
@@ -47,11 +64,16 @@ export function incidentPage(main, khuPho, id) {
       known.revisions.push(alert);
       draw();
     }),
-    on('link', (state) => { if (state === 'up') load(); }),
+    on('link', (state) => {
+      if (state === 'up') load();
+    }),
     on('me', draw),
   ];
   load();
-  return () => { open = false; stops.forEach((stop) => stop()); };
+  return () => {
+    open = false;
+    stops.forEach((stop) => stop());
+  };
 }
 
 const back = () => link('#/', 'back', `← ${say('back')}`);
@@ -65,10 +87,17 @@ function part(title, ...content) {
 function show(box, view) {
   const { revisions, complete } = view.known;
   const alert = revisions.at(-1);
-  if (!alert) { box.replaceChildren(back(), element('p', 'none', say('not_found'))); return; }
+  if (!alert) {
+    box.replaceChildren(back(), element('p', 'none', say('not_found')));
+    return;
+  }
   const title = element('header', 'title');
   title.dataset.kind = alert.kind;
-  title.append(head(alert, 'p'), element('h1', '', alert.message || say(alert.kind)), placeOf(alert));
+  title.append(
+    head(alert, 'p'),
+    element('h1', '', alert.message || say(alert.kind)),
+    placeOf(alert),
+  );
   if (isGoing(alert)) title.append(...help(alert));
   title.append(facts(alert, isGoing(alert)));
   const answers = actions(() => alert);
@@ -77,8 +106,14 @@ function show(box, view) {
   const left = element('div', 'stack');
   left.append(gallery(view, alert), timeline(revisions, complete));
   const right = element('div', 'stack');
-  right.append(verdict(alert), around(view, alert), course(view, revisions, alert), speed(revisions),
-    model(view, alert), downloads(view, alert));
+  right.append(
+    verdict(alert),
+    around(view, alert),
+    course(view, revisions, alert),
+    speed(revisions),
+    model(view, alert),
+    downloads(view, alert),
+  );
   const columns = element('div', 'columns');
   columns.append(left, right);
   const focused = document.activeElement?.dataset?.picture;
@@ -87,7 +122,13 @@ function show(box, view) {
 }
 
 function placeOf(alert) {
-  const places = [...new Set(list(alert.cameras).map((camera) => camera.address).filter(Boolean))];
+  const places = [
+    ...new Set(
+      list(alert.cameras)
+        .map((camera) => camera.address)
+        .filter(Boolean),
+    ),
+  ];
   const text = [khuPhoName(alert.khu_pho), ...places];
   return element('p', 'where', [...new Set(text)].join(' · '));
 }
@@ -99,9 +140,14 @@ function gallery({ known, chosen, choose }, alert) {
   const shown = known.revisions.filter((revision) => pictureOf(revision));
   if (!shown.length) return part(say('pictures'), element('p', 'soft', say('no_picture')));
   const now = shown.find((revision) => revision.sequence === chosen) ?? shown.at(-1);
-  const caption = (revision) => `${moment(revision.updated_at)} · ${say('revision', revision.revision)} · `
-    + list(revision.cameras).map((camera) => camera.id).join(', ');
-  const large = button('picture', null, () => enlarge(pictureOf(now), `${alert.message} · ${caption(now)}`));
+  const caption = (revision) =>
+    `${moment(revision.updated_at)} · ${say('revision', revision.revision)} · ` +
+    list(revision.cameras)
+      .map((camera) => camera.id)
+      .join(', ');
+  const large = button('picture', null, () =>
+    enlarge(pictureOf(now), `${alert.message} · ${caption(now)}`),
+  );
   large.dataset.picture = 'large';
   large.setAttribute('aria-label', say('enlarge', caption(now)));
   const image = element('img');
@@ -144,23 +190,31 @@ function news(revision, before) {
   if (!before) told.push([say('tl_opened'), revision.message]);
   else {
     const [seen, saw] = [cameras(revision), cameras(before)];
-    for (const [id, camera] of seen) if (!saw.has(id)) told.push([say('tl_more', id), camera.address]);
+    for (const [id, camera] of seen)
+      if (!saw.has(id)) told.push([say('tl_more', id), camera.address]);
     for (const id of saw.keys()) if (!seen.has(id)) told.push([say('tl_ended', id), '']);
   }
   if (revision.escalated_at && !before?.escalated_at) told.push([say('tl_called'), '']);
   if (revision.siren && revision.siren.state !== before?.siren?.state) {
-    told.push([say(revision.siren.state === 'on' ? 'tl_siren_on' : 'tl_siren_off'), revision.siren.by ?? '']);
+    told.push([
+      say(revision.siren.state === 'on' ? 'tl_siren_on' : 'tl_siren_off'),
+      revision.siren.by ?? '',
+    ]);
   }
   const heard = list(before?.reports).map((report) => report.at + report.note);
   for (const report of list(revision.reports)) {
     if (heard.includes(report.at + report.note)) continue;
-    told.push([say('tl_report', report.by || say('somebody')), [report.place, report.note].filter(Boolean).join(': ')]);
+    told.push([
+      say('tl_report', report.by || say('somebody')),
+      [report.place, report.note].filter(Boolean).join(': '),
+    ]);
   }
   if (before && revision.state !== before.state) {
-    const taken = revision.acknowledged;
-    const new_word = taken && JSON.stringify(taken) !== JSON.stringify(before.acknowledged);
-    const who = new_word ? [taken.by, taken.note].filter(Boolean).join(': ') : '';
-    told.push([say('tl_state', say(revision.state)), who]);
+    const done = steps(before).map(stepText);
+    const who = steps(revision)
+      .map(stepText)
+      .filter((text) => !done.includes(text));
+    told.push([say('tl_state', say(revision.state)), who.join(' · ')]);
   }
   if (revision.merged_into) told.push([say('merged', revision.merged_into), '']);
   if (!told.length) told.push([say('tl_on'), revision.message]);
@@ -198,18 +252,19 @@ function timeline(revisions, complete) {
 }
 
 function verdict(alert) {
-  const taken = alert.acknowledged;
+  const done = steps(alert);
   const over = !isGoing(alert);
-  if (!over && !taken) return part(say('verdict'), element('p', 'soft', say('no_verdict')));
+  if (!over && !done.length) return part(say('verdict'), element('p', 'soft', say('no_verdict')));
   const made = part(say('verdict'), element('p', 'strong', say(alert.state)));
-  if (taken) {
-    const who = [taken.by, taken.at && moment(taken.at)].filter(Boolean).join(' · ');
-    made.append(element('p', '', who));
-    if (taken.note) made.append(element('p', 'quote', taken.note));
+  for (const step of done) {
+    made.append(element('p', '', stepText({ ...step, note: '' })));
+    if (step.note) made.append(element('p', 'quote', step.note));
   }
   if (alert.closed_at) {
     const lasted = span((Date.parse(alert.closed_at) - Date.parse(alert.opened_at)) / 1_000);
-    made.append(element('p', 'soft', `${say('ended', moment(alert.closed_at))} · ${say('lasted', lasted)}`));
+    made.append(
+      element('p', 'soft', `${say('ended', moment(alert.closed_at))} · ${say('lasted', lasted)}`),
+    );
   }
   return made;
 }
@@ -222,8 +277,11 @@ function around({ cameras }, alert) {
   // The alert knows where its cameras were, though they may be gone from the configuration.
   for (const camera of list(alert.cameras)) if (!all.has(camera.id)) all.set(camera.id, camera);
   const made = part(say('plan'), plan([...all.values()], seeing));
-  const near = new Set(cameras.filter((camera) => seeing.has(camera.id)).flatMap((camera) => list(camera.neighbours)));
-  for (const camera of cameras) if (list(camera.neighbours).some((id) => seeing.has(id))) near.add(camera.id);
+  const near = new Set(
+    cameras.filter((camera) => seeing.has(camera.id)).flatMap((camera) => list(camera.neighbours)),
+  );
+  for (const camera of cameras)
+    if (list(camera.neighbours).some((id) => seeing.has(id))) near.add(camera.id);
   const shown = [...near].filter((id) => !seeing.has(id)).slice(0, 6);
   if (!shown.length) return made;
   const strip = element('div', 'strip');
@@ -233,7 +291,9 @@ function around({ cameras }, alert) {
     image.alt = '';
     image.loading = 'lazy';
     image.src = `/api/cameras/${encodeURIComponent(id)}/picture.jpg?size=small`;
-    image.addEventListener('error', () => image.replaceWith(element('span', 'blank', say('no_picture'))));
+    image.addEventListener('error', () =>
+      image.replaceWith(element('span', 'blank', say('no_picture'))),
+    );
     tile.append(image, element('span', '', id));
     strip.append(tile);
   }
@@ -251,17 +311,27 @@ function ruleOf({ cameras }, alert) {
 function course(view, revisions, alert) {
   const rule = ruleOf(view, alert);
   const ids = [...new Set(revisions.flatMap((r) => list(r.cameras).map((camera) => camera.id)))];
-  const sure = ids.map((id) => ({
-    name: id,
-    points: revisions.flatMap((revision) => list(revision.cameras)
-      .filter((camera) => camera.id === id && typeof camera.confidence === 'number')
-      .map((camera) => [Date.parse(revision.updated_at), camera.confidence])),
-  })).filter((line) => line.points.length);
-  const stayed = revisions.filter((revision) => typeof revision.dwell_s === 'number')
+  const sure = ids
+    .map((id) => ({
+      name: id,
+      points: revisions.flatMap((revision) =>
+        list(revision.cameras)
+          .filter((camera) => camera.id === id && typeof camera.confidence === 'number')
+          .map((camera) => [Date.parse(revision.updated_at), camera.confidence]),
+      ),
+    }))
+    .filter((line) => line.points.length);
+  const stayed = revisions
+    .filter((revision) => typeof revision.dwell_s === 'number')
     .map((revision) => [Date.parse(revision.updated_at), revision.dwell_s]);
   const plots = [
     lines(say('plot_confidence'), sure, { top: 1, limit: rule?.confidence_min, unit: percent }),
-    stayed.length ? lines(say('plot_dwell'), [{ name: '', points: stayed }], { limit: rule?.dwell_s, unit: span }) : null,
+    stayed.length
+      ? lines(say('plot_dwell'), [{ name: '', points: stayed }], {
+          limit: rule?.dwell_s,
+          unit: span,
+        })
+      : null,
   ].filter(Boolean);
   const made = element('section', 'part');
   made.append(...plots);
@@ -272,22 +342,39 @@ function course(view, revisions, alert) {
 function speed(revisions) {
   const timed = [...revisions].reverse().find((revision) => revision.latency_ms);
   const made = element('section', 'part');
-  if (!timed) { made.hidden = true; return made; }
-  const stages = STAGES.filter((stage) => typeof timed.latency_ms[stage] === 'number')
-    .map((stage) => [say(stage), timed.latency_ms[stage]]);
-  made.append(element('h2', '', `${say('latency')} · ${say('revision', timed.revision)}`),
-    parts(stages, (value) => `${value.toFixed(1)} ms`));
+  if (!timed) {
+    made.hidden = true;
+    return made;
+  }
+  const stages = STAGES.filter((stage) => typeof timed.latency_ms[stage] === 'number').map(
+    (stage) => [say(stage), timed.latency_ms[stage]],
+  );
+  made.append(
+    element('h2', '', `${say('latency')} · ${say('revision', timed.revision)}`),
+    parts(stages, (value) => `${value.toFixed(1)} ms`),
+  );
   return made;
 }
 
 function model(view, alert) {
   const rule = ruleOf(view, alert);
-  const words = rule ? Object.entries(rule).filter(([, value]) => ['number', 'string', 'boolean'].includes(typeof value))
-    .map(([key, value]) => `${key} = ${typeof value === 'string' ? `"${value}"` : value}`).join('\n') : '';
+  const words = rule
+    ? Object.entries(rule)
+        .filter(([, value]) => ['number', 'string', 'boolean'].includes(typeof value))
+        .map(([key, value]) => `${key} = ${typeof value === 'string' ? `"${value}"` : value}`)
+        .join('\n')
+    : '';
   const hash = element('code', 'hash', alert.model?.sha256 ?? '');
-  const text = rows([[say('model'), alert.model?.name], ['SHA-256', hash]]);
-  return part(say('model'), text,
-    words ? element('h3', '', say('thresholds')) : null, words ? element('pre', 'toml', words) : null);
+  const text = rows([
+    [say('model'), alert.model?.name],
+    ['SHA-256', hash],
+  ]);
+  return part(
+    say('model'),
+    text,
+    words ? element('h3', '', say('thresholds')) : null,
+    words ? element('pre', 'toml', words) : null,
+  );
 }
 
 function downloads({ path }, alert) {

@@ -34,7 +34,13 @@ function follow() {
     refresh();
     whoami();
     // Pictures may be elsewhere since the daemon has started again.
-    if (again) getJson(LIST).then((list) => { takeList(list); emit('change'); }).catch(() => {});
+    if (again)
+      getJson(LIST)
+        .then((list) => {
+          takeList(list);
+          emit('change');
+        })
+        .catch(() => {});
     again = true;
   };
   source.addEventListener('hello', (event) => {
@@ -48,7 +54,11 @@ function follow() {
   });
   source.addEventListener('alert', (event) => {
     alive();
-    try { take(JSON.parse(event.data), true); } catch { return; }
+    try {
+      take(JSON.parse(event.data), true);
+    } catch {
+      return;
+    }
     emit('change');
   });
   source.addEventListener('error', () => connection('down'));
@@ -122,9 +132,13 @@ export async function refresh() {
     if (Date.now() - kept > KEEP_MS && known.loaded) {
       kept = Date.now();
       keepLast(STATUS, status);
-      getJson(LIST).then((list) => keepLast(LIST, list)).catch(() => {});
+      getJson(LIST)
+        .then((list) => keepLast(LIST, list))
+        .catch(() => {});
     } else if (!kept) keepLast(STATUS, status);
-  } catch { /* The feed's own state says that the daemon is away. */ }
+  } catch {
+    /* The feed's own state says that the daemon is away. */
+  }
 }
 
 function show(status) {
@@ -139,7 +153,9 @@ function show(status) {
 async function whoami() {
   try {
     known.me = await getJson('/api/me');
-  } catch { known.me = null; }
+  } catch {
+    known.me = null;
+  }
   emit('me', known.me);
 }
 

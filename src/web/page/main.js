@@ -1,6 +1,17 @@
 // The frame around every page: which one is shown, the bars above it, language and theme.
 
-import { $, clockText, element, moment, now, span, tell, zoneKnown, cameraLink, link } from './dom.js';
+import {
+  $,
+  clockText,
+  element,
+  moment,
+  now,
+  span,
+  tell,
+  zoneKnown,
+  cameraLink,
+  link,
+} from './dom.js';
 import { signOut } from './act.js';
 import { cameraPage } from './camera.js';
 import { camerasPage } from './cameras.js';
@@ -18,7 +29,11 @@ const THEME = 'keng.theme';
 
 const PAGES = [
   [/^\/$/, 'feed', (main, query) => feedPage(main, query)],
-  [/^\/incident\/([^/]+)\/([^/]+)$/, 'feed', (main, _, khuPho, id) => incidentPage(main, khuPho, id)],
+  [
+    /^\/incident\/([^/]+)\/([^/]+)$/,
+    'feed',
+    (main, _, khuPho, id) => incidentPage(main, khuPho, id),
+  ],
   [/^\/cameras$/, 'cameras', (main) => camerasPage(main)],
   [/^\/camera\/([^/]+)$/, 'cameras', (main, _, id) => cameraPage(main, id)],
   [/^\/system$/, 'system', (main) => systemPage(main)],
@@ -40,14 +55,21 @@ function show(moved) {
     }
     main.replaceChildren();
     leave = open(main, query, ...found.slice(1).map(decode)) ?? (() => {});
-    if (moved) { window.scrollTo(0, 0); main.focus({ preventScroll: true }); }
+    if (moved) {
+      window.scrollTo(0, 0);
+      main.focus({ preventScroll: true });
+    }
     status();
     return;
   }
   main.replaceChildren(element('p', 'none', say('not_found')));
 }
 function decode(text) {
-  try { return decodeURIComponent(text); } catch { return text; }
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // The bars above every page.
@@ -66,7 +88,8 @@ function connection() {
     tell($('down-text'), say('down_text', clockText(known.lostAt), lasted));
   }
   $('old').hidden = !known.stale;
-  if (known.stale) tell($('old-text'), say('old_text', moment(new Date(known.stale).toISOString())));
+  if (known.stale)
+    tell($('old-text'), say('old_text', moment(new Date(known.stale).toISOString())));
   title();
 }
 
@@ -164,12 +187,17 @@ let titled = false;
 on('change', () => {
   if (titled) return;
   titled = true;
-  requestAnimationFrame(() => { titled = false; connection(); });
+  requestAnimationFrame(() => {
+    titled = false;
+    connection();
+  });
 });
 on('link', connection);
-on('alert', (alert, calls) => { if (calls) tell($('news'), alert.message); });
+on('alert', (alert, calls) => {
+  if (calls) tell($('news'), alert.message);
+});
 on('me', (me) => {
-  tell($('signed'), me ? me.banner ?? say('signed', me.name) : '');
+  tell($('signed'), me ? (me.banner ?? say('signed', me.name)) : '');
   $('sign-out').hidden = !me?.login;
   // A daemon that names nobody shows everything to whoever is at its machine.
   document.querySelector('.nav [data-page="system"]').hidden = me !== null && me.role !== 'admin';

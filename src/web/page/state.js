@@ -40,8 +40,9 @@ export function emit(what, ...detail) {
 
 export const isGoing = (alert) => ONGOING.includes(alert.state);
 /** What the gong strikes for, until somebody takes it. */
-export const isLoud = (alert) => alert.state === 'open'
-  && (alert.kind === 'fire' || alert.kind === 'smoke' || alert.severity === 'critical');
+export const isLoud = (alert) =>
+  alert.state === 'open' &&
+  (alert.kind === 'fire' || alert.kind === 'smoke' || alert.severity === 'critical');
 
 /** Takes an alert in; `live`: it has just come. Redeliveries and old revisions change nothing. */
 export function take(alert, live) {
@@ -83,11 +84,16 @@ export function hasRoom() {
   return over < OVER_MAX;
 }
 
-/** What cries for an answer, then the newest. */
+/** What burns before what does not, and of it what nobody has taken; then the newest. */
 export function order(a, b) {
-  const cry = (alert) => (isLoud(alert) ? 0 : 1);
-  return cry(a.alert) - cry(b.alert)
-    || Date.parse(b.alert.opened_at) - Date.parse(a.alert.opened_at)
-    || b.alert.sequence - a.alert.sequence;
+  const rank = (alert) => {
+    if (isLoud(alert)) return 0;
+    return ['fire', 'smoke'].includes(alert.kind) || alert.severity === 'critical' ? 1 : 2;
+  };
+  return (
+    rank(a.alert) - rank(b.alert) ||
+    Date.parse(b.alert.opened_at) - Date.parse(a.alert.opened_at) ||
+    b.alert.sequence - a.alert.sequence
+  );
 }
 export const khuPhoName = (id) => khuPho.get(id) || id;

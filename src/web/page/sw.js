@@ -15,7 +15,8 @@ self.addEventListener('install', (event) => {
 });
 self.addEventListener('activate', (event) => {
   event.waitUntil((async () => {
-    const old = (await caches.keys()).filter((key) => key.startsWith('keng-page-') && key !== CACHE);
+    const keys = await caches.keys();
+    const old = keys.filter((key) => key.startsWith('keng-page-') && key !== CACHE);
     await Promise.all(old.map((key) => caches.delete(key)));
     await self.clients.claim();
   })());
