@@ -21,7 +21,6 @@ use keng::outbox::Outbox;
 use keng::outbox::Sequence;
 use keng::time::Wall;
 use keng::ward::Id;
-use keng::ward::Secret;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
@@ -290,98 +289,6 @@ async fn poison_does_not_block_the_line() {
     daemon.all_acknowledged().await;
     until("the good one", || ears.on(ALERTS) == [good.clone()]).await;
     daemon.stop().await;
-}
-
-#[tokio::test]
-async fn tls_is_spoken_with_an_authority_of_ones_own() {
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_pem = parameters.self_signed(&authority_key).unwrap().pem();
-    let issuer = rcgen::Issuer::new(parameters, authority_key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let parameters = rcgen::CertificateParams::new(names).unwrap();
-    let certificate = parameters.signed_by(&key, &issuer).unwrap();
-
-    let folder = tempfile::tempdir().unwrap();
-    let ca_file = folder.path().join("ca.pem");
-    std::fs::write(&ca_file, authority_pem).unwrap();
-    let tls_port = mosquitto::free_port();
-    let broker = Mosquitto::start_with(|path| {
-        std::fs::write(path.join("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(path.join("key.pem"), key.serialize_pem()).unwrap();
-        let path = path.display();
-        format!(
-            "allow_anonymous true\nlistener {tls_port} 127.0.0.1\n\
-             certfile {path}/cert.pem\nkeyfile {path}/key.pem\n"
-        )
-    });
-    let broker = broker.await;
-    let ears = Subscriber::new(broker.port, "ears", ALERTS).await;
-    let tls = |ca_file: Option<&Path>| mqtt::Config {
-        url: Some(format!("mqtts://localhost:{tls_port}").parse().unwrap()),
-        ca_file: ca_file.map(Path::to_owned),
-        ..config(0)
-    };
-    let store = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(store.path(), tls(Some(&ca_file)));
-    let sent = add(&daemon.outbox, "i-1", "open");
-    until("it arrives", || ears.on(ALERTS) == [sent.clone()]).await;
-    daemon.stop().await;
-
-    // Without the authority, and plain where TLS is spoken, it says what to do.
-    assert_says(tls(None), "ca_file").await;
-    assert_says(config(tls_port), "mqtts://").await;
-    let to_plain = format!("mqtts://localhost:{}", broker.port).parse().unwrap();
-    assert_says(mqtt::Config { url: Some(to_plain), ..tls(Some(&ca_file)) }, "TLS").await;
-}
-
-/// The daemon can't connect, and says something with `words`.
-async fn assert_says(config: mqtt::Config, words: &str) {
-    let store = tempfile::tempdir().unwrap();
-    let mut daemon = Daemon::start(store.path(), config);
-    let failing = daemon.state.wait_for(|state| matches!(state, State::Failing(_)));
-    let failing = tokio::time::timeout(PATIENCE, failing).await.unwrap().unwrap().clone();
-    assert!(format!("{failing:?}").contains(words), "{failing:?}");
-    assert!(!format!("{failing:?}").contains("hunter2"), "{failing:?}");
-    daemon.stop().await;
-}
-
-#[tokio::test]
-async fn what_keeps_it_from_connecting_is_told() {
-    let broker = Mosquitto::start_with(|path| {
-        let file = path.join("passwords");
-        let mut made = Command::new("mosquitto_passwd");
-        let made = made.args(["-b", "-c"]).arg(&file).args(["keng", "right"]).status();
-        assert!(made.expect("mosquitto_passwd is installed").success());
-        format!("allow_anonymous false\npassword_file {}\n", file.display())
-    });
-    let broker = broker.await;
-    let login = |password: &str| mqtt::Config {
-        username: Some("keng".to_owned()),
-        password: Some(Secret::new(password.to_owned())),
-        ..config(broker.port)
-    };
-    assert_says(login("hunter2"), "username and password").await;
-    assert_says(config(mosquitto::free_port()), "does it run").await;
-
-    let store = tempfile::tempdir().unwrap();
-    let mut daemon = Daemon::start(store.path(), login("right"));
-    drop(daemon.state.wait_for(|state| *state == State::Online).await.unwrap());
-    daemon.stop().await;
-
-    // Something that answers, and speaks HTTP.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let web = tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
-            drop(stream.write_all(answer).await);
-        }
-    });
-    assert_says(config(port), "MQTT 3.1.1").await;
-    web.abort();
 }
 
 #[tokio::test]

@@ -166,20 +166,18 @@ impl Pen {
             let written = self.writer.append(&lines.collect::<Vec<_>>(), at);
             self.tell(&written, missing, count);
             let failed = written.as_ref().err().map(ToString::to_string);
-            let mut number = written.map_or(0, |head| head.number + 1 - count);
-            for done in waiting {
-                if let Some(done) = done {
-                    let answer = match &failed {
-                        None => Ok(number),
-                        Some(error) => Err(Error::Io {
-                            path: self.writer.path().to_owned(),
-                            source: std::io::Error::other(error.clone()),
-                        }),
-                    };
-                    // Whoever asked may be gone.
-                    drop(done.send(answer));
-                }
-                number += 1;
+            let first = written.map_or(0, |head| head.number + 1 - count);
+            let asked = (first..).zip(waiting).filter_map(|(number, done)| Some((number, done?)));
+            for (number, done) in asked {
+                let answer = match &failed {
+                    None => Ok(number),
+                    Some(error) => Err(Error::Io {
+                        path: self.writer.path().to_owned(),
+                        source: std::io::Error::other(error.clone()),
+                    }),
+                };
+                // Whoever asked may be gone.
+                drop(done.send(answer));
             }
         }
         for done in flushed {

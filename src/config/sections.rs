@@ -75,6 +75,7 @@ pub(super) fn mqtt_defaults() -> mqtt::Config {
         ca_file: None,
         client_cert: None,
         client_key: None,
+        keep_alive: Duration::from_secs(15),
         signed_age_max: Duration::from_secs(900),
     }
 }
@@ -125,6 +126,10 @@ pub(super) fn mqtt(root: &Section<'_>, around: &Surroundings<'_>) -> mqtt::Confi
         section.item("signed_age_max_s").and_then(|item| item.number(10..=86_400, " (seconds)"))
     {
         config.signed_age_max = Duration::from_secs(age);
+    }
+    let keep_alive = section.item("keep_alive_s");
+    if let Some(seconds) = keep_alive.and_then(|item| item.number(1..=600, " (seconds)")) {
+        config.keep_alive = Duration::from_secs(seconds);
     }
     section.finish();
     config

@@ -27,8 +27,8 @@ use super::letter::SNAPSHOT_BYTES_MAX;
 use crate::outbox;
 use crate::ward::Id;
 
-/// A dead broker is noticed within one and a half of these.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// rumqttc takes no less.
+const KEEP_ALIVE_MIN: Duration = Duration::from_secs(1);
 /// More than are ever under way, so that rumqttc never has to wait for a packet id.
 const PACKET_IDS: u16 = 1000;
 /// Room for topic and header around a payload.
@@ -126,7 +126,8 @@ pub enum Error {
     /// Closed before or after the session stood.
     #[error(
         "the MQTT broker at {broker} has closed the connection; it may refuse the login, \
-         expect TLS (mqtts://), or know another daemon of this ward"
+         expect TLS (mqtts://), want a certificate ([mqtt] client_cert), or know another daemon \
+         of this ward"
     )]
     Closed {
         /// Host and port.
@@ -202,7 +203,7 @@ pub(super) fn options(
         options.set_credentials(username, password);
     }
     options
-        .set_keep_alive(KEEP_ALIVE)
+        .set_keep_alive(config.keep_alive.max(KEEP_ALIVE_MIN))
         .set_clean_session(false)
         .set_manual_acks(true)
         .set_inflight(PACKET_IDS)
@@ -278,11 +279,12 @@ pub(super) fn explain(broker: String, error: ConnectionError) -> Error {
         ConnectionError::MqttState(StateError::Deserialization(
             rumqttc::Error::PayloadSizeLimitExceeded(_),
         )) => Error::Oversized { broker },
-        // A broker that is killed breaks off in the middle of what is read.
+        // A broker that is killed breaks off in the middle of what is read, and so does one that
+        // does not like our certificate.
         ConnectionError::MqttState(StateError::Deserialization(rumqttc::Error::Io(source)))
-            if is_closed(&source) =>
+            if is_closed(&source) || tls_within(&source).is_some() =>
         {
-            Error::Closed { broker }
+            io_error(broker, source)
         }
         ConnectionError::MqttState(StateError::Deserialization(error)) => {
             Error::NotMqtt { broker, detail: error.to_string() }
@@ -293,7 +295,7 @@ pub(super) fn explain(broker: String, error: ConnectionError) -> Error {
 
 fn io_error(broker: String, source: io::Error) -> Error {
     // A broker that wants to see a certificate says so after the handshake (TLS 1.3).
-    if let Some(error) = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    if let Some(error) = tls_within(&source) {
         return Error::Tls { broker, reason: error.to_string(), remedy: remedy(error) };
     }
     match source.kind() {
@@ -301,6 +303,10 @@ fn io_error(broker: String, source: io::Error) -> Error {
         io::ErrorKind::InvalidData => Error::NotMqtt { broker, detail: source.to_string() },
         _ => Error::Unreachable { broker, source },
     }
+}
+
+fn tls_within(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
 fn is_closed(error: &io::Error) -> bool {
@@ -316,7 +322,7 @@ fn is_closed(error: &io::Error) -> bool {
 fn tls(broker: String, error: &TlsError) -> Error {
     let inner = match error {
         TlsError::TLS(error) => Some(error),
-        TlsError::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        TlsError::Io(error) => tls_within(error),
         _ => None,
     };
     let reason = inner.map_or_else(|| error.to_string(), ToString::to_string);
@@ -343,6 +349,7 @@ fn remedy(error: &rustls::Error) -> &'static str {
         rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::HandshakeFailure
+            | AlertDescription::DecryptError
             | AlertDescription::BadCertificate
             | AlertDescription::UnknownCA
             | AlertDescription::CertificateExpired
@@ -368,6 +375,7 @@ mod tests {
             ca_file: None,
             client_cert: None,
             client_key: None,
+            keep_alive: Duration::from_secs(15),
             signed_age_max: Duration::from_secs(900),
         }
     }

@@ -57,6 +57,8 @@ pub struct Config {
     pub client_cert: Option<std::path::PathBuf>,
     /// PEM file of that certificate's key.
     pub client_key: Option<std::path::PathBuf>,
+    /// Silence of the broker for twice as long ends the session; at least 1 s.
+    pub keep_alive: std::time::Duration,
     /// A signed message that was sent longer ago is refused.
     pub signed_age_max: std::time::Duration,
 }

@@ -240,7 +240,7 @@ mod tests {
     fn what_is_old_or_early_is_refused() {
         let mut seals = Seals::default();
         let at = |at: &str| signed(TOPIC, command(at));
-        let mut check = |at: &str| check(&mut seals, TOPIC, &at.to_owned());
+        let mut check = |at: &str| check(&mut seals, TOPIC, at);
         assert_eq!(check(&at("2026-11-21T22:00:00+07:00")), Ok(Seal::Fresh));
         assert_eq!(check(&at("2026-11-21T15:20:00Z")), Ok(Seal::Fresh));
         assert_eq!(check(&at("2026-11-21T21:59:59+07:00")), Err(SealError::Old(901)));

@@ -21,6 +21,7 @@ use rumqttc::Publish;
 use rumqttc::QoS;
 use rumqttc::SubscribeFilter;
 use rumqttc::SubscribeReasonCode;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,12 @@ const CLOSED: usize = 256;
 /// Time for what is left in the outbox after a shutdown, and then for the last words.
 const DRAIN: Duration = Duration::from_millis(2500);
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The one member of a status that matters here.
+#[derive(Deserialize)]
+struct Said {
+    state: String,
+}
 
 type EventResult = Result<Event, ConnectionError>;
 
@@ -130,16 +137,15 @@ impl Session<'_> {
     async fn greet(&mut self) -> Result<(), Error> {
         self.line.links.meters.broker_up.set(1);
         self.line.links.state.send_replace(State::Online);
-        let status = self.line.topics.status();
-        let payload = match self.line.links.board.get(&status) {
-            Some(payload) => payload,
-            None => self.status("online").as_bytes().into(),
-        };
-        self.first.push_back(Message { topic: status, retain: true, payload });
         let filters = self.line.topics.filters();
         let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
+        // Not kept for us while we are away: only what is said from now on matters.
+        let own = SubscribeFilter::new(self.line.topics.status(), QoS::AtMostOnce);
+        let filters = filters.into_iter().chain([own]);
         self.client.try_subscribe_many(filters).map_err(|error| self.lost(error))?;
+        // First, so that what is set in between is sent once too often rather than never.
         self.take_board(true);
+        self.first.push_back(self.online());
 
         let cursor = self.line.in_flight.cursor();
         let entries = blocking(&self.line.links.outbox, move |outbox| {
@@ -166,6 +172,8 @@ impl Session<'_> {
     ) -> Result<(), Error> {
         let mut appended = self.line.links.outbox.subscribe();
         let mut set = self.line.links.board.subscribe();
+        // What was set before this wakes nobody.
+        self.take_board(false);
         let inbound = self.line.links.inbound.clone();
         let mut grace = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
@@ -323,7 +331,9 @@ impl Session<'_> {
     }
 
     fn on_subscribed(&self, codes: &[SubscribeReasonCode]) {
-        if codes.contains(&SubscribeReasonCode::Failure) {
+        let refused = |code: &SubscribeReasonCode| *code == SubscribeReasonCode::Failure;
+        // The last one is our own status.
+        if codes.split_last().is_some_and(|(_, others)| others.iter().any(refused)) {
             tracing::error!(
                 broker = self.broker,
                 "the broker refuses our subscriptions, so no command or report comes in; \
@@ -332,7 +342,38 @@ impl Session<'_> {
         }
     }
 
+    /// The last will of a session before this one may come late: brokers publish it when they
+    /// notice that the old connection is dead, and this one may stand by then. Whoever says that
+    /// we are gone is told that we aren't.
+    fn on_own_status(&mut self, publish: &Publish) -> Result<(), Error> {
+        let status: Option<Said> = serde_json::from_slice(&publish.payload).ok();
+        let gone = status.is_some_and(|status| status.state == "offline");
+        if gone && !publish.retain && self.stage == Stage::Talking {
+            tracing::info!("somebody says that we are offline: said anew that we are not");
+            let status = self.online();
+            self.first.retain(|message| message.topic != status.topic);
+            self.first.push_back(status);
+        }
+        if publish.qos == QoS::AtMostOnce {
+            return Ok(());
+        }
+        self.client.try_ack(publish).map_err(|error| self.lost(error))
+    }
+
+    /// What the ward's status topic shall say.
+    fn online(&self) -> Message {
+        let topic = self.line.topics.status();
+        let payload = match self.line.links.board.get(&topic) {
+            Some(payload) => payload,
+            None => self.status("online").as_bytes().into(),
+        };
+        Message { topic, retain: true, payload }
+    }
+
     fn on_publish(&mut self, publish: Publish) -> Result<(), Error> {
+        if publish.topic == self.line.topics.status() {
+            return self.on_own_status(&publish);
+        }
         self.line.came_in.taken.inc();
         let topic = self.line.topics.parse(&publish.topic);
         let refusal = match &topic {

@@ -59,7 +59,10 @@ async fn sigterm_stops_everything_in_order_and_says_so() {
     println!("stopped {:.0} ms after SIGTERM", took.as_secs_f64() * 1e3);
     assert_eq!(status.code(), Some(0));
     assert!(took <= STOPS_WITHIN, "{took:?}");
-    assert_eq!(steps(&log), ["cameras", "detectors", "outbox", "diary", "mqtt and page"]);
+    assert_eq!(
+        steps(&log),
+        ["cameras", "detectors", "outbox", "diary", "mqtt and page", "audit log"]
+    );
     until("the daemon is offline", || ears.newest(STATUS)["state"] == "offline").await;
     // What was looked at is kept, also where nothing was seen, and can be replayed.
     let mut frames = 0;

@@ -89,6 +89,7 @@ pub(crate) fn config(port: u16) -> mqtt::Config {
         ca_file: None,
         client_cert: None,
         client_key: None,
+        keep_alive: Duration::from_secs(15),
         signed_age_max: Duration::from_secs(900),
     }
 }
