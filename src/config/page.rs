@@ -16,8 +16,8 @@ pub(super) fn defaults() -> web::Config {
     web::Config::new(([127, 0, 0, 1], 8080).into())
 }
 
-/// `[web]`. What stands in its files, and that others are served only where there are users, is seen
-/// to at the start, and by `keng check`.
+/// `[web]`. What stands in its files, and that others are served only where there are users, is
+/// seen to at the start, and by `keng check`.
 pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config {
     let mut config = defaults();
     let Some(section) = root.section("web") else { return config };

@@ -1,5 +1,5 @@
-//! Who has looked at what, and who signs in, for the audit log. What they do, the core's task writes
-//! down, as it does for MQTT.
+//! Who has looked at what, and who signs in, for the audit log. What they do, the core's task
+//! writes down, as it does for MQTT.
 //!
 //! | | |
 //! | --- | --- |

@@ -177,13 +177,18 @@ async fn other_methods_do_nothing() {
 async fn what_is_no_request_is_refused() {
     let house = House::with_users().await;
     let host = house.address;
+    let request = |line: &str, more: &str| {
+        format!("{line} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n").into_bytes()
+    };
+    let post = |more: &str| request(&format!("POST {REPORT}"), more);
+    let get = |more: &str| request("GET /", more);
     for (what, request) in [
         ("noise", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec()),
         ("no version", b"GET /\r\n\r\n".to_vec()),
-        ("two lengths", format!("POST {REPORT} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}").into_bytes()),
-        ("a length that is none", format!("POST {REPORT} HTTP/1.1\r\nHost: {host}\r\nContent-Length: -1\r\n\r\n").into_bytes()),
-        ("a folded header", format!("GET / HTTP/1.1\r\nHost: {host}\r\nX: a\r\n b\r\n\r\n").into_bytes()),
-        ("zeros in a header", format!("GET / HTTP/1.1\r\nHost: {host}\r\nCookie: keng=\0\r\n\r\n").into_bytes()),
+        ("two lengths", post("Content-Length: 2\r\nContent-Length: 3\r\n")),
+        ("a length that is none", post("Content-Length: -1\r\n")),
+        ("a folded header", get("X: a\r\n b\r\n")),
+        ("zeros in a header", get("Cookie: keng=\0\r\n")),
     ] {
         refused(&house.raw(&request).await, what);
     }

@@ -55,7 +55,8 @@ fn credentials(origin: &str, more: &str) -> String {
     let body = format!("name=police&password={password}");
     format!(
         "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n{more}Connection: \
-         close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+         close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: \
+         {}\r\n\r\n{body}",
         body.len()
     )
 }
