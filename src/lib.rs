@@ -41,6 +41,7 @@ pub mod diary;
 pub mod tune;
 pub mod mqtt;
 pub mod outlet;
+pub mod access;
 pub mod web;
 pub mod config;
 pub mod telemetry;

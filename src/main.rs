@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use keng::command::{acl, audit, camera, check, demo, probe, replay, report, run, tune};
+use keng::command::{acl, audit, camera, check, demo, probe, replay, report, run, tune, user};
 use keng::telemetry;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,8 @@ enum Command {
     Report(report::Args),
     /// Serves clips as endless RTSP cameras.
     Camera(camera::Args),
+    /// Who may sign in at the page.
+    User(user::Args),
     /// Who may read and write what at the broker, as a file for it.
     Acl(acl::Args),
     /// Whether the audit log is as it was written, and what stands in it.
@@ -122,6 +124,10 @@ async fn execute(command: Command) -> ExitCode {
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },
         Command::Audit(args) => match audit::run(&args, &mut out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
+        },
+        Command::User(args) => match user::run(&args, &mut out, &keng::time::SystemClock::new()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },

@@ -8,17 +8,25 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use keng::access::Access;
+use keng::audit::Log;
 use keng::meter::Meters;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
+use keng::time::Clock;
+use keng::time::ManualClock;
 use keng::time::Wall;
 use keng::ward::Id;
 use keng::ward::KhuPho;
 use keng::ward::Language;
 use keng::ward::Ward;
+use keng::web::ASKS_MAX;
 use keng::web::Config;
+use keng::web::Configured;
 use keng::web::Error;
+use keng::web::Gallery;
+use keng::web::Seat;
 use keng::web::Server;
 use keng::web::State;
 use keng::web::StatusBoard;
@@ -29,6 +37,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +54,13 @@ struct Board {
 impl StatusBoard for Board {
     fn cameras(&self) -> Vec<(Id, Value)> {
         vec![(Id::new("hem-42").unwrap(), json!({ "state": "online" }))]
+    }
+    fn camera(&self, id: &Id) -> Option<Seat> {
+        let khu_pho = Id::new("kp3").unwrap();
+        (id.as_str() == "hem-42").then_some(Seat { khu_pho, streams: true, owner: None })
+    }
+    fn configured(&self) -> Arc<[Configured]> {
+        Arc::default()
     }
     fn khu_pho(&self) -> Vec<KhuPho> {
         vec![KhuPho { id: Id::new("kp3").unwrap(), name: NAME.to_owned(), team: None }]
@@ -66,8 +82,10 @@ struct House {
     address: SocketAddr,
     outbox: Outbox,
     board: Arc<Board>,
+    access: Access,
+    clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
-    served: JoinHandle<Result<(), Error>>,
+    served: JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
 
@@ -75,6 +93,9 @@ async fn house(language: Language) -> House {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
     let board = Arc::new(Board::default());
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+    let access = Access::open(folder.path(), clock.clone()).unwrap();
+    let (asks, _) = mpsc::channel(ASKS_MAX);
     let state = State {
         ward: Arc::new(Ward {
             id: Id::new("phuong-14").unwrap(),
@@ -85,12 +106,19 @@ async fn house(language: Language) -> House {
         outbox: outbox.clone(),
         meters: Meters::new(),
         board: board.clone(),
+        gallery: Gallery::new(clock.clone()),
+        asks,
+        access: access.clone(),
+        audit: Log::open(folder.path(), clock.clone(), &Meters::new()).unwrap(),
+        store: folder.path().to_owned(),
+        clock: clock.clone(),
     };
-    let server = Server::bind(&Config { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
+    let listen = Config::new(([127, 0, 0, 1], 0).into());
+    let server = Server::bind(&listen, &access, &clock).await.unwrap();
     let address = server.address();
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(server.serve(state, shutdown.clone()));
-    House { address, outbox, board, shutdown, served, _folder: folder }
+    House { address, outbox, board, access, clock, shutdown, served, _folder: folder }
 }
 
 impl House {
@@ -207,14 +235,14 @@ async fn a_feed_without_a_place_begins_now_and_one_from_the_future_too() {
 #[tokio::test]
 async fn the_page_is_served_with_its_policy() {
     let house = house(Language::En).await;
-    for path in ["/", "/app.js", "/app.css", "/favicon.svg", "/api/status", "/nowhere"] {
+    for path in ["/", "/main.js", "/sw.js", "/app.css", "/favicon.svg", "/api/status", "/nowhere"] {
         let (head, _) = house.get(path).await;
         let policy = head.lines().find(|line| line.starts_with("content-security-policy:"));
         let policy = policy.expect("every answer has a policy");
-        assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"));
+        assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"));
         assert!(!policy.contains("unsafe"), "{policy}");
         assert!(head.contains("x-content-type-options: nosniff"), "{head}");
-        assert!(head.contains("referrer-policy: no-referrer"), "{head}");
+        assert!(head.contains("referrer-policy: same-origin"), "{head}");
     }
     let (_, page) = house.get("/").await;
     let page = String::from_utf8(page).unwrap();
@@ -235,7 +263,7 @@ async fn somebody_elses_name_for_this_machine_is_refused() {
 #[tokio::test]
 async fn a_list_holds_the_newest_and_whatever_goes_on() {
     let house = house(Language::Vi).await;
-    assert_eq!(house.json("/api/alerts").await, json!({"last": 0, "alerts": []}));
+    assert_eq!(house.json("/api/alerts").await, json!({"last": 0, "alerts": [], "pictures": {}}));
     for incident in 1..=6 {
         house.append(incident, None);
     }
@@ -258,10 +286,12 @@ async fn a_snapshot_is_served_as_the_picture_that_it_is() {
     let house = house(Language::Vi).await;
     let jpeg = vec![0xff, 0xd8, 0xff, 0xd9];
     house.append(1, Some(jpeg.clone()));
-    let (head, body) = house.get("/snapshots/1.jpg").await;
+    let list = house.json("/api/alerts").await;
+    let place = list["pictures"]["1"].as_str().unwrap().to_owned();
+    let (head, body) = house.get(&place).await;
     assert!(head.contains("content-type: image/jpeg"), "{head}");
     assert_eq!(body, jpeg);
-    for path in ["/snapshots/2.jpg", "/snapshots/x.jpg", "/snapshots/..%2f1.jpg", "/snapshots/1"] {
+    for path in ["/snapshots/1.jpg", "/snapshots/x.jpg", "/snapshots/..%2f1.jpg", &place[..40]] {
         let (head, _) = house.get(path).await;
         assert!(head.starts_with("http/1.1 404"), "{path}: {head}");
     }
@@ -271,7 +301,7 @@ async fn a_snapshot_is_served_as_the_picture_that_it_is() {
 async fn health_status_and_metrics_answer() {
     let house = house(Language::Vi).await;
     let status = house.json("/api/status").await;
-    assert_eq!(status["cameras"], json!([{"id": "hem-42", "state": "online"}]));
+    assert_eq!(status["cameras"], json!([{"id": "hem-42", "state": "online", "owner": null}]));
     assert_eq!(status["reload_error"], "x.toml:1:1: wrong");
     assert_eq!(status["ward"]["timezone"], "Asia/Ho_Chi_Minh");
     assert!(house.get("/healthz").await.0.starts_with("http/1.1 200"));
@@ -289,14 +319,19 @@ async fn health_status_and_metrics_answer() {
 #[tokio::test]
 async fn a_port_in_use_is_said_so_with_the_remedy() {
     let house = house(Language::Vi).await;
-    let error = Server::bind(&Config { listen: house.address }).await.unwrap_err();
+    let bind = |listen| {
+        let config = Config::new(listen);
+        let (access, clock) = (house.access.clone(), house.clock.clone());
+        async move { Server::bind(&config, &access, &clock).await.err().unwrap() }
+    };
+    let error = bind(house.address).await;
     let expected = format!(
         "port {} is in use: stop the other program, or give [web] another listen",
         house.address.port()
     );
     assert_eq!(error.to_string(), expected);
-    let everywhere = Config { listen: ([0, 0, 0, 0], 0).into() };
-    assert!(matches!(Server::bind(&everywhere).await, Err(Error::NotLoopback(_))));
+    let everywhere = bind(([0, 0, 0, 0], 0).into()).await;
+    assert!(matches!(everywhere, Error::Open(_)), "{everywhere}");
 }
 
 #[tokio::test]
@@ -306,6 +341,6 @@ async fn shutting_down_ends_open_feeds_at_once() {
     house.shutdown.cancel();
     let mut rest = Vec::new();
     in_time(feed.0.read_to_end(&mut rest)).await.unwrap();
-    in_time(house.served).await.unwrap().unwrap();
+    in_time(house.served).await.unwrap();
     assert_eq!(house.outbox.last(), Sequence(0));
 }

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::lens::Lenses;
 use super::load::Gauge;
-use super::said::{Doorman, Heard};
+use super::said::{Doorman, Heard, Origin};
 use super::scribe::{Job, Shown};
 use super::status::{Seen, Statuses};
 use super::{context, limits, permitted, recall, retention};
@@ -25,9 +25,10 @@ use crate::incident::Incident;
 use crate::meter::{Meters, Stage, Timer};
 use crate::mqtt::Inbound;
 use crate::outbox::Outbox;
-use crate::pipeline::{Core, FrameResult, Watched};
+use crate::pipeline::{Command, Core, FrameResult, Watched};
 use crate::time::{Clock, Stamp, Wall};
 use crate::ward::Id;
+use crate::web::{Ask, Gallery, Outcome};
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
@@ -40,6 +41,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 pub(super) struct Inputs {
     pub(super) analysed: mpsc::Receiver<Analysed>,
     pub(super) inbound: mpsc::Receiver<Inbound>,
+    pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
@@ -50,6 +52,7 @@ pub(super) struct Hands {
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) keeper: Keeper,
     pub(super) audit: audit::Log,
+    pub(super) gallery: Gallery,
 }
 
 /// The core and what it moves.
@@ -72,6 +75,7 @@ pub(super) struct Judge {
     pub(super) keeper: Keeper,
     pub(super) audit: audit::Log,
     pub(super) doorman: Doorman,
+    gallery: Gallery,
     clock: Arc<dyn Clock>,
     pub(super) meters: Meters,
     core_timer: Timer,
@@ -85,7 +89,7 @@ impl Judge {
         clock: &Arc<dyn Clock>,
         meters: &Meters,
     ) -> Self {
-        let Hands { lenses, statuses, jobs, keeper, audit } = hands;
+        let Hands { lenses, statuses, jobs, keeper, audit, gallery } = hands;
         statuses.tell_audit(audit.head());
         let now = clock.now();
         Self {
@@ -104,6 +108,7 @@ impl Judge {
             keeper,
             audit,
             doorman: Doorman::default(),
+            gallery,
             clock: Arc::clone(clock),
             meters: meters.clone(),
             core_timer: meters.timer(Stage::Core),
@@ -159,6 +164,7 @@ impl Judge {
                 () = stop.cancelled() => break,
                 Some(reload) = inputs.reloads.recv() => self.on_reload(reload).await,
                 Some(inbound) = inputs.inbound.recv() => self.on_inbound(inbound).await,
+                Some(ask) = inputs.asks.recv() => self.on_ask(ask).await,
                 _ = ticks.tick() => self.on_tick().await,
                 _ = glances.tick() => self.on_glance(),
                 Some(analysed) = inputs.analysed.recv() => self.on_analysed(analysed).await,
@@ -191,6 +197,7 @@ impl Judge {
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
         self.lenses.attend(&result.camera, level, &self.governor);
+        self.gallery.offer(&result.camera, &picture, at);
         if revisions.is_empty() {
             return;
         }
@@ -280,6 +287,41 @@ impl Judge {
         }
     }
 
+    async fn on_ask(&mut self, ask: Ask) {
+        let now = self.clock.now();
+        let (khu_pho, who, command, answered) = match ask {
+            Ask::Look { camera } => {
+                self.core.look(&camera, now);
+                let level = self.core.level(&camera, now);
+                self.lenses.attend(&camera, level, &self.governor);
+                return;
+            }
+            Ask::Command { khu_pho, who, command, answered } => (khu_pho, who, command, answered),
+        };
+        let is_patrol = matches!(command, Command::Patrol(_));
+        let (done, durable) = oneshot::channel();
+        let outcome = match self.take_in(&khu_pho, command, Origin::Page(who), now) {
+            Ok(Some(incident)) => {
+                announce(&incident);
+                let id = incident.id.clone();
+                self.hand_over(vec![incident], None, now, Some(done)).await;
+                Outcome::Done { incident: Some(id), durable }
+            }
+            // What made it so may not be durable yet: it is once all before this is.
+            Ok(None) => {
+                self.hand_over(Vec::new(), None, now, Some(done)).await;
+                match is_patrol {
+                    true => Outcome::Done { incident: None, durable },
+                    false => Outcome::Already { durable },
+                }
+            }
+            Err(error) => Outcome::Refused(error),
+        };
+        if answered.send(outcome).is_err() {
+            tracing::debug!("whoever asked is gone; it is done all the same");
+        }
+    }
+
     async fn on_reload(&mut self, reload: Reload) {
         match reload {
             Reload::Good(settings, warnings) => {
@@ -324,6 +366,8 @@ impl Judge {
         self.governor.configure(settings.attention);
         self.lenses.bound(settings.attention);
         self.lenses.set(&cameras);
+        // Masks and consents may be others from now on.
+        self.gallery.clear();
         self.statuses.configure(&settings);
         self.context = Arc::new(context(&settings, &self.model));
         self.settings = settings;
@@ -347,7 +391,7 @@ impl Judge {
         revisions: Vec<Incident>,
         frame: Option<Shown>,
         judged: Stamp,
-        done: Option<tokio::sync::oneshot::Sender<()>>,
+        done: Option<oneshot::Sender<()>>,
     ) {
         let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
         verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));

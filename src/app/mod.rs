@@ -28,6 +28,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access;
+use crate::access::Access;
 use crate::audit;
 use crate::audit::{Actor, ActorKind, Record, Via};
 use crate::camera::rtsp::Rtsp;
@@ -74,6 +76,9 @@ pub enum Error {
     /// The embedded broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The page's users.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] audit::Error),
@@ -137,7 +142,8 @@ impl App {
         let audit = open_audit(&settings, &meters, &clock).await?;
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
-        let server = web::Server::bind(&settings.web).await?;
+        let access = open_access(&settings, &clock).await?;
+        let server = web::Server::bind(&settings.web, &access, &clock).await?;
         let page = server.address();
         let (broker, mqtt) = start_broker(&settings).await?;
 
@@ -157,22 +163,26 @@ impl App {
         };
         outlets::start(&settings, &links, &statuses, (&tasks, &outlets)).await;
         tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
+        let gallery = web::Gallery::new(Arc::clone(&clock));
+        let (asks_in, asks) = mpsc::channel(web::ASKS_MAX);
         let served = web::State {
             ward: Arc::new(settings.ward.clone()),
             outbox: outbox.clone(),
             meters: meters.clone(),
             board: Arc::new(statuses.clone()),
+            gallery: gallery.clone(),
+            asks: asks_in,
+            clock: Arc::clone(&clock),
+            access,
+            audit: audit.clone(),
+            store: settings.store.path.clone(),
         };
         let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
         let keeper =
             ledger::Keeper::new(&settings.store.path, outbox.clone(), seen, Arc::clone(&clock));
         tasks.spawn(ledger::keep(keeper, outlets.clone()));
         let page_stop = outlets.clone();
-        tasks.spawn(async move {
-            if let Err(error) = server.serve(served, page_stop).await {
-                tracing::error!(%error, "the page is gone; everything else goes on");
-            }
-        });
+        tasks.spawn(server.serve(served, page_stop));
 
         let (jobs, scribe) = scribe::spawn(outbox.clone(), meters.clone(), Arc::clone(&clock))
             .map_err(|source| Error::System { what: "a thread", source })?;
@@ -197,10 +207,10 @@ impl App {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
         let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
-        let hands = judge::Hands { lenses, statuses, jobs, keeper, audit: audit.clone() };
+        let hands = judge::Hands { lenses, statuses, jobs, keeper, audit: audit.clone(), gallery };
         let judge = judge::Judge::new(settings, model, hands, &clock, &meters);
         let restored = judge.restore(&outbox);
-        let doors = judge::Inputs { analysed, inbound, reloads };
+        let doors = judge::Inputs { analysed, inbound, asks, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
         let stops =
             Stops { lenses: lenses_stop, core, exchange, detectors, scribe, diary, outlets, tasks };
@@ -267,6 +277,13 @@ async fn join_all(threads: Vec<JoinHandle<()>>) {
 async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
     let path = settings.store.path.clone();
     let opened = tokio::task::spawn_blocking(move || Outbox::open(&path)).await;
+    Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+/// Who may sign in at the page.
+async fn open_access(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Access, Error> {
+    let (path, clock) = (settings.store.path.clone(), Arc::clone(clock));
+    let opened = tokio::task::spawn_blocking(move || Access::open(&path, clock)).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
 

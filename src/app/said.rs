@@ -17,25 +17,30 @@ const REFUSALS_MAX: u64 = 60;
 const MINUTE_S: f64 = 60.0;
 
 /// Who vouches for what is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The broker, which let it be written there.
     Broker,
     /// The key of the khu phố's team.
     Team,
+    /// The page, where this one has signed in.
+    Page(Actor),
 }
 
 impl Origin {
-    fn kind(self) -> ActorKind {
+    /// `by`: as they say; at the page it is known better.
+    fn actor(&self, by: &str) -> Actor {
         match self {
-            Self::Broker => ActorKind::Mqtt,
-            Self::Team => ActorKind::Team,
+            Self::Broker => Actor::new(ActorKind::Mqtt, by),
+            Self::Team => Actor::new(ActorKind::Team, by),
+            Self::Page(who) => who.clone(),
         }
     }
 
-    fn via(self) -> Via {
+    fn via(&self) -> Via {
         match self {
             Self::Broker | Self::Team => Via::Mqtt,
+            Self::Page(_) => Via::Page,
         }
     }
 }
@@ -144,7 +149,7 @@ impl Judge {
             Err(error) => format!("refused: {error}"),
         };
         let detail = if more.is_empty() { came } else { format!("{came}; {more}") };
-        let who = Actor::new(origin.kind(), &by);
+        let who = origin.actor(&by);
         self.audit.note(Record::new(who, origin.via(), action, &subject).detail(&detail));
         result
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::attention::Level;
 use crate::audit;
 use crate::camera::State;
-use crate::config::Settings;
+use crate::config::{CameraSettings, Settings};
 use crate::ledger::{self, Health};
 use crate::mqtt::{Board, Topics};
 use crate::outbox::Room;
@@ -18,8 +18,8 @@ use crate::outlet::Standings;
 use crate::outlet::home_assistant::Announcer;
 use crate::rule::health::Fault;
 use crate::time::{Stamp, Wall};
-use crate::ward::{Id, KhuPho, Ward};
-use crate::web::StatusBoard;
+use crate::ward::{Id, KhuPho, Owner, Ward};
+use crate::web::{self, StatusBoard};
 
 /// Frames are counted over as long for the rate that is told.
 const RATE_OVER_S: f64 = 10.0;
@@ -44,6 +44,7 @@ struct Inner {
     khu_pho: Vec<KhuPho>,
     /// In the configuration's order.
     cameras: Vec<Seat>,
+    configured: Arc<[web::Configured]>,
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
     not_ready: Option<String>,
@@ -62,6 +63,7 @@ struct Seat {
     khu_pho: Id,
     id: Id,
     address: String,
+    owner: Option<Owner>,
 }
 
 /// What is told of one camera.
@@ -130,6 +132,7 @@ impl Statuses {
             ward: settings.ward.clone(),
             khu_pho: Vec::new(),
             cameras: Vec::new(),
+            configured: Arc::default(),
             known: BTreeMap::new(),
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
@@ -165,6 +168,7 @@ impl Statuses {
                 khu_pho: camera.site.khu_pho.clone(),
                 id: camera.site.id.clone(),
                 address: camera.site.place.address.clone(),
+                owner: camera.site.owner.clone(),
             })
             .collect();
         let topics = Topics::new(inner.ward.id.clone());
@@ -175,6 +179,7 @@ impl Statuses {
         }
         inner.known.retain(|id, _| wanted.iter().any(|seat| seat.id == *id));
         inner.khu_pho = settings.khu_pho.clone();
+        inner.configured = settings.cameras.iter().map(configured).collect();
         inner.cameras = wanted;
     }
 
@@ -308,12 +313,33 @@ impl ledger::Cameras for Statuses {
     }
 }
 
+/// What the page shows of how a camera is configured.
+fn configured(camera: &CameraSettings) -> web::Configured {
+    web::Configured {
+        site: camera.site.clone(),
+        masks: camera.masks.clone(),
+        rules: camera.rules.clone(),
+    }
+}
+
 impl StatusBoard for Statuses {
     fn cameras(&self) -> Vec<(Id, Value)> {
         let inner = self.lock();
         let seen = |seat: &Seat| inner.known.get(&seat.id).map(|c| c.to_json(&inner.ward, seat));
         let of = |seat: &Seat| seen(seat).unwrap_or_else(|| json!({"state": "connecting"}));
         inner.cameras.iter().map(|seat| (seat.id.clone(), of(seat))).collect()
+    }
+
+    fn camera(&self, id: &Id) -> Option<web::Seat> {
+        let inner = self.lock();
+        let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
+        let streams = inner.known.get(id).is_some_and(Camera::streams);
+        let (khu_pho, owner) = (seat.khu_pho.clone(), seat.owner.clone());
+        Some(web::Seat { khu_pho, streams, owner })
+    }
+
+    fn configured(&self) -> Arc<[web::Configured]> {
+        Arc::clone(&self.lock().configured)
     }
 
     fn khu_pho(&self) -> Vec<KhuPho> {

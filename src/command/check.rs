@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check_store;
+use crate::access::users;
 use crate::camera::Transport;
 use crate::config;
 use crate::config::CameraSettings;
@@ -18,6 +19,7 @@ use crate::rule::BurningConfig;
 use crate::rule::Night;
 use crate::rule::RuleKind;
 use crate::rule::Zone;
+use crate::web;
 
 /// Arguments of `keng check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,6 +57,14 @@ pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<
             check_store::run(&loaded.settings.store.path, args.repair, out, err)
         }
         Ok(loaded) => {
+            if let Some(fault) = page_fault(&loaded.settings) {
+                writeln!(
+                    err,
+                    "{}: {fault}\n1 fault beside the file itself",
+                    args.config.display()
+                )?;
+                return Ok(Outcome::Faulty);
+            }
             report(&loaded, out, err)?;
             Ok(Outcome::Good)
         }
@@ -65,6 +75,17 @@ pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<
             writeln!(err, "{count} {noun} in {}", args.config.display())?;
             Ok(Outcome::Faulty)
         }
+    }
+}
+
+/// What the file can't tell: others are served only where there are users.
+fn page_fault(settings: &Settings) -> Option<String> {
+    match users::load(&settings.store.path) {
+        Ok(users) if users.is_empty() && !settings.web.is_for_this_machine() => {
+            Some(web::Error::NoUsers(settings.web.listen).to_string())
+        }
+        Ok(_) => settings.web.check_files().err().map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
     }
 }
 
@@ -105,7 +126,7 @@ fn overview(settings: &Settings) -> String {
         ("alerts", alerts(&settings.incidents)),
         ("siren", siren(&settings.incidents)),
         ("broker", broker),
-        ("page", format!("http://{}/", settings.web.listen)),
+        ("page", page(settings)),
         ("store", format!("{}, {} days", store.path.display(), store.retention_days)),
         ("snapshots", snapshots(store)),
         ("detections", detections(store.detections_mb_max)),
@@ -113,6 +134,15 @@ fn overview(settings: &Settings) -> String {
         ("fire points", settings.fire_points.len().to_string()),
         ("cameras", settings.cameras.len().to_string()),
     ])
+}
+
+fn page(settings: &Settings) -> String {
+    let users = match users::load(&settings.store.path) {
+        Ok(users) if users.is_empty() => "no users, for this machine alone".to_owned(),
+        Ok(users) => format!("{} users", users.len()),
+        Err(error) => error.to_string(),
+    };
+    format!("{}/, {users}", settings.web.url(settings.web.listen))
 }
 
 fn teams(settings: &Settings) -> String {

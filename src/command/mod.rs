@@ -12,3 +12,4 @@ pub mod report;
 pub mod run;
 pub mod tune;
 mod tune_table;
+pub mod user;

@@ -52,8 +52,9 @@ pub async fn run(args: &Args, shutdown: CancellationToken) -> Result<(), Error> 
         tracing::warn!(%warning, "configuration");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let web = loaded.settings.web.clone();
     let app = App::start(loaded.settings, Some(args.config.clone()), clock).await?;
-    tracing::info!(page = %format_args!("http://{}", app.page), broker = ?app.broker, "ready");
+    tracing::info!(page = %web.url(app.page), broker = ?app.broker, "ready");
     let broken = tokio::select! {
         biased;
         () = shutdown.cancelled() => None,

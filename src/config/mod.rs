@@ -11,6 +11,7 @@ mod diff;
 mod faults;
 mod message;
 mod outlets;
+mod page;
 mod reader;
 mod response;
 mod rules;
@@ -169,7 +170,7 @@ impl Settings {
             messages: alert::Messages::of(ward.language),
             ward,
             mqtt: sections::mqtt_defaults(),
-            web: sections::web_defaults(),
+            web: page::defaults(),
             store: sections::store_defaults(around),
             detector: sections::detector_defaults(around),
             attention: attention::budget::Config::default(),
@@ -268,7 +269,7 @@ fn read<'a>(
     let root = reader::Section::root(report, table);
     let (ward, coordinates) = sections::ward(&root);
     let mqtt = sections::mqtt(&root, around);
-    let web = sections::web(&root);
+    let web = page::read(&root, around);
     let store = sections::store(&root, around);
     let detector = sections::detector(&root, around);
     let attention = sections::attention(&root);

@@ -15,7 +15,6 @@ use crate::ward::KhuPho;
 use crate::ward::Language;
 use crate::ward::Secret;
 use crate::ward::Ward;
-use crate::web;
 
 use super::DetectorConfig;
 use super::StoreConfig;
@@ -131,31 +130,6 @@ pub(super) fn mqtt(root: &Section<'_>, around: &Surroundings<'_>) -> mqtt::Confi
     let keep_alive = section.item("keep_alive_s");
     if let Some(seconds) = keep_alive.and_then(|item| item.number(1..=600, " (seconds)")) {
         config.keep_alive = Duration::from_secs(seconds);
-    }
-    section.finish();
-    config
-}
-
-/// What holds without `[web]`.
-pub(super) fn web_defaults() -> web::Config {
-    web::Config { listen: ([127, 0, 0, 1], 8080).into() }
-}
-
-/// `[web]`.
-pub(super) fn web(root: &Section<'_>) -> web::Config {
-    let mut config = web_defaults();
-    let Some(section) = root.section("web") else { return config };
-    if let Some(item) = section.item("listen")
-        && let Some(address) = values::listen(&item)
-    {
-        if address.ip().is_loopback() {
-            config.listen = address;
-        } else {
-            let remedy = "listen on 127.0.0.1 and reach it by an SSH tunnel, or through a \
-                          reverse proxy that asks for a password";
-            let message = "the page has no sign-in yet, so it is served to this machine only";
-            item.fault(message, remedy);
-        }
     }
     section.finish();
     config

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::Path;
 use axum::extract::Query;
 use axum::extract::State as Extract;
@@ -18,16 +19,20 @@ use axum::response::sse::KeepAlive;
 use axum::response::sse::Sse;
 use futures::Stream;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
+use crate::access::Viewer;
+use crate::audit;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
 use crate::outbox::Sequence;
 
 use super::Shared;
+use super::admit::Session;
+use super::views;
 
 /// Entries that one read of the log takes.
 const BATCH: usize = 64;
@@ -35,6 +40,9 @@ const BATCH: usize = 64;
 const LIST: usize = 100;
 /// Alerts of one list at most.
 const LIST_MAX: usize = 500;
+/// Of the log's newest entries, so many times [`LIST_MAX`] are looked at for somebody who may see
+/// only some of them.
+const READS_MAX: usize = 16;
 /// A silent feed says so often that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -46,47 +54,110 @@ pub(super) struct From {
 }
 
 /// `/api/alerts?after=&limit=`: the alerts behind `after`, oldest first. Without `after`, the
-/// newest ones, and the newest of each incident that goes on however old it is.
+/// newest ones, and the newest of each incident that goes on however old it is. `pictures` tells
+/// where their pictures are, by sequence.
 pub(super) async fn alerts(
     Extract(shared): Extract<Shared>,
+    Extension(viewer): Extension<Viewer>,
     Query(from): Query<From>,
 ) -> Result<Response, Failed> {
     let limit = from.limit.unwrap_or(LIST).clamp(1, LIST_MAX);
     let (last, entries) = off_thread(&shared.state.outbox, move |outbox| {
         let last = outbox.last();
         if let Some(after) = from.after {
-            return Ok((last, outbox.read_after(Sequence(after), limit)?));
+            return Ok((last, behind(outbox, &viewer, Sequence(after), limit)?));
         }
-        let shown = outbox.live()?.into_iter().chain(outbox.newest(limit)?);
+        let live = outbox.live()?.into_iter();
+        let live = live.filter(|entry| viewer.may_see_subject(&entry.subject));
+        let shown = live.chain(newest(outbox, &viewer, limit)?);
         let shown: BTreeMap<Sequence, Entry> = shown.map(|entry| (entry.sequence, entry)).collect();
         Ok((last, shown.into_values().collect()))
     })
     .await?;
-    let mut body = format!("{{\"last\":{},\"alerts\":[", last.0);
+    let pictures: BTreeMap<String, String> = entries
+        .iter()
+        .filter(|entry| entry.snapshot)
+        .map(|entry| (entry.sequence.0.to_string(), shared.picture_of(entry.sequence)))
+        .collect();
     let alerts: Vec<&str> = entries.iter().filter_map(readable).collect();
-    body.push_str(&alerts.join(","));
-    body.push_str("]}");
+    let (last, alerts, pictures) = (last.0, alerts.join(","), json!(pictures));
+    let body = format!(r#"{{"last":{last},"alerts":[{alerts}],"pictures":{pictures}}}"#);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// `/snapshots/{sequence}.jpg`.
+/// Up to `limit` entries behind `after` that are theirs to see, oldest first.
+fn behind(
+    outbox: &Outbox,
+    viewer: &Viewer,
+    mut after: Sequence,
+    limit: usize,
+) -> Result<Vec<Entry>, outbox::Error> {
+    let mut found = Vec::new();
+    for _ in 0..READS_MAX {
+        let entries = outbox.read_after(after, LIST_MAX)?;
+        let Some(read_to) = entries.last() else { break };
+        after = read_to.sequence;
+        found.extend(entries.into_iter().filter(|entry| viewer.may_see_subject(&entry.subject)));
+        if found.len() >= limit {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The `limit` newest entries that are theirs to see, in any order.
+fn newest(outbox: &Outbox, viewer: &Viewer, limit: usize) -> Result<Vec<Entry>, outbox::Error> {
+    let mut found = Vec::new();
+    let mut until = outbox.last().0;
+    for _ in 0..READS_MAX {
+        let from = until.saturating_sub(LIST_MAX as u64);
+        let entries = outbox.read_after(Sequence(from), LIST_MAX)?;
+        let theirs = entries
+            .into_iter()
+            .rev()
+            .filter(|entry| entry.sequence.0 <= until && viewer.may_see_subject(&entry.subject));
+        found.extend(theirs.take(limit - found.len()));
+        if found.len() >= limit || from == 0 {
+            break;
+        }
+        until = from;
+    }
+    Ok(found)
+}
+
+/// `/snapshots/{name}`, as a list or a feed names it.
 pub(super) async fn snapshot(
     Extract(shared): Extract<Shared>,
+    Extension(viewer): Extension<Viewer>,
     Path(name): Path<String>,
 ) -> Result<Response, Failed> {
-    let sequence = name.strip_suffix(".jpg").and_then(|digits| digits.parse().ok());
-    let Some(sequence) = sequence.map(Sequence) else { return Err(Failed::NotThere) };
-    let jpeg = off_thread(&shared.state.outbox, move |outbox| outbox.snapshot(sequence)).await?;
-    let jpeg = jpeg.ok_or(Failed::NotThere)?;
+    let sealed = name.strip_suffix(".jpg").and_then(|name| shared.state.access.unsealed(name));
+    let sequence = sealed.and_then(|digits| digits.parse().ok()).map(Sequence);
+    let sequence = sequence.ok_or(Failed::NotThere)?;
+    let asks = viewer.clone();
+    let read = move |outbox: &Outbox| {
+        let entry = outbox.get(sequence)?.filter(|entry| asks.may_see_subject(&entry.subject));
+        let Some(entry) = entry else { return Ok(None) };
+        Ok(outbox.snapshot(sequence)?.map(|jpeg| (jpeg, entry.subject)))
+    };
+    let (jpeg, subject) = off_thread(&shared.state.outbox, read).await?.ok_or(Failed::NotThere)?;
+    let now = shared.state.clock.now().mono;
+    if shared.views.is_news(&viewer, &format!("{subject} {}", sequence.0), now) {
+        let record = views::looked(&viewer, "view_snapshot", &subject);
+        shared.state.audit.note(record.detail(&format!("sequence {}", sequence.0)));
+    }
     let headers =
         [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=600")];
     Ok((headers, jpeg).into_response())
 }
 
 /// `/events`: a `hello`, then each alert behind `Last-Event-ID`, else behind `after`, else from
-/// now on; its id is its sequence.
+/// now on; its id is its sequence. Where it has a picture, a `picture` before it tells the address.
 pub(super) async fn events(
     Extract(shared): Extract<Shared>,
+    Extension(viewer): Extension<Viewer>,
+    Extension(session): Extension<Session>,
     Query(from): Query<From>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
@@ -97,9 +168,10 @@ pub(super) async fn events(
     let after = resumed.or(from.after).map_or(last, Sequence);
     let hello = Event::default().event("hello").data(format!("{{\"last\":{}}}", last.0));
     let follower = Follower {
-        outbox: shared.state.outbox.clone(),
+        shared,
+        viewer,
+        session: session.0,
         updates,
-        shutdown: shared.shutdown.clone(),
         // An id from before the store was emptied is behind the end of the log.
         after: after.min(last),
         waiting: VecDeque::from([hello]),
@@ -113,11 +185,12 @@ pub(super) async fn events(
 
 /// One browser's place in the log.
 struct Follower {
-    outbox: Outbox,
+    shared: Shared,
+    viewer: Viewer,
+    session: Option<String>,
     updates: watch::Receiver<Sequence>,
-    shutdown: CancellationToken,
     after: Sequence,
-    /// At most one batch.
+    /// At most one batch, and as many pictures.
     waiting: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
 }
@@ -130,10 +203,18 @@ impl Follower {
         })
     }
 
+    /// Whoever has signed out, was removed or has another role now begins anew, or not at all.
+    fn may_go_on(&self) -> bool {
+        match &self.session {
+            Some(id) => self.shared.state.access.viewer(id).as_ref() == Some(&self.viewer),
+            None => !self.shared.state.access.has_users(),
+        }
+    }
+
     /// The next event, or none when the daemon or the log ends. A browser comes back by itself.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.shutdown.is_cancelled() {
+            if self.shared.shutdown.is_cancelled() || !self.may_go_on() {
                 return None;
             }
             if let Some(event) = self.waiting.pop_front() {
@@ -141,7 +222,7 @@ impl Follower {
             }
             let after = self.after;
             let read = move |outbox: &Outbox| outbox.read_after(after, BATCH);
-            let entries = match off_thread(&self.outbox, read).await {
+            let entries = match off_thread(&self.shared.state.outbox, read).await {
                 Ok(entries) => entries,
                 Err(Failed::Outbox(error)) => {
                     tracing::error!(%error, "the feed can't read the outbox");
@@ -151,26 +232,42 @@ impl Follower {
             };
             if let Some(newest) = entries.last() {
                 self.after = newest.sequence;
-                self.waiting.extend(entries.iter().filter_map(event));
+                let (shared, viewer) = (&self.shared, &self.viewer);
+                let theirs = entries.iter().filter(|entry| viewer.may_see_subject(&entry.subject));
+                self.waiting.extend(theirs.flat_map(|entry| shared.events_of(entry)));
                 continue;
             }
             tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return None,
+                () = self.shared.shutdown.cancelled() => return None,
                 changed = self.updates.changed() => changed.ok()?,
+                () = tokio::time::sleep(HEARTBEAT) => {}
             }
         }
     }
 }
 
-/// An alert as an event; none where its record is damaged.
-fn event(entry: &Entry) -> Option<Event> {
-    let payload = readable(entry)?;
-    Some(Event::default().id(entry.sequence.0.to_string()).event("alert").data(payload))
+impl Shared {
+    /// Where the picture of an entry is.
+    pub(super) fn picture_of(&self, sequence: Sequence) -> String {
+        format!("/snapshots/{}.jpg", self.state.access.sealed(&sequence.0.to_string()))
+    }
+
+    /// An alert as events; none where its record is damaged.
+    fn events_of(&self, entry: &Entry) -> Vec<Event> {
+        let Some(payload) = readable(entry) else { return Vec::new() };
+        let sequence = entry.sequence;
+        let picture = entry.snapshot.then(|| {
+            let picture = json!({ "sequence": sequence.0, "url": self.picture_of(sequence) });
+            Event::default().event("picture").data(picture.to_string())
+        });
+        let alert = Event::default().id(sequence.0.to_string()).event("alert").data(payload);
+        picture.into_iter().chain([alert]).collect()
+    }
 }
 
 /// A payload that fits into a list and into an event: text of one line.
-fn readable(entry: &Entry) -> Option<&str> {
+pub(super) fn readable(entry: &Entry) -> Option<&str> {
     let text = std::str::from_utf8(&entry.payload).ok().filter(|text| !text.is_empty())?;
     let plain = !text.contains(['\r', '\n']);
     if !plain {
@@ -180,7 +277,7 @@ fn readable(entry: &Entry) -> Option<&str> {
 }
 
 /// Reads the log where blocking is allowed.
-async fn off_thread<T, F>(outbox: &Outbox, read: F) -> Result<T, Failed>
+pub(super) async fn off_thread<T, F>(outbox: &Outbox, read: F) -> Result<T, Failed>
 where
     T: Send + 'static,
     F: FnOnce(&Outbox) -> Result<T, outbox::Error> + Send + 'static,
@@ -201,13 +298,20 @@ pub(super) enum Failed {
     Ending,
     #[error("the alerts can't be read")]
     Outbox(#[source] outbox::Error),
+    #[error("the audit log can't be read")]
+    Audit(#[source] audit::Error),
 }
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::NotThere => StatusCode::NOT_FOUND,
-            Self::Full | Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full => StatusCode::TOO_MANY_REQUESTS,
+            Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Audit(error) => {
+                tracing::error!(%error, "the page can't read the audit log");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Outbox(error) => {
                 tracing::error!(%error, "the page can't read the outbox");
                 StatusCode::INTERNAL_SERVER_ERROR

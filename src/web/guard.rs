@@ -1,52 +1,55 @@
 //! What every request and every answer passes.
 
-use std::io;
 use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::Context;
-use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::extract::State as Extract;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use axum::serve::Listener;
-use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
-use tokio::io::ReadBuf;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
+
+use super::Shared;
+use super::client::Peer;
 
 /// No answer but the feed takes longer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' \
+                      data: blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; \
+                      worker-src 'self'; media-src 'self'; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'; object-src 'none'";
+const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
+/// For as long browsers ask for nothing but TLS once they have had it.
+const ONLY_TLS: &str = "max-age=31536000";
 
-/// Refuses names that are not this machine's: a page of somebody else's whose name was pointed
-/// at 127.0.0.1 (DNS rebinding) must not read the ward's alerts.
-pub(super) async fn known_host(request: Request, next: Next) -> Response {
+/// Refuses names that are not this machine's while nobody has to sign in: a page of somebody
+/// else's whose name was pointed at 127.0.0.1 (DNS rebinding) must not read the ward's alerts. A
+/// session's cookie is bound to its host.
+pub(super) async fn known_host(
+    Extract(shared): Extract<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_local) {
+    let signed = !shared.config.is_for_this_machine() || shared.state.access.has_users();
+    if signed || host.is_some_and(is_local) {
         return next.run(request).await;
     }
     let text = "this page is served to this machine only: open it as localhost or 127.0.0.1; \
-                a reverse proxy must set the Host header to localhost\n";
+                for others make users by keng user add\n";
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 
 /// `localhost` or a loopback address, with any port: a tunnel may have another one.
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     if let Ok(address) = host.parse::<SocketAddr>() {
         return address.ip().is_loopback();
     }
@@ -61,91 +64,41 @@ fn is_local(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
 }
 
-/// Answers 503 where a handler takes too long.
+/// Ends what takes too long: with a body it is the body that does not come.
 pub(super) async fn in_time(request: Request, next: Next) -> Response {
+    let late = match *request.method() {
+        Method::POST => StatusCode::REQUEST_TIMEOUT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
     match tokio::time::timeout(ANSWER, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "took too long\n").into_response(),
+        Err(_) => (late, "took too long\n").into_response(),
     }
 }
 
 /// Headers of every answer. A handler's own `Cache-Control` stands.
-pub(super) async fn headers(mut response: Response) -> Response {
+pub(super) async fn headers(request: Request, next: Next) -> Response {
+    let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
+    let mut response = next.run(request).await;
     let headers: &mut HeaderMap = response.headers_mut();
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Not "no-referrer": browsers then send the sign-in form with the origin "null".
+        (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), FEATURES),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONLY_TLS));
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// A listener that accepts only so many connections at a time.
-pub(super) struct Limited {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-impl Limited {
-    pub(super) fn new(listener: TcpListener, connections_max: usize) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(connections_max)) }
-    }
-}
-
-impl Listener for Limited {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let place = self.places.clone().acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, _place: place }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection that gives its place back when it is dropped.
-pub(super) struct Connection {
-    stream: TcpStream,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 #[cfg(test)]

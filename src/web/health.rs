@@ -1,5 +1,6 @@
 //! How the daemon is doing: for the page, for a supervisor, for a metrics collector.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -10,16 +11,30 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::Shared;
+use crate::access::Viewer;
+use crate::ward::Owner;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// `/api/status`.
-pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
+/// `/api/status`: of what is theirs to see; who gave the cameras, and what is wrong with the
+/// configuration, is for admins.
+pub(super) async fn status(
+    Extract(shared): Extract<Shared>,
+    Extension(viewer): Extension<Viewer>,
+) -> Json<Value> {
     let state = &shared.state;
+    let admin = viewer.is_admin();
     let mut cameras = Vec::new();
     for (id, mut status) in state.board.cameras() {
+        let Some(seat) = state.board.camera(&id) else { continue };
+        if !viewer.may_see(&seat.khu_pho) {
+            continue;
+        }
         if let Some(fields) = status.as_object_mut() {
             fields.insert("id".to_owned(), json!(id.as_str()));
+            if admin {
+                fields.insert("owner".to_owned(), owner(seat.owner.as_ref()));
+            }
         }
         cameras.push(status);
     }
@@ -27,6 +42,7 @@ pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
         .board
         .khu_pho()
         .iter()
+        .filter(|khu_pho| viewer.may_see(&khu_pho.id))
         .map(|khu_pho| json!({ "id": khu_pho.id.as_str(), "name": khu_pho.name }))
         .collect();
     let outlet = |(reader, failing): (String, Option<String>)| {
@@ -43,7 +59,7 @@ pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
         },
         "khu_pho": khu_pho,
         "cameras": cameras,
-        "reload_error": state.board.reload_error(),
+        "reload_error": state.board.reload_error().filter(|_| admin),
         "not_ready": state.board.not_ready(),
         "degraded": state.board.shortage().is_some(),
         "granted": state.board.shortage().unwrap_or(1.0),
@@ -53,6 +69,15 @@ pub(super) async fn status(Extract(shared): Extract<Shared>) -> Json<Value> {
         "set_aside": state.meters.set_aside_now.get(),
         "last": state.outbox.last().0,
     }))
+}
+
+fn owner(owner: Option<&Owner>) -> Value {
+    match owner {
+        Some(Owner { name, consent_until }) => {
+            json!({ "name": name, "consent_until": consent_until.map(|day| day.to_string()) })
+        }
+        None => Value::Null,
+    }
 }
 
 /// `/healthz`: the process answers.

@@ -4,56 +4,121 @@
 //! events whose ids are the outbox's sequences, so that a browser which was away goes on exactly
 //! where it stopped. Nothing is queued here: every reader follows the log at its own pace.
 //!
-//! **Invariant:** it is served to this machine only, since there is no sign-in yet: `config`
-//! refuses to listen anywhere but on a loopback address, and [`Server::bind`] does so again.
+//! **Invariants:** there is no address without a right (`routes`), and whoever asks is known before
+//! a handler is (`admit`). Without users it is served to this machine alone; to others it is served
+//! with users and over TLS only, its own or a proxy's: `config` and [`Server::bind`] see to that.
 //!
 //! Does not belong here: what an alert says.
 
+mod act;
+mod admit;
 mod assets;
+mod camera;
+mod client;
+mod configured;
+mod desk;
 mod feed;
+mod gallery;
 mod guard;
 mod health;
+mod incident;
+mod listen;
+mod log;
+mod routes;
+mod sign_in;
+mod tls;
+mod views;
 
-use std::future::IntoFuture;
+use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware;
-use axum::routing::get;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
+use crate::audit::Log;
 use crate::meter::Meters;
 use crate::outbox::Outbox;
+use crate::time::Clock;
 use crate::ward::Id;
 use crate::ward::KhuPho;
+use crate::ward::Owner;
 use crate::ward::Ward;
+
+pub use configured::Configured;
+pub use desk::ASKS_MAX;
+pub use desk::Ask;
+pub use desk::Outcome;
+pub use gallery::Gallery;
+pub use routes::Address;
+pub use routes::Right;
+pub use routes::addresses;
 
 /// Feeds that are open at the same time; one more is told to come back.
 const FEEDS_MAX: usize = 64;
-/// Connections that are served at the same time; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 256;
-/// No request has a body worth reading.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-/// What is still open so long after the end was asked for is cut.
-const DRAIN: Duration = Duration::from_secs(3);
+/// Passwords that are tried at the same time: each takes 19 MiB.
+const SIGN_INS_MAX: usize = 2;
 
 /// `[web]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where the page is served; a loopback address.
+    /// Where the page is served.
     pub listen: SocketAddr,
+    /// PEM file of a certificate and those that vouch for it, and PEM file of its key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// A reverse proxy stands before the page, and TLS is its work.
+    pub behind_proxy: bool,
+    /// Where proxies are, beside this machine; what they say of others is believed.
+    pub proxies: Vec<IpAddr>,
+}
+
+impl Config {
+    /// Without TLS and without a proxy.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self { listen, tls: None, behind_proxy: false, proxies: Vec::new() }
+    }
+
+    /// Nobody else can reach it.
+    pub fn is_for_this_machine(&self) -> bool {
+        self.listen.ip().is_loopback() && !self.behind_proxy
+    }
+
+    /// Nobody on the way can read along, as far as this can be seen from here.
+    pub fn is_sealed(&self) -> bool {
+        self.listen.ip().is_loopback() || self.behind_proxy || self.tls.is_some()
+    }
+
+    /// Reads the certificate and its key, where there are some.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] says which file, and what is wrong with it.
+    pub fn check_files(&self) -> Result<(), Error> {
+        let Some((certificate, key)) = &self.tls else { return Ok(()) };
+        tls::read(certificate, key).map(drop)
+    }
+
+    /// Where people open it.
+    pub fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
 }
 
 /// What the page tells of the daemon beside its alerts.
 pub trait StatusBoard: Send + Sync + 'static {
     /// Each camera's status as its topic carries it, in the configuration's order.
     fn cameras(&self) -> Vec<(Id, Value)>;
+
+    /// One camera, where there is such a one.
+    fn camera(&self, id: &Id) -> Option<Seat>;
+
+    /// What is configured of each camera, in the configuration's order.
+    fn configured(&self) -> Arc<[Configured]>;
 
     /// The neighbourhoods, in the configuration's order.
     fn khu_pho(&self) -> Vec<KhuPho>;
@@ -73,6 +138,17 @@ pub trait StatusBoard: Send + Sync + 'static {
     fn shortage(&self) -> Option<f64>;
 }
 
+/// Where a camera hangs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// Whose it is to watch.
+    pub khu_pho: Id,
+    /// Its pictures come just now.
+    pub streams: bool,
+    /// Who gave it, where known: for admins.
+    pub owner: Option<Owner>,
+}
+
 /// Everything that is served.
 #[derive(Clone)]
 pub struct State {
@@ -84,6 +160,18 @@ pub struct State {
     pub meters: Meters,
     /// What `/api/status` shows.
     pub board: Arc<dyn StatusBoard>,
+    /// The cameras' newest pictures.
+    pub gallery: Gallery,
+    /// Where what people say and ask goes; [`ASKS_MAX`] of them wait.
+    pub asks: mpsc::Sender<Ask>,
+    /// Stamps what people say.
+    pub clock: Arc<dyn Clock>,
+    /// Who may sign in.
+    pub access: Access,
+    /// Where it is written down who looked and who acted.
+    pub audit: Log,
+    /// The folder that the audit log is read from.
+    pub store: PathBuf,
 }
 
 /// Why the page can't be served.
@@ -100,38 +188,67 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
-    /// Others could reach it.
-    #[error("refused to listen on {0}: the page has no sign-in yet; listen on 127.0.0.1")]
-    NotLoopback(SocketAddr),
-    /// The listener broke.
-    #[error("the page's server ended")]
-    Serve(#[source] std::io::Error),
+    /// Others could read along.
+    #[error(
+        "refused to listen on {0} without TLS: give [web] certificate and key, set behind_proxy = \
+         true where a proxy sees to it, or listen on 127.0.0.1"
+    )]
+    Open(SocketAddr),
+    /// Others could do everything.
+    #[error(
+        "refused to serve others than this machine ([web] listen = {0}, or behind_proxy) without \
+         users: make one first by keng user add --config FILE --role admin NAME"
+    )]
+    NoUsers(SocketAddr),
+    /// The certificate, or its key.
+    #[error("can't use {path} for TLS: {why}")]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// A bound port that does not answer yet.
-#[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    config: Config,
+    tls: Option<Arc<tls::Tls>>,
 }
 
 impl Server {
     /// Takes the port; connections wait until [`Server::serve`].
     ///
     /// # Errors
-    /// [`Error`] says whether the port is in use, or what else is wrong with the address.
-    pub async fn bind(config: &Config) -> Result<Self, Error> {
+    /// [`Error`] says whether the port is in use, or what else is wrong with the address, the
+    /// certificate, or with serving it to others.
+    pub async fn bind(
+        config: &Config,
+        access: &Access,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let listen = config.listen;
-        if !listen.ip().is_loopback() {
-            return Err(Error::NotLoopback(listen));
+        if !config.is_sealed() {
+            return Err(Error::Open(listen));
         }
+        if !config.is_for_this_machine() && !access.has_users() {
+            return Err(Error::NoUsers(listen));
+        }
+        let tls = match &config.tls {
+            Some((certificate, key)) => {
+                Some(Arc::new(tls::Tls::open(certificate, key, Arc::clone(clock))?))
+            }
+            None => None,
+        };
         let failed = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::AddrInUse => Error::InUse(listen),
             _ => Error::Bind { listen, source },
         };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, config: config.clone(), tls })
     }
 
     /// Where it listens: with port 0 asked for, the one that was given.
@@ -140,22 +257,11 @@ impl Server {
     }
 
     /// Serves until `shutdown`, then lets open requests end for at most 3 s. Feeds end at once.
-    ///
-    /// # Errors
-    /// [`Error::Serve`] where the listener breaks.
-    pub async fn serve(self, state: State, shutdown: CancellationToken) -> Result<(), Error> {
-        let router = router(state, &shutdown);
-        let listener = guard::Limited::new(self.listener, CONNECTIONS_MAX);
-        let ended = shutdown.clone().cancelled_owned();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(ended).into_future();
-        let cut = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            served = serving => served.map_err(Error::Serve),
-            () = cut => Ok(()),
-        }
+    pub async fn serve(self, state: State, shutdown: CancellationToken) {
+        let Self { listener, config, tls, .. } = self;
+        let shared_by_many = config.proxies.iter().map(IpAddr::to_canonical).collect();
+        let router = routes::router(Shared::new(state, config, &shutdown));
+        listen::serve(listen::Door { listener, tls, router, shared_by_many }, shutdown).await;
     }
 }
 
@@ -163,30 +269,22 @@ impl Server {
 #[derive(Clone)]
 struct Shared {
     state: State,
+    config: Arc<Config>,
     feeds: Arc<Semaphore>,
+    sign_ins: Arc<Semaphore>,
+    views: Arc<views::Views>,
     shutdown: CancellationToken,
 }
 
-fn router(state: State, shutdown: &CancellationToken) -> Router {
-    let feeds = Arc::new(Semaphore::new(FEEDS_MAX));
-    let shared = Shared { state, feeds, shutdown: shutdown.clone() };
-    let quick = Router::new()
-        .route("/", get(assets::page))
-        .route("/app.js", get(assets::script))
-        .route("/app.css", get(assets::style))
-        .route("/favicon.svg", get(assets::icon))
-        .route("/api/alerts", get(feed::alerts))
-        .route("/api/status", get(health::status))
-        .route("/snapshots/{name}", get(feed::snapshot))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .layer(middleware::from_fn(guard::in_time));
-    Router::new()
-        .route("/events", get(feed::events))
-        .merge(quick)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(guard::known_host))
-        .layer(middleware::map_response(guard::headers))
-        .with_state(shared)
+impl Shared {
+    fn new(state: State, config: Config, shutdown: &CancellationToken) -> Self {
+        Self {
+            state,
+            config: Arc::new(config),
+            feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
+            sign_ins: Arc::new(Semaphore::new(SIGN_INS_MAX)),
+            views: Arc::default(),
+            shutdown: shutdown.clone(),
+        }
+    }
 }

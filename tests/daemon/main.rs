@@ -23,6 +23,7 @@ mod scene;
 mod answers;
 mod life;
 mod outlets;
+mod page;
 mod people;
 mod recovery;
 mod reload;
@@ -30,6 +31,7 @@ mod siren;
 mod streams;
 mod teams;
 mod troubled;
+mod users;
 mod wrong;
 
 /// Every alert of khu phố 3.

@@ -186,16 +186,58 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// The body of a page.
     pub(crate) fn get(&self, path: &str) -> String {
+        String::from_utf8(self.bytes(path)).unwrap()
+    }
+
+    /// The same for what is no text.
+    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.page.unwrap()).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..end]);
         assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-        body.to_owned()
+        answer.split_off(end + 4)
+    }
+
+    /// The answer to any request: its status, its head and its body.
+    pub(crate) fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String, String) {
+        let (page, length) = (self.page.unwrap(), body.len());
+        let mut stream = TcpStream::connect(page).unwrap();
+        stream.set_read_timeout(Some(ANSWER)).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {page}\r\nOrigin: http://{page}\r\nConnection: \
+             close\r\nContent-Length: {length}\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_owned(), body.to_owned())
+    }
+
+    /// The answer to a request with a body: its status and its JSON, where it is some.
+    pub(crate) fn post(&self, path: &str, headers: &str, body: &str) -> (u16, Value) {
+        let (status, _, body) = self.answer("POST", path, headers, body);
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// What somebody at this machine does, where there are no users.
+    pub(crate) fn act(&self, path: &str, body: &Value) -> (u16, Value) {
+        let me: Value = serde_json::from_str(&self.get("/api/me")).unwrap();
+        let token = format!("X-Keng-CSRF: {}\r\n", me["csrf"].as_str().unwrap());
+        self.post(path, &token, &body.to_string())
     }
 
     /// The list of alerts, as its bytes came.

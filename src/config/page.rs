@@ -1,0 +1,75 @@
+//! `[web]`: where the page is served, and how nobody on the way can read along.
+
+use std::net::IpAddr;
+
+use super::Surroundings;
+use super::reader::Item;
+use super::reader::Section;
+use super::values;
+use crate::web;
+
+/// More are a mistake.
+const PROXIES_MAX: usize = 16;
+
+/// What holds without `[web]`.
+pub(super) fn defaults() -> web::Config {
+    web::Config::new(([127, 0, 0, 1], 8080).into())
+}
+
+/// `[web]`. What stands in its files, and that others are served only where there are users, is
+/// seen to at the start, and by `keng check`.
+pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config {
+    let mut config = defaults();
+    let Some(section) = root.section("web") else { return config };
+    let listen = section.item("listen");
+    if let Some(address) = listen.as_ref().and_then(values::listen) {
+        config.listen = address;
+    }
+    config.tls = match (section.item("certificate"), section.item("key")) {
+        (Some(certificate), Some(key)) => {
+            values::path(&certificate, around).zip(values::path(&key, around))
+        }
+        (Some(lone), None) => {
+            lone.absence("a certificate without its key", "give certificate and key, both PEM");
+            None
+        }
+        (None, Some(lone)) => {
+            lone.absence("a key without a certificate", "give certificate and key, both PEM");
+            None
+        }
+        (None, None) => None,
+    };
+    let behind_proxy = section.item("behind_proxy").and_then(|item| item.boolean());
+    config.behind_proxy = behind_proxy.unwrap_or(false);
+    if let Some(item) = section.item("proxies") {
+        config.proxies = proxies(&item);
+        if !config.behind_proxy {
+            item.warning("not used without behind_proxy = true", "set it, or take this out");
+        }
+    }
+    if let Some(listen) = listen.filter(|_| !config.is_sealed()) {
+        let remedy = "give certificate and key, set behind_proxy = true where a proxy sees to \
+                      TLS, or listen on 127.0.0.1 and reach it by an SSH tunnel";
+        listen.absence("without TLS everybody on the way reads passwords and pictures", remedy);
+    }
+    section.finish();
+    config
+}
+
+fn proxies(item: &Item<'_>) -> Vec<IpAddr> {
+    let items = item.items().unwrap_or_default();
+    if items.len() > PROXIES_MAX {
+        item.fault(format!("over {PROXIES_MAX} proxies"), "name those alone that reach the page");
+        return Vec::new();
+    }
+    let read = |item: &Item<'_>| {
+        let text = item.text()?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let message = format!("{text:?} is no address");
+            item.fault(message, "give an address such as \"192.0.2.7\", without a port");
+        }
+        address
+    };
+    items.iter().filter_map(read).collect()
+}

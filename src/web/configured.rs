@@ -1,0 +1,167 @@
+//! What is configured of a camera, as far as the page shows it.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::Path;
+use axum::extract::State as Extract;
+use serde_json::Value;
+use serde_json::json;
+
+use super::Shared;
+use super::feed::Failed;
+use crate::access::Viewer;
+use crate::geometry::Polygon;
+use crate::meter::Stage;
+use crate::mqtt;
+use crate::rule;
+use crate::rule::BurningConfig;
+use crate::rule::Hours;
+use crate::rule::RuleKind;
+use crate::rule::Zone;
+use crate::ward::Id;
+use crate::ward::Site;
+
+/// A camera as it is configured; nothing of how it is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configured {
+    /// Where it hangs and whose it is.
+    pub site: Site,
+    /// What is painted black.
+    pub masks: Vec<Polygon>,
+    /// What holds for it, and its zones.
+    pub rules: rule::Config,
+}
+
+/// `/api/cameras`: every camera that is theirs to see, in the configuration's order.
+pub(super) async fn cameras(
+    Extract(shared): Extract<Shared>,
+    Extension(viewer): Extension<Viewer>,
+) -> Json<Value> {
+    let views = shared.state.board.configured();
+    let theirs = views.iter().filter(|view| viewer.may_see(&view.site.khu_pho));
+    let cameras: Vec<Value> = theirs.map(|view| shared.shown(view, &viewer)).collect();
+    Json(json!({ "cameras": cameras }))
+}
+
+/// `/api/cameras/{id}`.
+pub(super) async fn camera(
+    Extract(shared): Extract<Shared>,
+    Extension(viewer): Extension<Viewer>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failed> {
+    let views = shared.state.board.configured();
+    let theirs = views.iter().find(|view| view.site.id.as_str() == id);
+    let theirs = theirs.filter(|view| viewer.may_see(&view.site.khu_pho));
+    Ok(Json(shared.shown(theirs.ok_or(Failed::NotThere)?, &viewer)))
+}
+
+/// `/api/system`: how far the log's readers are.
+pub(super) async fn system(Extract(shared): Extract<Shared>) -> Result<Json<Value>, Failed> {
+    let state = &shared.state;
+    let read = move |outbox: &crate::outbox::Outbox| outbox.cursor(mqtt::CURSOR);
+    let taken = super::feed::off_thread(&state.outbox, read).await?;
+    let outbox = json!({
+        "last": state.outbox.last().0,
+        "mqtt": taken.0,
+        "depth": state.meters.outbox_depth.get(),
+    });
+    Ok(Json(json!({ "version": env!("CARGO_PKG_VERSION"), "outbox": outbox })))
+}
+
+impl Shared {
+    fn shown(&self, view: &Configured, viewer: &Viewer) -> Value {
+        let Site { id, khu_pho, place, owner, neighbours } = &view.site;
+        let meters = &self.state.meters;
+        let flows = [Stage::Receive, Stage::Decode, Stage::Queue, Stage::Inference];
+        let flows = flows.map(|stage| meters.flow(id.as_str(), stage));
+        // Which cameras another khu phố has is not told either.
+        let seen =
+            |id: &&Id| self.state.board.camera(id).is_some_and(|s| viewer.may_see(&s.khu_pho));
+        let neighbours: Vec<&str> = neighbours.iter().filter(seen).map(Id::as_str).collect();
+        let owner = owner.as_ref().filter(|_| viewer.is_admin()).map(|owner| {
+            let until = owner.consent_until.map(|date| date.to_string());
+            json!({ "name": owner.name, "consent_until": until })
+        });
+        json!({
+            "id": id.as_str(),
+            "khu_pho": khu_pho.as_str(),
+            "address": place.address,
+            "latitude": place.coordinates.map(|at| at.latitude),
+            "longitude": place.coordinates.map(|at| at.longitude),
+            "neighbours": neighbours,
+            "owner": owner,
+            "masks": view.masks.iter().map(corners).collect::<Vec<_>>(),
+            "zones": view.rules.zones.iter().map(zone).collect::<Vec<_>>(),
+            "rules": rules(&view.rules),
+            "received": flows[0].taken.get(),
+            "analysed": flows[3].passed.get(),
+            "dropped": flows.iter().map(|flow| flow.dropped.get()).sum::<u64>(),
+            "sessions": meters.camera_sessions(id.as_str()).get(),
+        })
+    }
+}
+
+fn corners(polygon: &Polygon) -> Vec<[f64; 2]> {
+    // A thousandth of a picture is less than anybody can point at.
+    let round = |share: f32| (f64::from(share) * 1_000.0).round() / 1_000.0;
+    polygon.corners().iter().map(|corner| [round(corner.x), round(corner.y)]).collect()
+}
+
+fn zone(zone: &Zone) -> Value {
+    let rules: Vec<&str> = zone.rules.iter().copied().filter_map(word).collect();
+    let residents: Vec<String> = zone.residents.iter().map(hours).collect();
+    json!({
+        "name": zone.name,
+        "rules": rules,
+        "polygon": corners(&zone.polygon),
+        "residents": residents,
+    })
+}
+
+/// As the configuration writes it; none for what no zone can name.
+fn word(kind: RuleKind) -> Option<&'static str> {
+    match kind {
+        RuleKind::Fire => Some("fire"),
+        RuleKind::Smoke => Some("smoke"),
+        RuleKind::Loitering => Some("loitering"),
+        RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => None,
+    }
+}
+
+fn hours(hours: &Hours) -> String {
+    format!("{}-{}", hours.from.strftime("%H:%M"), hours.until.strftime("%H:%M"))
+}
+
+fn rules(rules: &rule::Config) -> Value {
+    let share = |confidence: f32| (f64::from(confidence) * 1_000.0).round() / 1_000.0;
+    let burning = |config: &BurningConfig| {
+        json!({
+            "enabled": config.enabled,
+            "confidence_min": share(config.confidence_min),
+            "confirm_s": seconds(config.confirm),
+            "quiet_s": seconds(config.quiet),
+        })
+    };
+    json!({
+        "fire": burning(&rules.fire),
+        "smoke": burning(&rules.smoke),
+        "loitering": {
+            "enabled": rules.loitering.enabled,
+            "confidence_min": share(rules.loitering.confidence_min),
+            "dwell_s": seconds(rules.loitering.dwell),
+            "quiet_s": seconds(rules.loitering.quiet),
+        },
+        "camera": {
+            "enabled": rules.camera.enabled,
+            "offline_s": seconds(rules.camera.offline),
+            "frozen_s": seconds(rules.camera.frozen),
+            "blinded_s": seconds(rules.camera.blinded),
+        },
+    })
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}

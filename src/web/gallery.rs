@@ -1,0 +1,151 @@
+//! The cameras' newest pictures, for whoever looks just now.
+//!
+//! Nothing is kept for a camera that nobody asks about, and nothing is encoded before somebody
+//! asks: who asks first waits for the next frame that is analysed, everybody else for them.
+//!
+//! | | |
+//! | --- | --- |
+//! | bound | one JPEG a camera and size; no decoded picture is kept |
+//! | cost | one encoding a camera, size and second, `ENCODERS` at a time |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
+
+use crate::frame::Picture;
+use crate::time::Clock;
+use crate::time::Mono;
+use crate::time::Stamp;
+use crate::ward::Id;
+
+/// Pictures are encoded no more often than this.
+const ENCODED_EVERY: Duration = Duration::from_secs(1);
+/// As long is the next frame waited for, where there is an older picture to show...
+const WAIT: Duration = Duration::from_millis(1_500);
+/// ... and where there is none.
+const FIRST_WAIT: Duration = Duration::from_secs(7);
+/// Pictures that are encoded at the same time: the rest of the machine looks for fires.
+const ENCODERS: usize = 2;
+
+/// How wide a picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Width {
+    /// For a wall of many.
+    Small,
+    /// For one alone.
+    Large,
+}
+
+impl Width {
+    fn pixels(self) -> u32 {
+        match self {
+            Self::Small => 320,
+            Self::Large => 960,
+        }
+    }
+}
+
+/// What is shown of a camera.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) jpeg: Bytes,
+    /// When the frame's last packet arrived.
+    pub(super) at: Stamp,
+    encoded: Mono,
+}
+
+type Slot = Arc<tokio::sync::Mutex<Option<Shown>>>;
+type Waiting = Vec<oneshot::Sender<(Picture, Stamp)>>;
+
+/// All cameras' pictures. Clones share them.
+#[derive(Clone)]
+pub struct Gallery {
+    inner: Arc<Mutex<Inner>>,
+    encoders: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Default)]
+struct Inner {
+    slots: BTreeMap<(Id, Width), Slot>,
+    /// At most one a camera and size.
+    waiting: BTreeMap<Id, Waiting>,
+}
+
+impl Gallery {
+    /// Empty; `clock` is what frames were stamped with.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Arc::default(), encoders: Arc::new(Semaphore::new(ENCODERS)), clock }
+    }
+
+    /// A frame of `camera` was analysed; costs a look-up where nobody waits for it.
+    pub fn offer(&self, camera: &Id, picture: &Picture, at: Stamp) {
+        let Some(waiting) = self.lock().waiting.remove(camera) else { return };
+        for one in waiting {
+            if one.send((picture.clone(), at)).is_err() {
+                tracing::trace!(%camera, "whoever waited for its picture has left");
+            }
+        }
+    }
+
+    /// Forgets every picture: cameras' masks may be others from now on, consents over.
+    pub fn clear(&self) {
+        *self.lock() = Inner::default();
+    }
+
+    /// The newest picture of a camera. `comes`: frames of it are analysed just now, so that it is
+    /// worth waiting for one.
+    pub(super) async fn picture(&self, camera: &Id, width: Width, comes: bool) -> Option<Shown> {
+        let slot = self.lock().slots.entry((camera.clone(), width)).or_default().clone();
+        let mut shown = slot.lock().await;
+        let fresh = |shown: &Shown| self.clock.now().mono.since(shown.encoded) < ENCODED_EVERY;
+        if !comes || shown.as_ref().is_some_and(fresh) {
+            return shown.clone();
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.lock().waiting.entry(camera.clone()).or_default().push(sender);
+        let wait = if shown.is_some() { WAIT } else { FIRST_WAIT };
+        if let Ok(Ok((picture, at))) = tokio::time::timeout(wait, receiver).await
+            && let Some(jpeg) = self.encode(camera, picture, width).await
+        {
+            *shown = Some(Shown { jpeg, at, encoded: self.clock.now().mono });
+        }
+        self.forget_gone(camera);
+        shown.clone()
+    }
+
+    async fn encode(&self, camera: &Id, picture: Picture, width: Width) -> Option<Bytes> {
+        let _place = self.encoders.acquire().await.ok()?;
+        let encode = move || picture.jpeg(width.pixels(), &[]);
+        match tokio::task::spawn_blocking(encode).await.ok()? {
+            Ok(jpeg) => Some(jpeg.into()),
+            Err(error) => {
+                tracing::warn!(%camera, %error, "no picture to show");
+                None
+            }
+        }
+    }
+
+    /// Who stopped waiting leaves no trace, even where no frame ever comes.
+    fn forget_gone(&self, camera: &Id) {
+        let mut inner = self.lock();
+        if let Some(waiting) = inner.waiting.get_mut(camera) {
+            waiting.retain(|one| !one.is_closed());
+            if waiting.is_empty() {
+                inner.waiting.remove(camera);
+            }
+        }
+    }
+
+    /// Held for a look-up or a change only, never over an await.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,271 @@
+//! Connections: accepted within bounds, with TLS where there is a certificate, and cut where the
+//! other end is slower than people are.
+//!
+//! | | |
+//! | --- | --- |
+//! | bound | `CONNECTIONS_MAX`, `AN_ADDRESS_MAX` of one address |
+//! | overflow | more wait to be accepted; more of one address are closed at once |
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::client::Peer;
+use super::tls::Tls;
+
+/// Connections that are served at the same time.
+const CONNECTIONS_MAX: usize = 512;
+/// Of one address; but for proxies and this machine, behind which more than one may be.
+const AN_ADDRESS_MAX: usize = 48;
+/// A TLS handshake, and a request's head, take no longer.
+const HEAD: Duration = Duration::from_secs(10);
+/// Headers of a request, all together, bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+const HEADERS_MAX: usize = 64;
+/// Whoever takes nothing of an answer for as long is gone.
+const STALL: Duration = Duration::from_secs(30);
+/// Until the system has room for connections again.
+const NO_ROOM: Duration = Duration::from_millis(200);
+/// What is still open so long after the end was asked for is cut.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// What connections need.
+pub(super) struct Door {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) router: Router,
+    /// More than one may be behind these.
+    pub(super) shared_by_many: Vec<IpAddr>,
+}
+
+/// Serves until `shutdown`, then lets open requests end for at most [`DRAIN`].
+pub(super) async fn serve(door: Door, shutdown: CancellationToken) {
+    let Door { listener, tls, router, shared_by_many } = door;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let seats = Seats::default();
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    loop {
+        let accepted = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = accepted => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok((stream, address)) => (stream, address.ip().to_canonical()),
+            Err(error) => {
+                tracing::debug!(%error, "a connection is not accepted");
+                tokio::time::sleep(NO_ROOM).await;
+                continue;
+            }
+        };
+        let many = address.is_loopback() || shared_by_many.contains(&address);
+        let Some(seat) = seats.take(address, if many { CONNECTIONS_MAX } else { AN_ADDRESS_MAX })
+        else {
+            continue;
+        };
+        let (tls, router) = (tls.clone(), router.clone());
+        let (shutdown, cut) = (shutdown.clone(), cut.clone());
+        connections.spawn(async move {
+            let _held = (place, seat);
+            tokio::select! {
+                () = cut.cancelled() => {}
+                () = serve_one(stream, address, tls, router, shutdown) => {}
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+        cut.cancel();
+        connections.wait().await;
+    }
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    address: IpAddr,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    // Server-sent events are small, and wait for nobody.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection is gone already");
+    }
+    let stream = Patient::new(stream);
+    let Some(tls) = tls else {
+        return talk(stream, Peer { address, tls: false }, router, shutdown).await;
+    };
+    match tokio::time::timeout(HEAD, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => talk(stream, Peer { address, tls: true }, router, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS"),
+        Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+    }
+}
+
+async fn talk<S>(stream: S, peer: Peer, router: Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(address = %peer.address, %error, "a connection broke");
+    }
+}
+
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Seats(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+
+/// Given back when it is dropped.
+struct Seat {
+    seats: Seats,
+    address: IpAddr,
+}
+
+impl Seats {
+    fn take(&self, address: IpAddr, most: usize) -> Option<Seat> {
+        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = seats.entry(address).or_default();
+        if *taken >= most {
+            return None;
+        }
+        *taken += 1;
+        Some(Seat { seats: self.clone(), address })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = seats.get_mut(&self.address) {
+            *taken -= 1;
+            if *taken == 0 {
+                seats.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A connection that breaks where the other end takes nothing for [`STALL`].
+struct Patient {
+    stream: TcpStream,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, stalled: None }
+    }
+
+    fn judge<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(written, context)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.judge(flushed, context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_has_only_so_many_seats_and_gives_them_back() {
+        let seats = Seats::default();
+        let (here, there) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let mut held: Vec<Seat> = (0..3).filter_map(|_| seats.take(here, 3)).collect();
+        assert!(seats.take(here, 3).is_none());
+        assert!(seats.take(there, 3).is_some());
+        held.pop();
+        assert!(seats.take(here, 3).is_some());
+        drop(held);
+        assert!(seats.0.lock().unwrap().is_empty());
+    }
+}

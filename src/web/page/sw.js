@@ -1,0 +1,56 @@
+// The service worker: the page's own files for when the daemon is away, and nothing else. What
+// the ward's cameras saw is never kept here.
+
+const VERSION = '{version}';
+const FILES = ['{files}'];
+const CACHE = `keng-page-${VERSION}`;
+
+self.addEventListener('install', (event) => {
+  event.waitUntil((async () => {
+    const cache = await caches.open(CACHE);
+    await cache.addAll(FILES);
+    await fetch('/').then((page) => keep(cache, page)).catch(() => {});
+    await self.skipWaiting();
+  })());
+});
+self.addEventListener('activate', (event) => {
+  event.waitUntil((async () => {
+    const keys = await caches.keys();
+    const old = keys.filter((key) => key.startsWith('keng-page-') && key !== CACHE);
+    await Promise.all(old.map((key) => caches.delete(key)));
+    await self.clients.claim();
+  })());
+});
+self.addEventListener('fetch', (event) => {
+  const url = new URL(event.request.url);
+  const ours = event.request.method === 'GET' && url.origin === self.location.origin
+    && (FILES.includes(url.pathname) || url.pathname === '/');
+  if (ours) event.respondWith(answer(event.request, url.pathname));
+});
+/** The page itself is there only for who is signed in: another answer is not kept. */
+async function keep(cache, page) {
+  if (page.ok && !page.redirected) await cache.put('/', page);
+}
+/** The daemon's own answer where there is one, so that an update shows at once. */
+async function answer(request, path) {
+  try {
+    const fresh = await fetch(request);
+    if (path === '/') await keep(await caches.open(CACHE), fresh.clone());
+    return fresh;
+  } catch (error) {
+    const kept = await caches.match(path, { cacheName: CACHE });
+    if (kept) return kept;
+    throw error;
+  }
+}
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  const wanted = new URL(event.notification.data?.url ?? '/', self.location.origin);
+  if (wanted.origin !== self.location.origin) return;
+  event.waitUntil((async () => {
+    const open = await self.clients.matchAll({ type: 'window' });
+    if (!open.length) { await self.clients.openWindow(wanted.href); return; }
+    await open[0].focus();
+    await open[0].navigate(wanted.href);
+  })());
+});

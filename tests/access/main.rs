@@ -1,0 +1,12 @@
+//! Who may see and do what at the page, and what it makes of those who mean it ill.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+#[path = "../support/house.rs"]
+mod house;
+
+mod hostile;
+mod openapi;
+mod rights;
+mod sign_in;
+mod tls;

@@ -1,0 +1,283 @@
+//! Chromium, driven over its DevTools protocol through a pair of pipes: no driver, no Node, no
+//! package of anybody's.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::process::Child;
+use std::process::ChildStdin;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// How long Chromium may take for anything.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether what is waited for is there.
+const LOOK: Duration = Duration::from_millis(15);
+/// Names of the program, as distributions have them.
+const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+/// A phone's browser says that it is one.
+const PHONE_AGENT: &str = "Mozilla/5.0 (Linux; Android 14) Chrome/130 Mobile";
+
+type Waiting = Arc<Mutex<BTreeMap<u64, mpsc::Sender<Value>>>>;
+
+/// A running Chromium with a profile of its own; ends when dropped.
+pub(crate) struct Browser {
+    child: Child,
+    pipe: Arc<Mutex<ChildStdin>>,
+    waiting: Waiting,
+    next: Arc<Mutex<u64>>,
+    complaints: Arc<Mutex<Vec<(String, String)>>>,
+    _profile: TempDir,
+}
+
+/// How large a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Screen {
+    /// A duty officer's old PC, 1440×900.
+    Desktop,
+    /// A cheap phone, 390×844.
+    Phone,
+}
+
+/// Where Chromium is; without one the test says that it was skipped.
+#[expect(clippy::print_stdout, reason = "what is skipped is said")]
+pub(crate) fn chromium() -> Option<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let is_there = |name: &&str| folders.iter().any(|folder| folder.join(name).is_file());
+    let found = PROGRAMS.into_iter().find(is_there);
+    if found.is_none() {
+        println!("skipped: no Chromium (on Debian: apt-get install chromium)");
+    }
+    found
+}
+
+impl Browser {
+    pub(crate) fn start(program: &str) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        // Chromium reads from descriptor 3 and writes to 4; its own output would only be noise.
+        let script = "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", program, "--headless=new", "--remote-debugging-pipe"]);
+        command.args([
+            "--no-first-run",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--mute-audio",
+        ]);
+        command.args(["--disable-background-networking", "--disable-component-update"]);
+        command.arg(format!("--user-data-dir={}", profile.path().display()));
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            // Root has no user namespaces to build the sandbox from.
+            command.arg("--no-sandbox");
+        }
+        command.arg("about:blank").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let pipe = Arc::new(Mutex::new(child.stdin.take().unwrap()));
+        let waiting = Waiting::default();
+        let complaints = Arc::<Mutex<Vec<_>>>::default();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let (answers, heard) = (Arc::clone(&waiting), Arc::clone(&complaints));
+        std::thread::spawn(move || {
+            let mut message = Vec::new();
+            while reader.read_until(0, &mut message).is_ok_and(|count| count > 0) {
+                message.pop();
+                let said: Value = serde_json::from_slice(&message).unwrap_or_default();
+                message.clear();
+                if let Some(id) = said["id"].as_u64() {
+                    let asker = answers.lock().unwrap().remove(&id);
+                    asker.map(|asker| asker.send(said).ok());
+                } else if let Some(complaint) = complaint(&said) {
+                    let session = said["sessionId"].as_str().unwrap_or_default().to_owned();
+                    heard.lock().unwrap().push((session, complaint));
+                }
+            }
+        });
+        let next = Arc::default();
+        Self { child, pipe, waiting, next, complaints, _profile: profile }
+    }
+
+    fn call(&self, session: &str, method: &str, params: Value) -> Value {
+        let id = {
+            let mut next = self.next.lock().unwrap();
+            *next += 1;
+            *next
+        };
+        let mut message = json!({"id": id, "method": method, "params": params});
+        if !session.is_empty() {
+            message["sessionId"] = json!(session);
+        }
+        let (asker, answer) = mpsc::channel();
+        self.waiting.lock().unwrap().insert(id, asker);
+        let mut bytes = message.to_string().into_bytes();
+        bytes.push(0);
+        self.pipe.lock().unwrap().write_all(&bytes).unwrap();
+        let said = answer.recv_timeout(PATIENCE);
+        let said = said.unwrap_or_else(|_| panic!("Chromium has no answer to {method}"));
+        assert!(said["error"].is_null(), "{method} {params}: {}", said["error"]);
+        said["result"].clone()
+    }
+
+    /// A page of somebody's own: its cookies and what it keeps are not those of others.
+    pub(crate) fn open(&self, url: &str, screen: Screen) -> Page<'_> {
+        let context = self.call("", "Target.createBrowserContext", json!({}));
+        let context = &context["browserContextId"];
+        let about = json!({"url": "about:blank", "browserContextId": context});
+        let target = self.call("", "Target.createTarget", about);
+        let attach = json!({"targetId": target["targetId"], "flatten": true});
+        let session = self.call("", "Target.attachToTarget", attach);
+        let session = session["sessionId"].as_str().unwrap().to_owned();
+        let page = Page { browser: self, session };
+        for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
+            page.call(domain, json!({}));
+        }
+        page.resize(screen);
+        page.go(url);
+        page
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill().and_then(|()| self.child.wait()));
+    }
+}
+
+/// What a page's console says that it should not.
+fn complaint(said: &Value) -> Option<String> {
+    let params = &said["params"];
+    match said["method"].as_str()? {
+        "Runtime.exceptionThrown" => Some(params["exceptionDetails"].to_string()),
+        "Log.entryAdded" if params["entry"]["level"] == "error" => {
+            Some(params["entry"].to_string())
+        }
+        _ => None,
+    }
+}
+
+/// One page.
+pub(crate) struct Page<'a> {
+    browser: &'a Browser,
+    session: String,
+}
+
+impl Page<'_> {
+    fn call(&self, method: &str, params: Value) -> Value {
+        self.browser.call(&self.session, method, params)
+    }
+
+    pub(crate) fn go(&self, url: &str) {
+        self.call("Page.navigate", json!({"url": url}));
+    }
+
+    pub(crate) fn reload(&self) {
+        self.call("Page.reload", json!({}));
+    }
+
+    pub(crate) fn resize(&self, screen: Screen) {
+        let (width, height, mobile) = match screen {
+            Screen::Desktop => (1440, 900, false),
+            Screen::Phone => (390, 844, true),
+        };
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
+        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        self.call("Emulation.setTouchEmulationEnabled", json!({"enabled": mobile}));
+        if mobile {
+            self.call("Emulation.setUserAgentOverride", json!({"userAgent": PHONE_AGENT}));
+        }
+    }
+
+    /// What `script` comes to, as JSON; a promise is waited for.
+    pub(crate) fn eval(&self, script: &str) -> Value {
+        let asked = json!({
+            "expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true,
+        });
+        let said = self.call("Runtime.evaluate", asked);
+        assert!(said["exceptionDetails"].is_null(), "{script}: {}", said["exceptionDetails"]);
+        said["result"]["value"].clone()
+    }
+
+    /// Waits until `condition` is something in the page.
+    pub(crate) async fn wait(&self, condition: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            // The page may be on its way to another one: then there is nothing to ask just now.
+            let asked = json!({
+                "expression": format!("(() => {{ try {{ return {condition}; }} catch {{ }} }})()"),
+                "returnByValue": true,
+            });
+            let said = self.call("Runtime.evaluate", asked)["result"]["value"].clone();
+            if !matches!(said, Value::Null | Value::Bool(false)) && said != "" && said != 0 {
+                return said;
+            }
+            if begun.elapsed() > PATIENCE {
+                let shown = self.eval("document.body.innerText");
+                panic!("waited in vain: {condition}\n{shown}\n{:?}", self.complaints());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Clicks what the selector finds, as a mouse does: it must be on the screen and on top.
+    pub(crate) async fn click(&self, selector: &str) {
+        let script = format!(
+            "(() => {{ const e = document.querySelector({selector:?}); if (!e || e.disabled) \
+             return null; e.scrollIntoView({{block: 'center'}}); const r = \
+             e.getBoundingClientRect(); const [x, y] = [r.x + r.width / 2, r.y + r.height / 2]; \
+             const top = document.elementFromPoint(x, y); return e === top || e.contains(top) ? \
+             [x, y] : null; }})()"
+        );
+        let found = self.wait(&script).await;
+        self.press(found[0].as_f64().unwrap(), found[1].as_f64().unwrap());
+    }
+
+    /// Clicks at a place of the screen.
+    pub(crate) fn press(&self, x: f64, y: f64) {
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+            self.call("Input.dispatchMouseEvent", event);
+        }
+    }
+
+    /// Presses a key that has no text, such as `ArrowLeft`.
+    pub(crate) fn key(&self, name: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({"type": kind, "key": name, "code": name});
+            self.call("Input.dispatchKeyEvent", event);
+        }
+    }
+
+    /// Types into what has the focus.
+    pub(crate) fn type_in(&self, text: &str) {
+        self.call("Input.insertText", json!({"text": text}));
+    }
+
+    /// How long its thread has computed, in seconds of a core: however busy the machine is beside.
+    pub(crate) fn busy(&self) -> f64 {
+        self.call("Performance.enable", json!({"timeDomain": "threadTicks"}));
+        let metrics = self.call("Performance.getMetrics", json!({}));
+        let all = metrics["metrics"].as_array().unwrap();
+        let task = all.iter().find(|metric| metric["name"] == "TaskDuration").unwrap();
+        task["value"].as_f64().unwrap()
+    }
+
+    /// What its console complained of: exceptions, refused content, failed requests.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let all = self.browser.complaints.lock().unwrap();
+        let mine = all.iter().filter(|(session, _)| *session == self.session);
+        mine.map(|(_, complaint)| complaint.clone()).collect()
+    }
+}
