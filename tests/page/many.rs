@@ -19,7 +19,7 @@ const INCIDENTS: usize = 500;
 
 /// Frames of scrolling.
 const FRAMES: u32 = 60;
-/// What a frame may cost the page's thread, in seconds of a core: at 60 frames a second it has 16 ms.
+/// What a frame may cost the page's thread, in seconds of a core: at 60 a second it has 16 ms.
 const FRAME_MAX: f64 = 0.016;
 
 /// Scrolls on frame by frame, as fast as a strong hand turns the wheel.
