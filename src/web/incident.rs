@@ -68,8 +68,8 @@ pub(super) async fn incident(
         .collect();
     let alerts: Vec<&str> = found.entries.iter().filter_map(readable).collect();
     let (complete, alerts, pictures) = (found.complete, alerts.join(","), json!(pictures));
-    let head = format!(r#""khu_pho":"{khu_pho}","id":"{id}","complete":{complete}"#);
-    let body = format!(r#"{{{head},"revisions":[{alerts}],"pictures":{pictures}}}"#);
+    let of = format!(r#""khu_pho":"{khu_pho}","id":"{id}","complete":{complete}"#);
+    let body = format!(r#"{{{of},"revisions":[{alerts}],"pictures":{pictures}}}"#);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// How long Chromium may take for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked whether what is waited for is there.
 const LOOK: Duration = Duration::from_millis(15);
 /// Names of the program, as distributions have them.
