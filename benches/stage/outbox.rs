@@ -138,19 +138,19 @@ pub(crate) fn measure_groups(bench: &mut Bench) {
     let mut ours: Vec<f64> = spans.iter().map(|span| span.0).collect();
     let mut disk: Vec<f64> = spans.iter().map(|span| span.1).collect();
     let rate = waits.len() as f64 / ours.iter().sum::<f64>();
-    let ms = |values: &mut Vec<f64>, share| percentile(values, share) * 1e3;
+    let ms = |values: &mut Vec<f64>, percent| percentile(values, percent) * 1e3;
     bench.note(format!(
         "\ngroup commit, {WAITING} alerts of {PAYLOAD_BYTES} bytes waiting: {rate:.0} durable \
          alerts/s; an append of {} p50 {:.1} ms, p99 {:.1} ms (target 20); from handing in to \
          durable p50 {:.1} ms, p99 {:.1} ms\n  the disk's fdatasync of as much, in turns with it: \
          p50 {:.1} ms, p99 {:.1} ms",
         sizes.iter().sum::<usize>() / sizes.len(),
-        ms(&mut ours, 0.5),
-        ms(&mut ours, 0.99),
-        ms(&mut waits, 0.5),
-        ms(&mut waits, 0.99),
-        ms(&mut disk, 0.5),
-        ms(&mut disk, 0.99),
+        ms(&mut ours, 50),
+        ms(&mut ours, 99),
+        ms(&mut waits, 50),
+        ms(&mut waits, 99),
+        ms(&mut disk, 50),
+        ms(&mut disk, 99),
     ));
     let mut taken = spans.iter().cycle();
     let clock = ClockId::Monotonic;
@@ -161,10 +161,10 @@ pub(crate) fn measure_groups(bench: &mut Bench) {
     });
 }
 
-/// The value that `share` of the others are below.
-fn percentile(values: &mut [f64], share: f64) -> f64 {
+/// The value that so many in a hundred are below.
+fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * share).round() as usize]
+    values[((values.len() - 1) * percent).div_ceil(100)]
 }
 
 /// The `number`-th of the 24 orders of four.
