@@ -176,6 +176,7 @@ impl App {
             access,
             audit: audit.clone(),
             store: settings.store.path.clone(),
+            cap: settings.cap.clone(),
         };
         let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
         let keeper =

@@ -12,8 +12,11 @@ use super::words::Words;
 use super::{Both, Camera, Figures, Rate, Uptime};
 use crate::ward::Language;
 
-/// What [`page`] is styled with, for A4 and for a screen.
+/// What [`article`] is styled with, for A4 and for a screen.
 pub const STYLE: &str = include_str!("report.css");
+/// What is around it in [`page`].
+const GROUND: &str = "body { margin: 0; background: #f3f1ed; }\n\
+                      @media print { body { background: none; } }\n";
 
 /// More columns don't fit on paper: then months are drawn.
 const DAYS_DRAWN_MAX: usize = 92;
@@ -22,15 +25,29 @@ const CAMERAS_DRAWN_MAX: usize = 20;
 
 /// The report as a document of its own, in one language.
 pub fn page(figures: &Figures, language: Language) -> String {
+    document(figures, language, &format!("<style>\n{GROUND}{STYLE}</style>"))
+}
+
+/// The same with [`STYLE`] at the address `style`, for a browser that takes none within the page.
+/// The days and the neighbourhood stand at the body, for scripts.
+pub fn linked(figures: &Figures, language: Language, style: &str) -> String {
+    let style = escape(style);
+    document(figures, language, &format!("<link rel=\"stylesheet\" href=\"{style}\"/>"))
+}
+
+fn document(figures: &Figures, language: Language, style: &str) -> String {
     let words = Words(language);
     let heading = words.say("Thống kê sự việc", "Incidents");
     format!(
         "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <title>{heading}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{}</body>\n\
-         </html>\n",
+         <title>{heading}: {}</title>\n{style}\n</head>\n<body data-from=\"{}\" \
+         data-to=\"{}\" data-khu-pho=\"{}\">\n{}</body>\n</html>\n",
         words.say("vi", "en"),
         escape(&title(figures)),
+        figures.period.span.from,
+        figures.period.span.to,
+        escape(figures.only.as_deref().unwrap_or_default()),
         article(figures, language)
     )
 }

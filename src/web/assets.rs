@@ -11,6 +11,8 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 
 use super::Shared;
+use super::statistics;
+use crate::report;
 use crate::ward::Language;
 
 const PAGE: &str = include_str!("page/index.html");
@@ -47,7 +49,7 @@ macro_rules! file {
 }
 
 /// All but the page itself and its service worker.
-pub(super) static FILES: [File; 23] = [
+pub(super) static FILES: [File; 26] = [
     file!("main.js", SCRIPT),
     file!("words.js", SCRIPT),
     file!("dom.js", SCRIPT),
@@ -64,9 +66,12 @@ pub(super) static FILES: [File; 23] = [
     file!("camera.js", SCRIPT),
     file!("draw.js", SCRIPT),
     file!("system.js", SCRIPT),
+    file!("statistics.js", SCRIPT),
+    file!("tell.js", SCRIPT),
     file!("app.css", STYLE),
     file!("pages.css", STYLE),
     file!("sign-in.css", STYLE),
+    File { path: statistics::STYLE, kind: STYLE, bytes: report::html::STYLE.as_bytes() },
     file!("manifest.webmanifest", MANIFEST),
     file!("favicon.svg", SVG),
     file!("icon-192.png", PNG),

@@ -300,6 +300,11 @@ pub(super) enum Failed {
     Outbox(#[source] outbox::Error),
     #[error("the audit log can't be read")]
     Audit(#[source] audit::Error),
+    #[error("the ledger can't be read")]
+    Ledger(#[source] std::io::Error),
+    /// What was asked for makes no sense, in words.
+    #[error("{0}")]
+    Wrong(String),
 }
 
 impl IntoResponse for Failed {
@@ -308,6 +313,11 @@ impl IntoResponse for Failed {
             Self::NotThere => StatusCode::NOT_FOUND,
             Self::Full => StatusCode::TOO_MANY_REQUESTS,
             Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Ledger(error) => {
+                tracing::error!(%error, "the page can't read the ledger");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Audit(error) => {
                 tracing::error!(%error, "the page can't read the audit log");
                 StatusCode::INTERNAL_SERVER_ERROR

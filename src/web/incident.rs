@@ -21,6 +21,7 @@ use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
 use crate::outbox::Sequence;
+use crate::outlet::cap;
 use crate::ward::Id;
 
 /// Revisions that are told at most, the newest ones.
@@ -51,15 +52,7 @@ pub(super) async fn incident(
     Extension(viewer): Extension<Viewer>,
     Path((khu_pho, id)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
-    let khu_pho = Id::new(&khu_pho).ok().filter(|khu_pho| viewer.may_see(khu_pho));
-    let (Some(khu_pho), Some(id)) = (khu_pho, IncidentId::parse(&id)) else {
-        return Err(Failed::NotThere);
-    };
-    let subject = format!("{khu_pho}/{id}");
-    let found = off_thread(&shared.state.outbox, move |outbox| revisions(outbox, &subject)).await?;
-    if found.entries.is_empty() {
-        return Err(Failed::NotThere);
-    }
+    let found = shared.revisions_of(&viewer, &khu_pho, &id).await?;
     let pictures: BTreeMap<String, String> = found
         .entries
         .iter()
@@ -67,10 +60,52 @@ pub(super) async fn incident(
         .map(|entry| (entry.sequence.0.to_string(), shared.picture_of(entry.sequence)))
         .collect();
     let alerts: Vec<&str> = found.entries.iter().filter_map(readable).collect();
+    let cap = found.entries.split_last().and_then(|(newest, _)| shared.cap_of(newest, &[]));
+    let cap = cap.is_some();
     let (complete, alerts, pictures) = (found.complete, alerts.join(","), json!(pictures));
-    let of = format!(r#""khu_pho":"{khu_pho}","id":"{id}","complete":{complete}"#);
+    let (khu_pho, id) = (json!(khu_pho), json!(id));
+    let of = format!(r#""khu_pho":{khu_pho},"id":{id},"complete":{complete},"cap":{cap}"#);
     let body = format!(r#"{{{of},"revisions":[{alerts}],"pictures":{pictures}}}"#);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// `/api/khu-pho/{khu_pho}/incidents/{id}/cap.xml`: the newest alert as civil protection takes it.
+pub(super) async fn cap(
+    Extract(shared): Extract<Shared>,
+    Extension(viewer): Extension<Viewer>,
+    Path((khu_pho, id)): Path<(String, String)>,
+) -> Result<Response, Failed> {
+    let found = shared.revisions_of(&viewer, &khu_pho, &id).await?;
+    let (newest, earlier) = found.entries.split_last().ok_or(Failed::NotThere)?;
+    let document = shared.cap_of(newest, earlier).ok_or(Failed::NotThere)?;
+    Ok(([(header::CONTENT_TYPE, cap::CONTENT_TYPE)], document).into_response())
+}
+
+impl Shared {
+    /// The revisions of an incident that is theirs to see.
+    async fn revisions_of(
+        &self,
+        viewer: &Viewer,
+        khu_pho: &str,
+        id: &str,
+    ) -> Result<Revisions, Failed> {
+        let khu_pho = Id::new(khu_pho).ok().filter(|khu_pho| viewer.may_see(khu_pho));
+        let (Some(khu_pho), Some(id)) = (khu_pho, IncidentId::parse(id)) else {
+            return Err(Failed::NotThere);
+        };
+        let subject = format!("{khu_pho}/{id}");
+        let found = off_thread(&self.state.outbox, move |outbox| revisions(outbox, &subject));
+        let found = found.await?;
+        if found.entries.is_empty() { Err(Failed::NotThere) } else { Ok(found) }
+    }
+
+    /// Its CAP message; none without `[cap]`, where it is neither fire nor smoke, or where its
+    /// record is damaged.
+    fn cap_of(&self, newest: &Entry, earlier: &[Entry]) -> Option<String> {
+        let issuer = self.state.cap.as_deref()?;
+        let earlier: Vec<&[u8]> = earlier.iter().map(|entry| &*entry.payload).collect();
+        cap::document(&newest.payload, &earlier, issuer).ok().flatten()
+    }
 }
 
 /// Goes back from the subject's newest entry to its first one, as far as the bounds allow.

@@ -26,6 +26,7 @@ mod listen;
 mod log;
 mod routes;
 mod sign_in;
+mod statistics;
 mod tls;
 mod views;
 
@@ -44,6 +45,7 @@ use crate::access::Access;
 use crate::audit::Log;
 use crate::meter::Meters;
 use crate::outbox::Outbox;
+use crate::outlet::cap;
 use crate::time::Clock;
 use crate::ward::Id;
 use crate::ward::KhuPho;
@@ -63,6 +65,8 @@ pub use routes::addresses;
 const FEEDS_MAX: usize = 64;
 /// Passwords that are tried at the same time: each takes 19 MiB.
 const SIGN_INS_MAX: usize = 2;
+/// Reports that are counted at the same time: each reads up to two years of the ledger.
+const REPORTS_MAX: usize = 2;
 
 /// `[web]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,8 +174,10 @@ pub struct State {
     pub access: Access,
     /// Where it is written down who looked and who acted.
     pub audit: Log,
-    /// The folder that the audit log is read from.
+    /// The folder that the audit log and the ledger are read from.
     pub store: PathBuf,
+    /// In whose name incidents are told to civil protection; none: they are not.
+    pub cap: Option<Arc<cap::Issuer>>,
 }
 
 /// Why the page can't be served.
@@ -272,6 +278,7 @@ struct Shared {
     config: Arc<Config>,
     feeds: Arc<Semaphore>,
     sign_ins: Arc<Semaphore>,
+    reports: Arc<Semaphore>,
     views: Arc<views::Views>,
     shutdown: CancellationToken,
 }
@@ -283,6 +290,7 @@ impl Shared {
             config: Arc::new(config),
             feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
             sign_ins: Arc::new(Semaphore::new(SIGN_INS_MAX)),
+            reports: Arc::new(Semaphore::new(REPORTS_MAX)),
             views: Arc::default(),
             shutdown: shutdown.clone(),
         }

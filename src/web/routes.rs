@@ -22,6 +22,7 @@ use super::health;
 use super::incident;
 use super::log;
 use super::sign_in;
+use super::statistics;
 
 /// No request has a body worth reading beyond this.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -96,6 +97,8 @@ fn table() -> Vec<Route> {
         read("/snapshots/{name}", SignedIn, get(feed::snapshot)),
         read("/api/status", SignedIn, get(health::status)),
         read("/api/khu-pho/{khu_pho}/incidents/{id}", SignedIn, get(incident::incident)),
+        read("/api/khu-pho/{khu_pho}/incidents/{id}/cap.xml", SignedIn, get(incident::cap)),
+        read("/api/report", SignedIn, get(statistics::report)),
         read("/api/cameras", SignedIn, get(configured::cameras)),
         read("/api/cameras/{id}", SignedIn, get(configured::camera)),
         read("/api/system", Admin, get(configured::system)),

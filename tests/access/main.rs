@@ -9,4 +9,5 @@ mod hostile;
 mod openapi;
 mod rights;
 mod sign_in;
+mod statistics;
 mod tls;

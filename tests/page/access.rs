@@ -51,6 +51,7 @@ async fn everybody_can_read_and_use_every_page_in_both_themes_on_both_screens() 
                 (incident.as_str(), ".timeline li"),
                 ("#/cameras", ".tile .state"),
                 ("#/camera/hem-42", "fieldset.shape"),
+                ("#/statistics", ".sheet"),
                 ("#/system", ".figures tbody td"),
             ] {
                 page.eval(&format!("location.hash = {address:?}"));
@@ -65,6 +66,12 @@ async fn everybody_can_read_and_use_every_page_in_both_themes_on_both_screens() 
             page.click("#ask button[value=no]").await;
             page.wait("!document.querySelector('#ask').open").await;
             page.click("#theme").await;
+        }
+        for what in ["report", "patrol"] {
+            page.click(&format!("#tell-{what}")).await;
+            page.wait(&format!("document.querySelector('#{what}-box').open")).await;
+            check(&page, &format!("the box of a {what}, {screen:?}"));
+            page.click(&format!("#{what}-box [data-close]")).await;
         }
         page.eval("document.querySelector('#bell').click()");
         page.wait("document.querySelector('#bell-box').open").await;

@@ -15,6 +15,7 @@ mod access;
 mod drawing;
 mod many;
 mod signed_in;
+mod telling;
 mod watch;
 
 use serde_json::Value;

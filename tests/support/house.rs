@@ -17,6 +17,8 @@ use keng::meter::Meters;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
+use keng::outlet::cap::Issuer;
+use keng::outlet::cap::Scope;
 use keng::rule;
 use keng::time::Clock;
 use keng::time::ManualClock;
@@ -178,13 +180,13 @@ impl House {
         tokio::spawn(core(asked));
         let server = Server::bind(&config, &access, &shared).await.unwrap();
         let address = server.address();
+        let ward = Arc::new(Ward {
+            id: id("phuong-14"),
+            name: NAME.to_owned(),
+            timezone: jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap(),
+            language: Language::Vi,
+        });
         let state = State {
-            ward: Arc::new(Ward {
-                id: id("phuong-14"),
-                name: NAME.to_owned(),
-                timezone: jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap(),
-                language: Language::Vi,
-            }),
             outbox: outbox.clone(),
             meters: Meters::new(),
             board: Arc::new(Board),
@@ -194,6 +196,13 @@ impl House {
             access,
             audit: audit.clone(),
             store: folder.path().to_owned(),
+            cap: Some(Arc::new(Issuer {
+                sender: "phuong-14.example".to_owned(),
+                scope: Scope::Public,
+                ward: ward.as_ref().clone(),
+                khu_pho: Board.khu_pho(),
+            })),
+            ward,
         };
         tokio::spawn(server.serve(state, CancellationToken::new()));
         Self { address, outbox, clock, audit, folder }

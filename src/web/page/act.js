@@ -44,14 +44,19 @@ export async function askToLook(id) {
   await post(`/api/cameras/${encodeURIComponent(id)}/look`, {}).catch(() => {});
 }
 
+/** Says something to the core, and shows what came of it. */
+export async function actAt(path, body) {
+  const newest = await post(path, body);
+  if (!newest) return;
+  take(newest, true);
+  emit('change');
+}
+
 async function command(alert, action, note) {
   const kp = encodeURIComponent(alert.khu_pho);
   const id = encodeURIComponent(alert.id);
   const body = note ? { action, note } : { action };
-  const newest = await post(`/api/khu-pho/${kp}/incidents/${id}/command`, body);
-  if (!newest) return;
-  take(newest, true);
-  emit('change');
+  await actAt(`/api/khu-pho/${kp}/incidents/${id}/command`, body);
 }
 
 /** The answers that an incident's state allows; none once it is over. */

@@ -84,6 +84,11 @@ export function clockText(at, seconds = true) {
 export function dayText(at) {
   return form('day', { day: '2-digit', month: '2-digit' }).format(at);
 }
+/** The ward's date, as fields of forms have it. */
+export function isoDay(at) {
+  const date = { day: '2-digit', month: '2-digit', year: 'numeric' };
+  return form('date', date).format(at).split('/').reverse().join('-');
+}
 export function moment(text) {
   const at = Date.parse(text ?? '');
   if (Number.isNaN(at)) return '';

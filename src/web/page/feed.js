@@ -5,6 +5,7 @@ import { age, card } from './card.js';
 import { $, element, now, tell } from './dom.js';
 import { older } from './link.js';
 import { incidents, isGoing, KINDS, khuPho, khuPhoName, known, on, order } from './state.js';
+import { tellButtons } from './tell.js';
 import { language, say, sayAll } from './words.js';
 
 const PAST_SHOWN = 60;
@@ -56,6 +57,7 @@ export function feedPage(main, query) {
     $('filter-toggle').setAttribute('aria-expanded', String(shown));
   });
   $('older').addEventListener('click', more);
+  tellButtons();
   mounted = true;
   draw();
   if (filter.time) reachBack();

@@ -377,10 +377,16 @@ function model(view, alert) {
   );
 }
 
-function downloads({ path }, alert) {
+function downloads(view, alert) {
+  const { path } = view;
   const made = element('div', 'line');
   const json = link(path, 'button', say('json'));
   json.download = `${alert.id}.json`;
   made.append(json);
+  if (view.known.cap && ['fire', 'smoke'].includes(alert.kind)) {
+    const cap = link(`${path}/cap.xml`, 'button', say('cap'));
+    cap.download = `${alert.id}.xml`;
+    made.append(cap);
+  }
   return made;
 }

@@ -20,7 +20,9 @@ import { startGong } from './gong.js';
 import { incidentPage } from './incident.js';
 import { start } from './link.js';
 import { emit, incidents, isGoing, khuPhoName, known, on, order } from './state.js';
+import { statisticsPage } from './statistics.js';
 import { systemPage } from './system.js';
+import { startTelling } from './tell.js';
 import { language, say, sayAll, storage, switchLanguage } from './words.js';
 
 const THEME = 'keng.theme';
@@ -36,6 +38,7 @@ const PAGES = [
   ],
   [/^\/cameras$/, 'cameras', (main) => camerasPage(main)],
   [/^\/camera\/([^/]+)$/, 'cameras', (main, _, id) => cameraPage(main, id)],
+  [/^\/statistics$/, 'statistics', (main, query) => statisticsPage(main, query)],
   [/^\/system$/, 'system', (main) => systemPage(main)],
 ];
 let leave = () => {};
@@ -211,6 +214,7 @@ document.querySelector('.skip').addEventListener('click', (event) => {
 setInterval(tick, 1_000);
 words();
 startFeed();
+startTelling();
 startGong();
 show(false);
 start();
