@@ -2,8 +2,8 @@
 //!
 //! `make load CAMERAS="32 64 128" PROFILE=rated SECONDS=60`. The rig serves the cameras itself
 //! (`keng::serve`), from this repository's own clips, cut by FFmpeg to the profile's sizes and key
-//! frame intervals; the daemon is the built `keng run`, in a process of its own, so that its cost is
-//! told apart. Both share the machine.
+//! frame intervals; the daemon is the built `keng run`, in a process of its own, so that its cost
+//! is told apart. Both share the machine.
 
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 

@@ -2,7 +2,7 @@
 //!
 //! | file | sled | here |
 //! | --- | --- | --- |
-//! | `db`, the log: one file, grown and reused in place | `sync_file_range` | `fdatasync` a commit |
+//! | `db`, the log: grown and reused in place | `sync_file_range` | `fdatasync` a commit |
 //! | `blobs/*`, what is too large for the log | nothing | `fdatasync` each, and their folder |
 //! | `conf` | nothing | `fsync` at open |
 //! | `snap.*`, an index of the log, made at open | `fsync`, a rename | their folder at open |

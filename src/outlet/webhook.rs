@@ -142,7 +142,9 @@ impl Target {
         }
         let bare = Self::parse(&url.replace(PLACEHOLDER, "x"))?;
         let filled = match secret {
-            Some(secret) => Self::parse(&url.replace(PLACEHOLDER, &encoded(secret.reveal())))?,
+            // What fits with a plain letter and not with the secret has it in the host.
+            Some(secret) => Self::parse(&url.replace(PLACEHOLDER, &encoded(secret.reveal())))
+                .map_err(|_| TargetError::Place)?,
             None => bare.clone(),
         };
         let same = bare.origin() == filled.origin() && bare.fragment() == filled.fragment();

@@ -147,5 +147,5 @@ fn feed_of(daemon: &Daemon, limit: usize) -> String {
 /// The first alert of a feed, as its bytes came.
 fn first_of(feed: &str) -> &str {
     let (_, alerts) = feed.split_once("\"alerts\":[").unwrap();
-    alerts.strip_suffix("]}").unwrap()
+    alerts.split_once("],\"pictures\":").unwrap().0
 }
