@@ -110,7 +110,7 @@ function day(key) {
 
 /** The days and the khu phố that are told, and what can be done with them. */
 function choice(wish, pick) {
-  const form = element('form', 'choice');
+  const form = element('form', 'stack choices');
   const [from, to] = [day('from'), day('to')];
   const place = element('select');
   place.id = 's-khu-pho';
@@ -122,11 +122,9 @@ function choice(wish, pick) {
     return made;
   });
   const quick = (key, days) => button('button', say(key), () => pick(days()));
-  form.append(
-    field('from_day', from),
-    field('to_day', to),
-    places,
-    submit,
+  const [days, more] = [element('div', 'choice'), element('div', 'choice')];
+  days.append(field('from_day', from), field('to_day', to), places, submit);
+  more.append(
     quick('days7', () => ({ from: '', to: '' })),
     quick('days30', () => ({ from: isoDay(now() - 30 * DAY_MS), to: isoDay(now() - DAY_MS) })),
     quick('month_last', lastMonth),
@@ -134,6 +132,7 @@ function choice(wish, pick) {
     csv,
     json,
   );
+  form.append(days, more);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     pick({ from: from.value, to: to.value, khu_pho: place.value });
