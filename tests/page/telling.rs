@@ -8,7 +8,7 @@ use crate::browser::chromium;
 use crate::daemon::camera;
 
 #[tokio::test]
-async fn a_report_and_a_patrol_by_keyboard_and_the_sheet_of_past_days() {
+async fn a_report_a_patrol_and_the_sheet_of_past_days() {
     let Some(program) = chromium() else { return };
     let zone = "[[camera.zone]]\nname = \"cổng\"\nrules = [\"fire\"]\n\
                 polygon = [[0.2, 0.5], [0.9, 0.5], [0.9, 1.0]]\n";
@@ -18,8 +18,7 @@ async fn a_report_and_a_patrol_by_keyboard_and_the_sheet_of_past_days() {
     let page = browser.open(&post.page, Screen::Phone);
     page.wait(LIVE).await;
     page.wait("!document.querySelector('#tell-report').disabled").await;
-    page.eval("document.querySelector('#tell-report').focus()");
-    page.key("Enter");
+    page.click("#tell-report").await;
     page.wait("document.querySelector('#report-box').open").await;
     // Without a kind nothing is sent.
     page.click("#report-form .primary").await;

@@ -15,7 +15,7 @@ import {
 } from './dom.js';
 import { plan } from './plan.js';
 import { lines, parts } from './plot.js';
-import { isGoing, khuPhoName, on, pictureOf, tellPicture } from './state.js';
+import { incidents, isGoing, khuPhoName, on, pictureOf, tellPicture } from './state.js';
 import { say } from './words.js';
 
 const STAGES = ['decode', 'queue', 'inference', 'core', 'store'];
@@ -47,6 +47,11 @@ export function incidentPage(main, khuPho, id) {
       ]);
       for (const [sequence, url] of Object.entries(answer.pictures ?? {}))
         tellPicture(sequence, url);
+      // What the feed brought while this was on its way stays.
+      const last = answer.revisions.at(-1)?.revision ?? 0;
+      const newest = incidents.get(id)?.alert;
+      const had = known?.revisions ?? (newest ? [newest] : []);
+      answer.revisions.push(...had.filter((revision) => revision.revision > last));
       known = answer;
       cameras = views.cameras;
       draw();
