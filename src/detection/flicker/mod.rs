@@ -6,8 +6,9 @@
 //! at most 5 s) are compared, and the detector's confidence is moved by what they did, as odds:
 //!
 //! - *Seething* is for fire: the pattern inside the box changes from look to look, in warm
-//!   colours, and more than its surroundings do. A camera that shakes changes both alike; what is
-//!   grey, as by infrared light, seethes for nobody here.
+//!   colours, and more than its surroundings do; and it whitens where it is hot, which neither a
+//!   flag that waves nor a neon's light on wet ground does. A camera that shakes changes box and
+//!   surroundings alike; what is grey, as by infrared light, seethes for nobody here.
 //! - *Still* is against fire and smoke: the brightness inside the box hardly varies at all.
 //!
 //! Cues of this kind are old (Phillips, Shah and da Vitoria Lobo, "Flame recognition in video",
@@ -154,6 +155,7 @@ fn shift(class: Class, change: &Change) -> f32 {
         shift += SEETHING_GAIN
             * ramp(1.0 - change.likeness, 0.0, 0.15)
             * ramp(change.warmth, 3.0, 7.0)
+            * ramp(change.whitening, 0.35, 0.5)
             * ramp(own, 1.0, 2.0);
     }
     shift

@@ -24,8 +24,8 @@ struct Look {
     at: Mono,
     /// Brightness, 0..=255.
     light: [u8; POINTS],
-    /// Red over blue, 0..=255.
-    warmth: [u8; POINTS],
+    red: [u8; POINTS],
+    blue: [u8; POINTS],
 }
 
 /// What a place's pixels did over its looks; all in steps of 256.
@@ -37,6 +37,9 @@ pub(super) struct Change {
     pub(super) around: f32,
     /// How much red over blue varied inside, a point.
     pub(super) warmth: f32,
+    /// How much blue varied beside red. Flames whiten where they are hot; cloth and neon vary in
+    /// their own colour alone.
+    pub(super) whitening: f32,
     /// How alike the patterns of consecutive looks are inside: 1 is the same, 0 has nothing in
     /// common.
     pub(super) likeness: f32,
@@ -76,13 +79,16 @@ impl Place {
         if self.looks.len() < 3 {
             return None;
         }
-        let (mut inside, mut around, mut warmth) =
-            (Mean::default(), Mean::default(), Mean::default());
+        let [mut inside, mut around, mut warmth, mut red, mut blue] =
+            [(); 5].map(|()| Mean::default());
         for point in 0..POINTS {
             let light = deviation(self.looks.iter().map(|look| look.light[point]));
             if is_inner(point) {
                 inside.add(light);
-                warmth.add(deviation(self.looks.iter().map(|look| look.warmth[point])));
+                let over = |look: &Look| look.red[point].saturating_sub(look.blue[point]);
+                warmth.add(deviation(self.looks.iter().map(over)));
+                red.add(deviation(self.looks.iter().map(|look| look.red[point])));
+                blue.add(deviation(self.looks.iter().map(|look| look.blue[point])));
             } else {
                 around.add(light);
             }
@@ -94,6 +100,7 @@ impl Place {
             inside: inside.value(),
             around: around.value(),
             warmth: warmth.value(),
+            whitening: blue.value() / red.value().max(1.0),
             likeness: likeness.value(),
             span: last.at.since(first.at),
         })
@@ -114,15 +121,15 @@ fn take(pixels: &[u8], letterbox: &Letterbox, bbox: &BoundingBox, at: Mono) -> O
     let [x0, y0, x1, y1] = letterbox.to_input(bbox);
     let column = steps(x0, x1, letterbox.x, letterbox.content.width);
     let row = steps(y0, y1, letterbox.y, letterbox.content.height);
-    let (mut light, mut warmth) = ([0; POINTS], [0; POINTS]);
+    let (mut light, mut reds, mut blues) = ([0; POINTS], [0; POINTS], [0; POINTS]);
     for point in 0..POINTS {
         let from = row(point / GRID).min(height - 1) * width + column(point % GRID).min(width - 1);
         let (red, green, blue) = (pixels[from], pixels[plane + from], pixels[2 * plane + from]);
         let sum = u16::from(red) + 2 * u16::from(green) + u16::from(blue);
         light[point] = u8::try_from(sum / 4).unwrap_or(u8::MAX);
-        warmth[point] = red.saturating_sub(blue);
+        (reds[point], blues[point]) = (red, blue);
     }
-    Some(Look { at, light, warmth })
+    Some(Look { at, light, red: reds, blue: blues })
 }
 
 /// Where the n-th of [`GRID`] points from half a size before `low` to half a size behind `high`

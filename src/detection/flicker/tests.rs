@@ -45,8 +45,20 @@ fn flames(look: u32, grey: bool) -> Vec<u8> {
             return GREY;
         }
         let heat = tongues[(y - BOX[1]) / 5 * 6 + (x - BOX[0]) / 5];
-        let warm = [130 + heat, 60 + heat, if grey { 130 + heat } else { 30 + heat / 4 }];
+        let warm = [130 + heat, 60 + heat, if grey { 130 + heat } else { 30 + heat / 4 * 3 }];
         if grey { [warm[0]; 3] } else { warm }
+    })
+}
+
+/// Red cloth in the wind: folds that are lighter and darker, in its own colour.
+fn flag(look: u32) -> Vec<u8> {
+    let folds = [100u16, 70, 90, 130, 80, 120];
+    picture(|x, y| {
+        if !inside(x, y) {
+            return GREY;
+        }
+        let shade = folds[((x - BOX[0]) / 5 + look as usize * 5) % folds.len()];
+        [190u16, 40, 45].map(|value| u8::try_from((value * shade / 100).min(255)).unwrap())
     })
 }
 
@@ -120,6 +132,11 @@ fn flames_gain_at_every_rate() {
         let confidence = after(Class::Fire, 0.2, apart_ms, &flames);
         assert!((0.5..0.6).contains(&confidence), "{confidence} at {apart_ms} ms");
     }
+}
+
+#[test]
+fn a_flag_that_waves_gains_nothing() {
+    assert_eq!(after(Class::Fire, 0.3, 300, &looks(flag)), 0.3);
 }
 
 #[test]
