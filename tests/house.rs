@@ -19,9 +19,12 @@ const DOCUMENTS: &[&str] = &[
     "docs/audit.md",
     "docs/delivery.md",
     "docs/fire.md",
+    "docs/measured.md",
     "docs/mqtt.md",
     "docs/report.md",
     "docs/teams.md",
+    "docs/troubleshooting.md",
+    "docs/tune.md",
     "docs/webhooks.md",
 ];
 
