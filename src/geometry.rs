@@ -114,9 +114,9 @@ impl Polygon {
         (twice / 2.0).abs()
     }
 
-    /// Whether `point` lies inside: even-odd rule by ray casting (Shimrat, CACM 1962). The picture's
-    /// right and lower edge are inside of what reaches to them: who is cut off by the picture's
-    /// edge stands there.
+    /// Whether `point` lies inside: even-odd rule by ray casting (Shimrat, CACM 1962). The
+    /// picture's right and lower edge are inside of what reaches to them: who is cut off by the
+    /// picture's edge stands there.
     pub fn contains(&self, point: Point) -> bool {
         const LAST: f32 = 1.0 - f32::EPSILON;
         let point = Point { x: point.x.min(LAST), y: point.y.min(LAST) };

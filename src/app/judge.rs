@@ -32,6 +32,8 @@ use crate::web::{Ask, Gallery, Outcome};
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
+/// Jobs that may wait with a picture: some 6 MB each at the most that is usual.
+const PICTURES_WAITING_MAX: usize = 48;
 /// How often it is looked whether anything moves in front of a camera.
 const GLANCE: Duration = Duration::from_millis(250);
 /// How often it is looked whether an owner's consent has ended or an alert grown old.
@@ -265,8 +267,11 @@ impl Judge {
             if self.consent_changed(now) {
                 self.apply(self.settings.clone()).await;
             }
-            // Old alerts go though no new one comes: the scribe prunes when it is woken.
-            self.hand_over(Vec::new(), None, now, None).await;
+            // Old alerts go though no new one comes: the scribe prunes when it is woken. One that
+            // has work waiting needs no waking, and is not waited for.
+            if self.jobs.capacity() == self.jobs.max_capacity() {
+                self.hand_over(Vec::new(), None, now, None).await;
+            }
         }
     }
 
@@ -353,6 +358,8 @@ impl Judge {
     /// Makes `settings` hold; only cameras that changed are touched.
     async fn apply(&mut self, settings: Settings) {
         let now = self.clock.now();
+        // Alerts and topics must name the same ward: another one holds from the next start.
+        let settings = Settings { ward: self.settings.ward.clone(), ..settings };
         let cameras = permitted(&settings, now.wall);
         self.permitted = cameras.iter().map(|camera| camera.site.id.clone()).collect();
         let watched = |camera: &crate::config::CameraSettings| Watched {
@@ -395,9 +402,11 @@ impl Judge {
     ) {
         let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
         verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));
+        // Alerts wait for a disk that is full or slow; their pictures would fill the memory.
+        let waiting = self.jobs.max_capacity() - self.jobs.capacity();
         let job = Job {
             revisions,
-            frame,
+            frame: frame.filter(|_| waiting < PICTURES_WAITING_MAX),
             judged,
             context: Arc::clone(&self.context),
             retention: retention(&self.settings.store),
