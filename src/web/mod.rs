@@ -29,6 +29,7 @@ mod sign_in;
 mod statistics;
 mod tls;
 mod views;
+mod waiting;
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
