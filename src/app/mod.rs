@@ -14,6 +14,7 @@ mod judge;
 mod lens;
 mod load;
 mod outlets;
+mod patrols;
 mod recall;
 mod said;
 mod scribe;
