@@ -365,8 +365,12 @@ mod tests {
         let config = folder.path().join("keng.toml");
         std::fs::write(&config, text).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let outcome =
-            run(&Args { config, store: false, repair: false }, &mut out, &mut err).unwrap();
+        let outcome = run(
+            &Args { config, store: false, repair: false, retry: None, forget: None },
+            &mut out,
+            &mut err,
+        )
+        .unwrap();
         (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
