@@ -151,7 +151,8 @@ fn rights(settings: &Settings, daemon: &str) -> String {
     // configuration has left.
     if let Some(home) = &settings.home_assistant {
         let own = home.own_topics(&settings.ward.id);
-        text.push_str(&format!("topic read {}/#\ntopic readwrite {own}#\n", home.prefix));
+        let lines = [format!("topic read {}/#", home.prefix), format!("topic readwrite {own}#\n")];
+        text.push_str(&lines.join("\n"));
     }
     for khu_pho in &settings.khu_pho {
         let id = &khu_pho.id;

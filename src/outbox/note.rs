@@ -87,7 +87,7 @@ mod tests {
         Note::Keep { key: key.into(), value: value.into() }
     }
 
-    fn entry(subject: &str) -> (Append, impl FnOnce(Sequence) -> Vec<u8>) {
+    fn entry(subject: &str) -> (Append, impl FnOnce(Sequence) -> Vec<u8> + Clone) {
         let append = Append { subject: subject.into(), live: true, wall: Wall(1), snapshot: None };
         (append, |_| b"{}".to_vec())
     }
@@ -102,7 +102,8 @@ mod tests {
         let outbox = Outbox::open(folder.path()).unwrap();
         let notes = [keep("a/1", "x"), keep("b/1", "y")];
         assert_eq!(outbox.append_noting(vec![entry("s")], &notes).unwrap(), Sequence(1));
-        let none: Vec<(Append, fn(Sequence) -> Vec<u8>)> = Vec::new();
+        let mut none = vec![entry("s")];
+        none.clear();
         let notes = [keep("a/2", "z"), Note::Forget { key: b"b/1".to_vec() }];
         assert_eq!(outbox.append_noting(none, &notes).unwrap(), Sequence(1));
         drop(outbox);
