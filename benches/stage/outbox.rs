@@ -171,8 +171,8 @@ pub(crate) fn measure_groups(bench: &mut Bench) {
     bench.note(format!(
         "\ngroup commit, {WAITING} alerts of {PAYLOAD_BYTES} bytes waiting: {rate:.0} durable \
          alerts/s; an append of {} p50 {:.1} ms, p99 {:.1} ms (target 20); from handing in to \
-         durable p50 {:.1} ms, p99 {:.1} ms\n  in turns with it: sled alone p50 {:.1} ms, p99 {:.1} \
-         ms; the disk's fdatasync of as much p50 {:.1} ms, p99 {:.1} ms",
+         durable p50 {:.1} ms, p99 {:.1} ms\n  in turns with it: sled alone p50 {:.1} ms, p99 \
+         {:.1} ms; the disk's fdatasync of as much p50 {:.1} ms, p99 {:.1} ms",
         sizes.iter().sum::<usize>() / sizes.len(),
         ms(&mut ours, 50),
         ms(&mut ours, 99),

@@ -3,7 +3,8 @@
 //!
 //! People report over MQTT. A report that the broker has acknowledged must come out as an alert.
 //! Meanwhile the daemon is killed with -9, at its start too; the broker is restarted; the daemon's
-//! way to it is cut, goes silent or drags; the disk is filled; the wall clock is stepped. A
+//! way to it is cut, goes silent or drags; the disk is filled; the wall clock is stepped, where
+//! libfaketime is installed in a real daemon, else in this process alone. A
 //! subscriber with a persistent session keeps the ledger. Beside it a publisher without an outbox
 //! has the same lot. `KILLS`, `BREAKS` and `SEED` choose how much and which; `make chaos` is the
 //! long form. The broker is stopped in order, never killed: what it acknowledged and then forgot
@@ -41,6 +42,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use tokio::time::Instant;
 
+use clock::WallClock;
 use daemon::Site;
 use daemon::ward;
 use disk::Disk;
@@ -65,6 +67,7 @@ enum Fault {
     HalfOpen,
     Delay,
     DiskFull,
+    ClockStep,
 }
 
 impl Fault {
@@ -77,6 +80,7 @@ impl Fault {
             Self::HalfOpen => "connection half-open, for ever",
             Self::Delay => "packets delayed by 20 to 200 ms, for 1 s",
             Self::DiskFull => "disk filled for 2 s",
+            Self::ClockStep => "wall clock stepped by up to 2 h",
         }
     }
 }
@@ -87,7 +91,7 @@ fn wanted(name: &str, otherwise: u64) -> u64 {
 }
 
 /// All that is to happen, in the order in which it will.
-fn plan(kills: u64, breaks: u64, has_disk: bool, rng: &mut SmallRng) -> Vec<Fault> {
+fn plan((kills, breaks): (u64, u64), town: &mut Town) -> Vec<Fault> {
     let mut plan = Vec::new();
     for number in 0..kills {
         plan.push(if number % 4 == 3 { Fault::KillAtStart } else { Fault::Kill });
@@ -99,10 +103,14 @@ fn plan(kills: u64, breaks: u64, has_disk: bool, rng: &mut SmallRng) -> Vec<Faul
             other => [Fault::BrokerRestart, Fault::Cut, Fault::Delay][(other % 3) as usize],
         });
     }
-    if has_disk {
-        plan.extend(vec![Fault::DiskFull; usize::try_from(1 + kills / 40).unwrap()]);
+    let few = usize::try_from(1 + kills / 40).unwrap();
+    if town.disk.is_some() {
+        plan.extend(vec![Fault::DiskFull; few]);
     }
-    plan.shuffle(rng);
+    if town.wall.is_some() {
+        plan.extend(vec![Fault::ClockStep; 2 * few]);
+    }
+    plan.shuffle(&mut town.rng);
     plan
 }
 
@@ -112,6 +120,7 @@ struct Town {
     broker: Mosquitto,
     proxy: Proxy,
     disk: Option<Disk>,
+    wall: Option<WallClock>,
     daemon: Child,
     bare: Child,
     rng: SmallRng,
@@ -140,8 +149,13 @@ impl Town {
             text = text.replace("path = \"var\"", &store);
         }
         site.configure(&text);
-        let (daemon, bare) = (start(&site), bare::spawn(proxy.port));
-        Self { site, broker, proxy, disk, daemon, bare, rng: SmallRng::seed_from_u64(seed) }
+        let wall = WallClock::new(&site);
+        if wall.is_none() {
+            println!("skipped: no daemon's wall clock is stepped (there is no libfaketime)");
+        }
+        let (daemon, bare) = (start(&site, wall.as_ref()), bare::spawn(proxy.port));
+        let rng = SmallRng::seed_from_u64(seed);
+        Self { site, broker, proxy, disk, wall, daemon, bare, rng }
     }
 
     /// Waits until everybody has a session: what is said before is nobody's.
@@ -195,6 +209,10 @@ impl Town {
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 disk.clear();
             }
+            Fault::ClockStep => {
+                let hours = self.rng.random_range(-1..=1);
+                self.wall.as_ref().unwrap().set(hours);
+            }
         }
     }
 
@@ -212,7 +230,8 @@ impl Town {
     }
 
     fn start(&mut self) {
-        (self.daemon, self.bare) = (start(&self.site), bare::spawn(self.proxy.port));
+        let daemon = start(&self.site, self.wall.as_ref());
+        (self.daemon, self.bare) = (daemon, bare::spawn(self.proxy.port));
     }
 
     async fn pause(&mut self, ms: std::ops::Range<u64>) {
@@ -240,9 +259,12 @@ impl Drop for Town {
 }
 
 /// Starts the daemon and waits for nothing.
-fn start(site: &Site) -> Child {
+fn start(site: &Site, wall: Option<&WallClock>) -> Child {
     let config = site.config();
     let mut command = site.command(&["run", "--config", config.to_str().unwrap()]);
+    if let Some(wall) = wall {
+        wall.put_before(&mut command);
+    }
     let log = File::options().append(true).create(true).open(site.path("log")).unwrap();
     command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
@@ -258,7 +280,7 @@ async fn nothing_is_lost_whatever_dies() {
     let load = Load::start(town.broker.port, &ledger, seed);
     until("the first alerts", || ledger.book().news > 20).await;
 
-    let plan = plan(kills, breaks, town.disk.is_some(), &mut town.rng);
+    let plan = plan((kills, breaks), &mut town);
     let mut healed: Vec<(Fault, Duration)> = Vec::new();
     for fault in &plan {
         let waiting = load.acknowledged.lock().unwrap().difference(&ledger.book().told).count();
