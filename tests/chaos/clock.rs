@@ -81,7 +81,7 @@ async fn nothing_is_lost_when_the_clock_is_stepped() {
     // What is said before there is a session is nobody's.
     let mut session = app.broker_state.clone();
     session.wait_for(|state| *state == State::Online).await.unwrap();
-    let load = Load::start(broker.port, &ledger, 7);
+    let load = Load::start(broker.port, &ledger, 7, None);
     for step in [0, HOUR_US, -HOUR_US, HOUR_US, 0] {
         clock.off_us.store(step, Ordering::Relaxed);
         let news = ledger.book().news;

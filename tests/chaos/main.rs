@@ -48,12 +48,15 @@ use daemon::ward;
 use disk::Disk;
 use ledger::Ledger;
 use load::Load;
+use load::SIGNING;
 use mosquitto::Mosquitto;
 use mosquitto::until;
 use proxy::Proxy;
 
 /// A half-open connection is given up after twice as long.
 const KEEP_ALIVE_S: u32 = 4;
+/// Of one khu phố's team.
+const KEY: &str = "0123456789abcdef0123456789abcdef";
 /// So long without a new alert, and what was not told is lost.
 const LAST_WAIT: Duration = Duration::from_secs(45);
 
@@ -140,7 +143,11 @@ impl Town {
         }
         let disk = disk.ok();
         let site = Site::new();
-        let second = "[[khu_pho]]\nid = \"kp5\"\n".to_owned();
+        let wall = WallClock::new(&site);
+        // What is signed carries the time: nobody signs while the daemon's clock is stepped.
+        let key = if wall.is_none() { "key = { file = \"kp5.key\" }\n" } else { "" };
+        std::fs::write(site.path("kp5.key"), KEY).unwrap();
+        let second = format!("[[khu_pho]]\nid = \"{SIGNING}\"\n{key}");
         // Silence is told by the keep-alive alone: short, or half of the time is spent in it.
         let text = ward(proxy.port, &[second]);
         let mut text = text.replace("\n[web]", &format!("keep_alive_s = {KEEP_ALIVE_S}\n\n[web]"));
@@ -149,13 +156,17 @@ impl Town {
             text = text.replace("path = \"var\"", &store);
         }
         site.configure(&text);
-        let wall = WallClock::new(&site);
         if wall.is_none() {
             println!("skipped: no daemon's wall clock is stepped (there is no libfaketime)");
         }
         let (daemon, bare) = (start(&site, wall.as_ref()), bare::spawn(proxy.port));
         let rng = SmallRng::seed_from_u64(seed);
         Self { site, broker, proxy, disk, wall, daemon, bare, rng }
+    }
+
+    /// What the people of one khu phố sign with.
+    fn key(&self) -> Option<&'static str> {
+        self.wall.is_none().then_some(KEY)
     }
 
     /// Waits until everybody has a session: what is said before is nobody's.
@@ -277,7 +288,7 @@ async fn nothing_is_lost_whatever_dies() {
     let mut town = Town::build(seed).await;
     let ledger = Arc::new(Ledger::new(town.broker.port));
     town.is_whole(&ledger).await;
-    let load = Load::start(town.broker.port, &ledger, seed);
+    let load = Load::start(town.broker.port, &ledger, seed, town.key());
     until("the first alerts", || ledger.book().news > 20).await;
 
     let plan = plan((kills, breaks), &mut town);
