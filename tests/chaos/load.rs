@@ -10,7 +10,10 @@ use std::time::Duration;
 use hmac::Hmac;
 use hmac::KeyInit as _;
 use hmac::Mac as _;
+use jiff::tz::TimeZone;
 use keng::mqtt::signed_text;
+use keng::time::Clock as _;
+use keng::time::SystemClock;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
@@ -125,7 +128,8 @@ impl Person {
 fn worded(topic: &str, mut members: Value, key: Option<&str>) -> String {
     let Some(key) = key else { return members.to_string() };
     let map = members.as_object_mut().unwrap();
-    map.insert("at".to_owned(), jiff::Timestamp::now().to_string().into());
+    let at = SystemClock::new().now().wall.to_rfc3339(&TimeZone::UTC);
+    map.insert("at".to_owned(), at.into());
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     mac.update(signed_text(topic, map).unwrap().as_bytes());
     let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
