@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::lens::Lenses;
 use super::load::Gauge;
 use super::said::{Doorman, Heard, Origin};
-use super::scribe::{Job, Shown};
+use super::scribe::{Job, Owed, Shown};
 use super::status::{Seen, Statuses};
 use super::{context, limits, permitted, recall, retention};
 use crate::alert;
@@ -149,6 +149,7 @@ impl Judge {
         for incident in &taught {
             self.core.recall(incident, now);
         }
+        self.recall_notes(outbox, now);
         self
     }
 
@@ -277,15 +278,20 @@ impl Judge {
 
     async fn on_inbound(&mut self, message: Inbound) {
         let now = self.clock.now();
-        match self.on_message(&message, now) {
+        let heard = self.on_message(&message, now);
+        let owed = Owed { notes: self.doorman.take_notes(), done: message.done };
+        match heard {
             Heard::Changed(incident) => {
                 announce(&incident);
-                self.hand_over(vec![*incident], None, now, Some(message.done)).await;
+                self.hand_over(vec![*incident], None, now, Some(owed)).await;
             }
             // What made it so may not be durable yet: it is once all before this is.
-            Heard::Same => self.hand_over(Vec::new(), None, now, Some(message.done)).await,
+            Heard::Same => self.hand_over(Vec::new(), None, now, Some(owed)).await,
+            Heard::Refused if !owed.notes.is_empty() => {
+                self.hand_over(Vec::new(), None, now, Some(owed)).await;
+            }
             Heard::Refused => {
-                if message.done.send(()).is_err() {
+                if owed.done.send(()).is_err() {
                     tracing::debug!("the session has ended; the message will come again");
                 }
             }
@@ -305,16 +311,18 @@ impl Judge {
         };
         let is_patrol = matches!(command, Command::Patrol(_));
         let (done, durable) = oneshot::channel();
-        let outcome = match self.take_in(&khu_pho, command, Origin::Page(who), now) {
+        let taken = self.take_in(&khu_pho, command, Origin::Page(who), now);
+        let owed = Owed { notes: self.doorman.take_notes(), done };
+        let outcome = match taken {
             Ok(Some(incident)) => {
                 announce(&incident);
                 let id = incident.id.clone();
-                self.hand_over(vec![incident], None, now, Some(done)).await;
+                self.hand_over(vec![incident], None, now, Some(owed)).await;
                 Outcome::Done { incident: Some(id), durable }
             }
             // What made it so may not be durable yet: it is once all before this is.
             Ok(None) => {
-                self.hand_over(Vec::new(), None, now, Some(done)).await;
+                self.hand_over(Vec::new(), None, now, Some(owed)).await;
                 match is_patrol {
                     true => Outcome::Done { incident: None, durable },
                     false => Outcome::Already { durable },
@@ -398,7 +406,7 @@ impl Judge {
         revisions: Vec<Incident>,
         frame: Option<Shown>,
         judged: Stamp,
-        done: Option<oneshot::Sender<()>>,
+        owed: Option<Owed>,
     ) {
         let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
         verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));
@@ -411,7 +419,7 @@ impl Judge {
             context: Arc::clone(&self.context),
             retention: retention(&self.settings.store),
             limits: limits(&self.settings.store),
-            done,
+            owed,
         };
         if self.jobs.send(job).await.is_err() {
             tracing::error!("the outbox's thread is gone; alerts are lost from here on");

@@ -7,17 +7,19 @@
 //!
 //! Three fates, decided here alone: a camera or the broker that fails is tried again by its own
 //! supervisor; a bad frame is dropped and counted where it is found; an outbox, model or address
-//! that can't be had at the start is fatal. A disk that fills up later is waited for.
+//! that can't be had at the start is fatal. A full disk is waited for, at the start and later.
 
 mod inbound;
 mod judge;
 mod lens;
 mod load;
 mod outlets;
+mod patrols;
 mod recall;
 mod said;
 mod scribe;
 mod status;
+mod waiting;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -144,7 +146,7 @@ impl App {
             .transpose()
             .map_err(|source| Error::System { what: "signals", source })?;
         let meters = Meters::new();
-        let outbox = open_outbox(&settings).await?;
+        let outbox = waiting::open_outbox(&settings, &meters, &clock).await?;
         let audit = open_audit(&settings, &meters, &clock).await?;
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
@@ -282,12 +284,6 @@ async fn join_all(threads: Vec<JoinHandle<()>>) {
     if let Ok(broken @ 1..) = joined.await {
         tracing::error!(broken, "threads had panicked");
     }
-}
-
-async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
-    let path = settings.store.path.clone();
-    let opened = tokio::task::spawn_blocking(move || Outbox::open(&path)).await;
-    Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
 
 /// Who may sign in at the page.

@@ -55,7 +55,12 @@ pub async fn run(args: &Args, shutdown: CancellationToken) -> Result<(), Error> 
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let web = loaded.settings.web.clone();
-    let app = App::start(loaded.settings, Some(watch), clock).await?;
+    let app = tokio::select! {
+        biased;
+        // It may wait for the disk; nothing has been taken in that could be lost.
+        () = shutdown.cancelled() => return Ok(()),
+        app = App::start(loaded.settings, Some(watch), clock) => app?,
+    };
     tracing::info!(page = %web.url(app.page), broker = ?app.broker, "ready");
     let broken = tokio::select! {
         biased;
