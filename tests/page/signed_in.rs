@@ -40,7 +40,8 @@ pub(crate) async fn sign_in(page: &Page<'_>, name: &str) {
 #[tokio::test]
 async fn somebody_of_another_khu_pho_finds_every_page_empty() {
     let Some(program) = chromium() else { return };
-    let post = Post::new(&[camera(1, "hem-42", "rtsp://127.0.0.1:1/cam", "")]);
+    let elsewhere = "[[khu_pho]]\nid = \"kp9\"\nname = \"Khu phố 9\"\n".to_owned();
+    let post = Post::new(&[camera(1, "hem-42", "rtsp://127.0.0.1:1/cam", ""), elsewhere]);
     let daemon = post.site.start().await;
     let alert = report(&daemon, "Chợ nhỏ");
     let id = alert["id"].as_str().unwrap();

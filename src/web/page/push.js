@@ -65,7 +65,7 @@ export function pushPart() {
     made.dataset.push = wanted ? 'stop' : 'start';
     box.replaceChildren(told, made);
   };
-  draw(storage.get(WANTED) === 'on');
+  kept().then((old) => draw(Boolean(old)), () => draw(false));
   return box;
 }
 

@@ -69,7 +69,12 @@ async function tell(data) {
     data: { url, revision: told.revision },
   });
 }
-self.addEventListener('push', (event) => event.waitUntil(tell(event.data)));
+// One after the other: each looks at what the one before has shown.
+let telling = Promise.resolve();
+self.addEventListener('push', (event) => {
+  telling = telling.then(() => tell(event.data)).catch(() => {});
+  event.waitUntil(telling);
+});
 self.addEventListener('notificationclick', (event) => {
   event.notification.close();
   const wanted = new URL(event.notification.data?.url ?? '/', self.location.origin);

@@ -91,6 +91,11 @@ function showOutbox(part, system) {
       [say('outbox_last'), String(last)],
       [say('outbox_mqtt'), String(mqtt)],
       [say('outbox_depth'), String(depth)],
+      ...(known.status?.outlets ?? []).map(({ id, behind, failing }) => [
+        id,
+        [say('behind', behind), failing].filter(Boolean).join(' · '),
+      ]),
+      [say('set_aside'), String(known.status?.set_aside ?? 0)],
     ]),
   );
 }
@@ -140,8 +145,11 @@ function quantile(list, share) {
   }
   return null;
 }
-const milliseconds = (seconds) =>
-  seconds === null ? '–' : `${(seconds * 1_000).toPrecision(seconds < 0.01 ? 2 : 3)} ms`;
+function milliseconds(seconds) {
+  if (seconds === null) return '–';
+  if (seconds >= 1) return `${seconds.toFixed(1)} s`;
+  return `${(seconds * 1_000).toPrecision(seconds < 0.01 ? 2 : 3)} ms`;
+}
 
 function showStages(part, figures, before) {
   const { samples } = figures;
