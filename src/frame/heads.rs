@@ -4,9 +4,9 @@
 //! | a snapshot | what is left of it |
 //! | --- | --- |
 //! | with a note of people | each head as a few squares |
-//! | without, or with a damaged one | the whole picture as a few squares: nobody knows where heads are |
+//! | without, or with a damaged one | all of it as squares: nobody knows where heads are |
 //!
-//! A square is one mean of a few hundred pixels; what it was a mean of is nowhere in what is served.
+//! A square is one mean of many pixels; what it was a mean of is nowhere in what is served.
 //! The detector finds people, not faces: a face that it takes for nobody stays.
 
 use ffmpeg_next as ffmpeg;

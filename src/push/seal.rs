@@ -18,8 +18,8 @@ const AUTH_BYTES: usize = 16;
 const SALT_BYTES: usize = 16;
 /// One record holds a whole message; push services take no larger one.
 const RECORD_BYTES: u32 = 4096;
-/// What a record holds beside the message: the header's salt, size, key and its length, the tag, and
-/// the byte that ends the message.
+/// What a record holds beside the message: the header's salt, size, key and its length, the tag,
+/// and the byte that ends the message.
 const OVERHEAD: usize = SALT_BYTES + 4 + 1 + POINT_BYTES + 16 + 1;
 /// Messages are filled up to multiples, so that their length tells nothing.
 const STEP: usize = 1024;
@@ -161,9 +161,9 @@ mod tests {
         let mut text = b"When I grow up, I want to be a watermelon".to_vec();
         text.push(2);
         let agreed = Agreed { secret: &secret, keys: &keys, public: &public, salt: &salt };
-        let expected = "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e\
-                        3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZ\
-                        wbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN";
+        let expected = "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZI\
+                        IgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXz\
+                        tLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN";
         assert_eq!(URL_SAFE_NO_PAD.encode(record(text, &agreed)), expected);
     }
 

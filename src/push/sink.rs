@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | 2xx | it is on its way |
 //! | 404, 410 | the browser is gone, and forgotten |
-//! | 429, 5xx, nothing | tried again, with all others that wait; given up after `ROUNDS` where the service takes others' |
+//! | 429, 5xx, nothing | tried again; given up after `ROUNDS` where the service takes others' |
 //! | anything else | given up, with a warning |
 //!
 //! Where a service takes nothing at all it is waited for, as every outlet does. What is older than
@@ -54,8 +54,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 8;
 /// So often a browser's message is tried while its service takes others'.
 const ROUNDS: u32 = 3;
-/// For as long an alert is worth waking somebody, and so long a service keeps it for a phone that is
-/// off.
+/// For as long an alert is worth waking somebody, and a service keeps it for a phone that is off.
 const FRESH: Duration = Duration::from_secs(3_600);
 /// Push services take 32 letters of base64url (RFC 8030, section 5.4).
 const TOPIC_CHARS: usize = 32;
@@ -175,7 +174,9 @@ impl Pusher {
         if parcel.until <= self.shared.clock.now().wall {
             return Answer::Refused(format!("{reason}; it is too old to wake anybody"));
         }
-        let retry_after = waiting.into_iter().filter_map(|(_, wait)| wait).max();
+        // What one browser is asked to wait for, the others do not.
+        let asked = waiting.into_iter().filter_map(|(_, wait)| wait).max();
+        let retry_after = asked.filter(|_| !told.taken);
         Answer::Away { reason, retry_after }
     }
 }

@@ -156,7 +156,7 @@ fn odd() -> Vec<Value> {
     ]
 }
 
-/// Bodies around one that fits: each value wrong in each way, absent, one too many; and none at all.
+/// Bodies around one that fits: each value wrong in each way, absent, one too many; and none.
 fn bodies(good: &Value) -> Vec<String> {
     let text = good.to_string();
     let mut all = vec![text.clone(), String::new(), text[..text.len() / 2].to_owned()];

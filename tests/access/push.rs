@@ -7,8 +7,8 @@ use crate::house::House;
 use keng::web::Config;
 
 /// RFC 8291's.
-const POINT: &str = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNto\
-                     IAiw4";
+const POINT: &str = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8\
+                     pZGH6SRpkNtoIAiw4";
 const SUBSCRIBE: &str = "/api/push/subscribe";
 const UNSUBSCRIBE: &str = "/api/push/unsubscribe";
 

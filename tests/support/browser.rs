@@ -290,12 +290,14 @@ impl Page<'_> {
         self.call("ServiceWorker.enable", json!({}));
         let wanted = format!("{} {url}", self.session);
         let begun = Instant::now();
+        let known = || {
+            let workers = self.browser.workers.lock().unwrap();
+            workers.iter().rfind(|(scope, _)| *scope == wanted).map(|(_, id)| id.clone())
+        };
         let registration = loop {
-            let known = self.browser.workers.lock().unwrap();
-            if let Some((_, id)) = known.iter().rfind(|(scope, _)| *scope == wanted) {
-                break id.clone();
+            if let Some(id) = known() {
+                break id;
             }
-            drop(known);
             assert!(begun.elapsed() < PATIENCE, "no service worker of {url}");
             tokio::time::sleep(LOOK).await;
         };

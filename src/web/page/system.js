@@ -91,13 +91,15 @@ function showOutbox(part, system) {
       [say('outbox_last'), String(last)],
       [say('outbox_mqtt'), String(mqtt)],
       [say('outbox_depth'), String(depth)],
-      ...(known.status?.outlets ?? []).map(({ id, behind, failing }) => [
-        id,
-        [say('behind', behind), failing].filter(Boolean).join(' · '),
-      ]),
       [say('set_aside'), String(known.status?.set_aside ?? 0)],
     ]),
   );
+  const outlets = known.status?.outlets ?? [];
+  if (outlets.length) part.append(element('h3', '', say('outlets')));
+  for (const { id, behind, failing } of outlets) {
+    const text = [id, say('behind', behind), failing].filter(Boolean).join(' · ');
+    part.append(element('p', failing ? 'outlet why' : 'outlet soft', text));
+  }
 }
 
 // OpenMetrics text.

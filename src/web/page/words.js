@@ -106,7 +106,7 @@ const WORDS = {
     push_on: 'Máy này được báo cả khi đóng trang.', push_stop: 'Thôi báo khi đóng trang',
     push_off: 'Đóng trang thì máy này không được báo.', push_start: 'Báo cả khi đóng trang',
     push_failed: (why) => `Chưa bật được: ${why}`, late: (ms) => `trễ ${ms} ms`,
-    behind: (n) => `còn ${n} tin`, set_aside: 'Không giao được',
+    behind: (n) => `còn ${n} tin`, set_aside: 'Không giao được', outlets: 'Nơi nhận khác',
     late_word: 'Độ trễ', late_text: (ms) => `${ms} ms từ gói hình cuối đến phán đoán`,
   },
   en: {
@@ -213,7 +213,7 @@ const WORDS = {
     push_stop: 'Stop telling when closed', push_start: 'Tell me when closed, too',
     push_off: 'With the page closed this device is told nothing.',
     push_failed: (why) => `Not turned on: ${why}`, late: (ms) => `${ms} ms late`,
-    behind: (n) => `${n} to go`, set_aside: 'Undeliverable',
+    behind: (n) => `${n} to go`, set_aside: 'Undeliverable', outlets: 'Other receivers',
     late_word: 'Latency', late_text: (ms) => `${ms} ms from last packet to judgement`,
   },
 };
