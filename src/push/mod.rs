@@ -1,8 +1,8 @@
 //! Outbox in, phones out: Web Push (RFC 8030) to browsers whose page is closed.
 //!
-//! It is off unless the admin turns it on: it is the one thing that makes the daemon speak with
-//! hosts on the Internet, those of the browsers' makers. They learn when something is told to
-//! whom, and nothing of what: a message is encrypted for the one browser (`seal`, RFC 8291) and
+//! It is off unless the admin turns it on: it makes the daemon speak with hosts on the Internet
+//! that the admin has not chosen, those of the browsers' makers. They learn when something is told
+//! to whom, and nothing of what: a message is encrypted for the one browser (`seal`, RFC 8291) and
 //! holds no picture. They know who sends by a signature (`vapid`, RFC 8292).
 //!
 //! **Invariants:** nobody is sent what they may not see just now (`sink` asks at every attempt). No

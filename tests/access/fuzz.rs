@@ -288,6 +288,15 @@ async fn every_operation_answers_as_documented_whatever_it_is_asked() {
             }
         }
     }
+    // Whatever is said with it, signing out ends the session and nothing else.
+    let operation = operations.iter().find(|one| one.path == "/sign-out").unwrap();
+    for body in ["", "{", "\u{0}", &"x".repeat(20_000)] {
+        let former = fuzz.browser.clone();
+        fuzz.browser = fuzz.house.sign_in("khu").await;
+        fuzz.attempt(operation, "/sign-out", "application/json", body).await;
+        assert_eq!(fuzz.house.get("/api/me", &fuzz.browser).await.status, 401);
+        fuzz.browser = former;
+    }
     println!("{} requests to {} operations", fuzz.tried, operations.len());
     assert!(fuzz.tried > 1_000, "{} were tried", fuzz.tried);
 }
