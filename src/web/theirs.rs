@@ -44,7 +44,15 @@ impl Shared {
         }
         let mut alert: Value = serde_json::from_str(text).ok()?;
         let cameras = alert.get_mut("cameras")?.as_array_mut()?;
-        cameras.retain(|seen| seen["id"].as_str().is_some_and(|id| self.is_theirs(viewer, id)));
+        let theirs =
+            |seen: &mut Value| seen["id"].as_str().is_some_and(|id| self.is_theirs(viewer, id));
+        let others: Vec<Value> = cameras.extract_if(.., |seen| !theirs(seen)).collect();
+        // Its words name a place too, though hardly ever another khu phố's.
+        let message = alert["message"].as_str().unwrap_or_default().to_owned();
+        let places = others.iter().filter(|seen| self.is_known(&seen["id"]));
+        let places = places.flat_map(|seen| [seen["address"].as_str(), seen["id"].as_str()]);
+        let places = places.flatten().filter(|place| !place.is_empty());
+        alert["message"] = places.fold(message, |words, place| words.replace(place, "…")).into();
         Some(Cow::Owned(alert.to_string()))
     }
 
@@ -71,6 +79,12 @@ impl Shared {
             true => Some(jpeg),
             false => self.state.gallery.without_faces(jpeg).await,
         }
+    }
+
+    /// Whether it is a camera of the configuration, whose place is another khu phố's for certain.
+    fn is_known(&self, camera: &Value) -> bool {
+        let id = camera.as_str().and_then(|id| Id::new(id).ok());
+        id.is_some_and(|id| self.state.board.camera(&id).is_some())
     }
 
     fn is_theirs(&self, viewer: &Viewer, camera: &str) -> bool {

@@ -42,6 +42,8 @@ fn append(house: &House, id: &str, kind: &str, cameras: &[&str], jpeg: Vec<u8>) 
             seen
         });
         alert["cameras"] = seeing.collect();
+        let last = cameras.last().unwrap();
+        alert["message"] = json!(format!("CHÁY tại Số nhà của {last} (Khu phố 3)"));
         (alert["sequence"], alert["id"]) = (json!(sequence.0), json!(id));
         (alert["khu_pho"], alert["kind"], alert["revision"]) =
             (json!("kp3"), json!(kind), json!(1));
@@ -112,7 +114,11 @@ async fn of_an_incident_at_the_border_a_khu_pho_s_user_is_told_their_own_cameras
             house.get(&format!("{incident}/cap.xml"), browser).await.text(),
             house.post(&format!("{incident}/command"), browser, &acknowledge).await.text(),
         ];
-        for text in &told {
+        let list: Value = serde_json::from_str(&told[0]).unwrap();
+        let words = list["alerts"][2]["message"].as_str().unwrap().to_owned();
+        let place = if sees_all { "Số nhà của hem-4" } else { "…" };
+        assert_eq!(words, format!("CHÁY tại {place} (Khu phố 3)"));
+        for text in told.iter().map(|text| text.replace("CHÁY tại Số nhà của hem-9", "")) {
             assert!(text.contains("Số nhà của hem-3"), "{text}");
             assert_eq!(text.contains("của hem-4"), sees_all, "{text}");
             assert_eq!(text.contains("của hem-9"), sees_all, "nobody knows whose it was: {text}");
