@@ -9,8 +9,10 @@ use std::time::Duration;
 use crate::attention::Attention;
 use crate::attention::Cause;
 use crate::attention::Level;
+use crate::attention::change::Change;
 use crate::detection::Class;
 use crate::detection::Detection;
+use crate::frame::look;
 use crate::frame::look::Look;
 use crate::incident::Answer;
 use crate::incident::AnswerError;
@@ -83,6 +85,7 @@ struct CameraCore {
     tracker: Tracker,
     rules: Rules,
     attention: Attention,
+    change: Change<{ look::CELLS }>,
 }
 
 /// Everything between detections and incidents, for all cameras of the ward.
@@ -135,6 +138,7 @@ impl Core {
                 tracker: Tracker::new(),
                 rules: Rules::new(site.id.clone(), rules, now),
                 attention: Attention::default(),
+                change: Change::default(),
             });
             if let Some(lessons) = self.lessons.remove(&site.id) {
                 camera.rules.memory_mut().merge(lessons);
@@ -204,19 +208,17 @@ impl Core {
         }
     }
 
-    /// What people called a false alarm goes on no longer, though it is still seen: a lamp that is
-    /// never switched off must not leave its camera mute for a real fire beside it.
+    /// What people closed goes on no longer, though it is still seen: a lamp or a gas flame that
+    /// is never switched off must not leave its camera mute for a real fire beside it.
     fn dismiss(&mut self, incident: &Incident, at: Stamp) {
-        let rule = match incident.kind {
-            Kind::Fire => RuleKind::Fire,
-            Kind::Smoke => RuleKind::Smoke,
-            _ => return,
-        };
-        if incident.state != State::FalseAlarm {
+        let burns = matches!(incident.kind, Kind::Fire | Kind::Smoke);
+        if !burns || !matches!(incident.state, State::FalseAlarm | State::Resolved) {
             return;
         }
         for seen in &incident.cameras {
-            if let (Some(camera), Some(bbox)) = (self.cameras.get_mut(&seen.camera), seen.bbox) {
+            let Some(camera) = self.cameras.get_mut(&seen.camera) else { continue };
+            let Some(bbox) = seen.bbox else { continue };
+            for rule in [RuleKind::Fire, RuleKind::Smoke] {
                 camera.rules.dismiss(rule, bbox, at);
                 self.register.forgive(&seen.camera, rule);
             }
@@ -259,6 +261,9 @@ impl Core {
     pub fn on_look(&mut self, camera: &Id, look: &Look, at: Stamp) -> Vec<Incident> {
         let at = self.forward(at);
         let Some(camera) = self.cameras.get_mut(camera) else { return Vec::new() };
+        if camera.change.see(at.mono, look.grey, look.brightness()) {
+            camera.attention.note(Cause::Motion, at);
+        }
         let events = camera.rules.on_look(look, &self.timezone, at);
         self.register.on_events(&events, &self.sites)
     }

@@ -1,5 +1,5 @@
 //! Attention as a whole: 10 to 1,000 cameras against the scheduler in virtual time; what packet
-//! sizes tell of real clips; what makes the core look closer.
+//! sizes and looks tell of real clips; what makes the core look closer.
 //!
 //! `docs/attention.svg` plots the simulation. With `KENG_REWRITE_PLOTS=1` it is written anew.
 
@@ -12,15 +12,22 @@ mod plot;
 mod streets;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use keng::attention::Level;
+use keng::attention::change::Change;
 use keng::attention::motion::Motion;
+use keng::camera::Packet;
 use keng::detection::{Class, Detection};
 use keng::frame::clip::ClipReader;
+use keng::frame::decode::{self, Decoder, Want};
+use keng::frame::look::{Cell, Look};
+use keng::frame::mask::Masks;
+use keng::frame::{InputFormat, Placement, Size};
 use keng::geometry::BoundingBox;
 use keng::pipeline::{Core, FrameResult, Watched};
-use keng::time::{Mono, Stamp};
+use keng::time::{ManualClock, Mono, Stamp};
 use keng::ward::{Id, Place, Site};
 
 use streets::{Seen, Ward};
@@ -173,8 +180,8 @@ fn site(name: &str, neighbours: &[&str]) -> Site {
     }
 }
 
-#[test]
-fn a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
+/// The built-in rules, all of them.
+fn built_in_rules() -> keng::rule::Config {
     let text = "[ward]\nid = \"p14\"\n";
     let around = keng::config::Surroundings {
         file: Path::new("x.toml"),
@@ -183,7 +190,43 @@ fn a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
         env: &|_| None,
         now: keng::time::Wall::default(),
     };
-    let rules = keng::config::parse(text, &around).unwrap().settings.rules;
+    keng::config::parse(text, &around).unwrap().settings.rules
+}
+
+/// A street without colour; `bright` of its 144 cells is brighter than it was.
+fn picture(bright: Option<usize>) -> Look {
+    let cells = std::array::from_fn(|cell| {
+        let light = if bright == Some(cell) { 90_000 } else { 60_000 };
+        Cell { light, texture: 9_000 }
+    });
+    Look { cells, pixels_a_cell: 1_000.0, grey: true }
+}
+
+#[test]
+fn who_walks_through_the_small_picture_makes_the_core_look_closer() {
+    let start = Stamp::default() + Duration::from_secs(10);
+    let watched = Watched { site: site("a", &[]), rules: built_in_rules() };
+    let mut core = Core::new(jiff::tz::TimeZone::UTC, vec![watched], start);
+    let camera = Id::new("a").unwrap();
+    let level_after = |core: &mut Core, second: u64, bright: Option<usize>| {
+        let at = start + Duration::from_secs(second);
+        core.on_look(&camera, &picture(bright), at);
+        core.level(&camera, at)
+    };
+    for second in 0..30 {
+        assert_eq!(level_after(&mut core, second, None), Level::Idle);
+    }
+    assert_eq!(level_after(&mut core, 30, Some(70)), Level::Idle);
+    assert_eq!(level_after(&mut core, 31, Some(71)), Level::Curious);
+    for second in 32..37 {
+        level_after(&mut core, second, None);
+    }
+    assert_eq!(level_after(&mut core, 37, None), Level::Idle);
+}
+
+#[test]
+fn a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
+    let rules = built_in_rules();
     let watched = [site("a", &["b"]), site("b", &["a"]), site("c", &["a"]), site("d", &["d"])];
     let watched = watched.map(|site| Watched { site, rules: rules.clone() });
     let start = Stamp::default() + Duration::from_secs(10);
@@ -231,58 +274,107 @@ const CLIPS: [(&str, &[(f64, f64)]); 9] = [
     ("thermal_playground_people", &[(11.0, 29.8)]),
 ];
 
-/// What packet sizes alone tell of real clips: seconds with motion among those with something to
-/// see, those without, and how soon after each arrival.
+/// What packet sizes and looks at the small picture tell of real clips: seconds with motion among
+/// those with something to see, those without, and how soon after each arrival.
 #[test]
-fn packet_sizes_tell_of_people_who_come_and_little_of_an_empty_road() {
+fn packets_and_looks_tell_of_people_who_come_and_little_of_an_empty_road() {
     let Some(corpus) = std::env::var_os("KENG_CORPUS") else {
         println!("skipped: KENG_CORPUS is not set");
         return;
     };
-    println!("| clip | seconds with something there | told | seconds without | told | after |");
-    let mut told_of = Vec::new();
+    println!(
+        "| clip | by | seconds with something there | told | seconds without | told | after |"
+    );
+    let mut counts = Vec::new();
     for (name, there) in CLIPS {
         let told = moves(&Path::new(&corpus).join("clips").join(format!("{name}.mp4")));
-        let is_there =
-            |second: f64| there.iter().any(|(from, until)| (*from..*until).contains(&second));
-        let (with, without): (Vec<_>, Vec<_>) =
-            told.iter().enumerate().partition(|(second, _)| is_there(*second as f64 + 0.5));
-        let count = |list: &[(usize, &bool)]| list.iter().filter(|(_, told)| **told).count();
-        let after: Vec<String> = there
-            .iter()
-            .map(|(from, until)| {
-                let range = *from as usize..(*until as usize).min(told.len());
-                let first = told[range].iter().position(|told| *told);
-                first.map_or("never".to_owned(), |seconds| format!("{seconds} s"))
-            })
-            .collect();
-        let row = (with.len(), count(&with), without.len(), count(&without));
-        println!(
-            "| {name} | {} | {} | {} | {} | {} |",
-            row.0,
-            row.1,
-            row.2,
-            row.3,
-            after.join(", ")
-        );
-        told_of.push((name, row));
+        counts.push([("packets", told.packets), ("looks", told.looks)].map(|(by, told)| {
+            let (row, after) = count(&told, there);
+            let Row { with, told_with, without, told_without } = row;
+            println!(
+                "| {name} | {by} | {with} | {told_with} | {without} | {told_without} | {after} |"
+            );
+            row
+        }));
     }
-    let empty = told_of[1].1;
-    assert!(empty.3 * 5 <= empty.2, "the empty road moves in {} of {} s", empty.3, empty.2);
-    let people = told_of[2].1;
-    assert!(people.1 >= 3, "who comes into the room is told in {} s only", people.1);
+    for (by, empty) in ["packets", "looks"].iter().zip(&counts[1]) {
+        let (told, of) = (empty.told_without, empty.without);
+        assert!(told * 5 <= of, "by {by} the empty road moves in {told} of {of} s");
+    }
+    for (by, people) in ["packets", "looks"].iter().zip(&counts[2]) {
+        let told = people.told_with;
+        assert!(told >= 3, "by {by} who comes into the room is told in {told} s only");
+    }
+    let road = counts[0][1].told_with;
+    assert!(road >= 3, "who walks along the road at night is told by looks in {road} s only");
+}
+
+/// Seconds of a clip with and without something to see, and those of them with motion.
+struct Row {
+    with: usize,
+    told_with: usize,
+    without: usize,
+    told_without: usize,
+}
+
+/// Counts the seconds, and how soon after each arrival motion was told.
+fn count(told: &[bool], there: &[(f64, f64)]) -> (Row, String) {
+    let is_there = |second: f64| there.iter().any(|(from, to)| (*from..*to).contains(&second));
+    let (with, without): (Vec<_>, Vec<_>) =
+        told.iter().enumerate().partition(|(second, _)| is_there(*second as f64 + 0.5));
+    let count = |list: &[(usize, &bool)]| list.iter().filter(|(_, told)| **told).count();
+    let after: Vec<String> = there
+        .iter()
+        .map(|(from, until)| {
+            let range = *from as usize..(*until as usize).min(told.len());
+            let first = told[range].iter().position(|told| *told);
+            first.map_or("never".to_owned(), |seconds| format!("{seconds} s"))
+        })
+        .collect();
+    let row = Row {
+        with: with.len(),
+        told_with: count(&with),
+        without: without.len(),
+        told_without: count(&without),
+    };
+    (row, after.join(", "))
 }
 
 /// Whether something moved, second by second.
-fn moves(clip: &Path) -> Vec<bool> {
-    let mut motion = Motion::default();
-    let mut told = Vec::new();
-    for unit in ClipReader::open(clip).unwrap() {
+struct Told {
+    packets: Vec<bool>,
+    looks: Vec<bool>,
+}
+
+/// What an idle camera's stream tells: all its packets, and a look a second.
+fn moves(clip: &Path) -> Told {
+    let reader = ClipReader::open(clip).unwrap();
+    let codec = reader.codec();
+    let input = InputFormat {
+        size: Size { width: 512, height: 288 },
+        placement: Placement::Center,
+        pad: 114,
+    };
+    let camera = Id::new("clip").unwrap();
+    let config = decode::Config { camera, input, masks: Arc::new(Masks::default()) };
+    let mut decoder = Decoder::new(config, Arc::new(ManualClock::new(Stamp::default())));
+    let (mut motion, mut change) = (Motion::default(), Change::default());
+    let mut told = Told { packets: Vec::new(), looks: Vec::new() };
+    for unit in reader {
         let unit = unit.unwrap();
         let at_us = u64::try_from(unit.dts_us).unwrap_or(0);
-        let second = (at_us / 1_000_000) as usize;
-        told.resize(told.len().max(second + 1), false);
-        told[second] |= motion.note(Mono(at_us), unit.key, unit.data.len());
+        let (at, second) = (Mono(at_us), (at_us / 1_000_000) as usize);
+        for list in [&mut told.packets, &mut told.looks] {
+            list.resize(list.len().max(second + 1), false);
+        }
+        told.packets[second] |= motion.note(at, unit.key, unit.data.len());
+        let received = Stamp { mono: at, ..Stamp::default() };
+        let (data, key, media_time_us) = (unit.data, unit.key, unit.pts_us);
+        let packet = Packet { codec, data, key, media_time_us, received, lost: 0 };
+        let Ok(Some(frame)) = decoder.push(&packet, Want::Picture) else { continue };
+        if let Some(look) = &frame.look {
+            told.looks[second] |= change.see(frame.at.mono, look.grey, look.brightness());
+        }
     }
     told
 }

@@ -41,6 +41,8 @@ use mosquitto::until;
 
 /// An alert comes within so many seconds of visible fire.
 const WITHIN_S: f64 = 10.0;
+/// Passes over the streams where the machine was busy with others.
+const TRIES: u32 = 3;
 
 /// A clip and what it shows.
 struct Clip {
@@ -162,10 +164,31 @@ fn fault(clip: &Clip, first: Option<(&str, f64)>, alerts: &[Value]) -> Option<St
     }
 }
 
-/// The fires over and over from GStreamer's server, and traffic beside them, to a real broker.
+/// On a machine that is busy with others the daemon says so, and promises less: once more, then.
 #[tokio::test]
 async fn streamed_fires_reach_the_broker_in_time() {
     let Some((clips, model)) = corpus() else { return };
+    let mut tries = 0;
+    let wrong = loop {
+        tries += 1;
+        let Streamed { wrong, degraded } = stream(&clips, &model).await;
+        if wrong.is_empty() || !degraded || tries == TRIES {
+            break wrong;
+        }
+        println!("the machine is busy with others: {wrong:?}; once more");
+    };
+    none_wrong(&wrong);
+}
+
+/// How a pass went.
+struct Streamed {
+    wrong: Vec<String>,
+    /// The daemon said that it could not look as often as it wanted.
+    degraded: bool,
+}
+
+/// The fires over and over from GStreamer's server, and traffic beside them, to a real broker.
+async fn stream(clips: &Path, model: &Path) -> Streamed {
     let served: Vec<&Clip> = CLIPS
         .iter()
         .filter(|clip| clip.burns_from_s.is_some() || clip.file.ends_with("cars_day"))
@@ -182,7 +205,7 @@ async fn streamed_fires_reach_the_broker_in_time() {
     }
     let broker = Mosquitto::start().await;
     let ears = Ears::new(broker.port, "phone").await;
-    site.configure(&shipped(broker.port, &model, &cameras));
+    site.configure(&shipped(broker.port, model, &cameras));
     let daemon = site.start().await;
 
     let clock = SystemClock::new();
@@ -209,7 +232,9 @@ async fn streamed_fires_reach_the_broker_in_time() {
         println!("stream {}: {first:.1?}, {} revisions", clip.file, alerts.len());
         wrong.extend(fault(clip, first, &alerts));
     }
-    none_wrong(&wrong);
+    let status = ears.on("keng/p14/status");
+    let degraded = status.iter().map(ears::Heard::json).any(|status| status["degraded"] == true);
+    Streamed { wrong, degraded }
 }
 
 /// When the camera's first key frame came, by the daemon's log.

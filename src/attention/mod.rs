@@ -5,10 +5,13 @@
 //!
 //! - [`Attention`]: one camera's level, from what has happened there lately.
 //! - [`motion`]: whether something moves, from the sizes of packets: costs no decoding.
+//! - [`change`]: whether something moves, from a grid of the small picture, where packets tell
+//!   nothing.
 //! - [`schedule`]: whose newest frame is analysed next.
 //! - [`budget`]: how often each level's cameras may be looked at with the processor time there is.
 
 pub mod budget;
+pub mod change;
 pub mod motion;
 pub mod schedule;
 
@@ -57,7 +60,7 @@ impl Level {
 pub enum Cause {
     /// A detection too weak for its rule.
     Candidate,
-    /// Something moves, by the sizes of the stream's packets.
+    /// Something moves, by the sizes of the stream's packets or in the small picture.
     Motion,
     /// A rule has found something on a neighbouring camera.
     Neighbour,

@@ -79,6 +79,12 @@ impl Look {
         Some(Self { cells, pixels_a_cell, grey: differences < GREY_BELOW * asked })
     }
 
+    /// Mean brightness of each cell, 0..255, row by row.
+    #[expect(clippy::cast_precision_loss, reason = "a measure, not an account")]
+    pub fn brightness(&self) -> [f32; CELLS] {
+        self.cells.map(|cell| cell.light as f32 / self.pixels_a_cell)
+    }
+
     /// Mean brightness of the picture, 0..255.
     #[expect(clippy::cast_precision_loss, reason = "a measure, not an account")]
     pub fn light(&self) -> f32 {
