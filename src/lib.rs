@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! camera ─packet→ frame ─picture→ detection ─boxes→ track ─identities→ rule ─events→ incident
-//!   ─revisions→ alert ─bytes→ outbox ─→ mqtt, outlet, web
+//!   ─revisions→ alert ─bytes→ outbox ─→ mqtt, outlet, push, web
 //! ```
 //!
 //! Beside it `diary` keeps what the core was told, and `tune` replays it:
@@ -42,6 +42,7 @@ pub mod tune;
 pub mod mqtt;
 pub mod outlet;
 pub mod access;
+pub mod push;
 pub mod web;
 pub mod config;
 pub mod telemetry;

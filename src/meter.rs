@@ -115,6 +115,8 @@ pub struct Meters {
     pub siren_orders_dropped: Counter,
     /// Records that the audit log could not take.
     pub audit_lost: Counter,
+    /// Push messages that some browser was never sent.
+    pub push_dropped: Counter,
     /// Commands, reports and patrols over MQTT that were refused.
     pub messages_refused: Counter,
     /// Alerts that the broker has not acknowledged yet.
@@ -151,6 +153,7 @@ impl Meters {
         let detections_dropped = Counter::default();
         let siren_orders_dropped = Counter::default();
         let audit_lost = Counter::default();
+        let push_dropped = Counter::default();
         let messages_refused = Counter::default();
         let outbox_depth = Gauge::default();
         let outbox_stuck = Gauge::default();
@@ -179,6 +182,7 @@ impl Meters {
         let late = "Siren orders dropped for being late";
         r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
         r.register("audit_lost", "Records that the audit log could not take", audit_lost.clone());
+        r.register("push_dropped", "Push messages given up for a browser", push_dropped.clone());
         r.register("messages_refused", "What people sent in vain", messages_refused.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
         r.register("outbox_stuck", "1 while alerts wait for the disk", outbox_stuck.clone());
@@ -204,6 +208,7 @@ impl Meters {
             detections_dropped,
             siren_orders_dropped,
             audit_lost,
+            push_dropped,
             messages_refused,
             outbox_depth,
             outbox_stuck,

@@ -112,6 +112,7 @@ async fn house(language: Language) -> House {
         audit: Log::open(folder.path(), clock.clone(), &Meters::new()).unwrap(),
         store: folder.path().to_owned(),
         cap: None,
+        push: None,
         clock: clock.clone(),
     };
     let listen = Config::new(([127, 0, 0, 1], 0).into());

@@ -30,7 +30,7 @@ pub(super) type Stamp = (u64, u64, i64, i64);
 
 /// The folder.
 #[derive(Clone, Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
 }
 
@@ -41,7 +41,7 @@ impl Folder {
     }
 
     /// The same, there.
-    pub(super) fn make(store: &Path) -> Result<Self, Error> {
+    pub(crate) fn make(store: &Path) -> Result<Self, Error> {
         let folder = Self::of(store);
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder.path);
         made.map_err(|source| folder.failed(source))?;
@@ -49,14 +49,14 @@ impl Folder {
     }
 
     /// Held for as long as nobody else may write here.
-    pub(super) fn lock(&self) -> Result<File, Error> {
+    pub(crate) fn lock(&self) -> Result<File, Error> {
         let opened = private().read(true).truncate(false).open(self.path.join(LOCK));
         let locked = opened.and_then(|file| file.lock().map(|()| file));
         locked.map_err(|source| self.failed(source))
     }
 
     /// A file's text; none where it is not there.
-    pub(super) fn read(&self, name: &str) -> Result<Option<String>, Error> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, Error> {
         let file = match File::open(self.path.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -69,7 +69,7 @@ impl Folder {
     }
 
     /// Replaces a file whole, durably.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let written = || {
             let draft = self.path.join(format!("{name}.new"));
             let mut file = private().truncate(true).open(&draft)?;

@@ -22,6 +22,7 @@ use rand::rngs::SysRng;
 
 use crate::ward::Id;
 
+pub(crate) use folder::Folder;
 pub use store::Access;
 pub use store::Refused;
 
@@ -119,6 +120,16 @@ impl Viewer {
                 khu_pho.is_some_and(|khu_pho| theirs.iter().any(|id| id.as_str() == khu_pho))
             }
         }
+    }
+
+    /// Whether faces are theirs to see: those of a street's neighbours are not.
+    pub fn may_see_faces(&self) -> bool {
+        !matches!(self.role, Role::KhuPho(_))
+    }
+
+    /// Whether a drill is theirs to begin: it calls teams of the whole ward out.
+    pub fn may_drill(&self) -> bool {
+        !matches!(self.role, Role::KhuPho(_))
     }
 
     /// Whether the system, the log of views and the cameras' owners are theirs to see.

@@ -186,6 +186,19 @@ impl Access {
         Some(viewer)
     }
 
+    /// What tells the password of a user from the one before; none: nobody has that name.
+    pub fn generation(&self, login: &str) -> Option<String> {
+        self.lock().users.get(login).map(users::User::generation)
+    }
+
+    /// Who that user is now, unless the password is another one than at that generation.
+    pub fn recipient(&self, login: &str, generation: &str) -> Option<Viewer> {
+        let inner = self.lock();
+        let user = inner.users.get(login).filter(|user| user.generation() == generation)?;
+        let name = user.full_name.clone().unwrap_or_else(|| login.to_owned());
+        Some(Viewer { name, login: login.to_owned(), role: user.role.clone(), local: false })
+    }
+
     /// What a request that changes something has to bear in the session `id`; without users, for
     /// none.
     pub fn token(&self, id: Option<&str>) -> String {

@@ -18,9 +18,10 @@ use crate::attention::budget::{Demand, Governor};
 use crate::audit;
 use crate::camera::State;
 use crate::config::{Reload, Settings, diff};
-use crate::detection::{Analysed, ModelIdentity};
+use crate::detection::{Analysed, ModelIdentity, people};
 use crate::diary;
 use crate::diary::{Keeper, Record, Verdict};
+use crate::frame::heads::Note;
 use crate::incident::Incident;
 use crate::meter::{Meters, Stage, Timer};
 use crate::mqtt::Inbound;
@@ -196,18 +197,19 @@ impl Judge {
         let core = judged.mono.since(begun.mono);
         self.core_timer.observe(core);
         self.meters.alerts_held_back.inc_by(self.core.take_held_back());
-        self.statuses.count(&result.camera);
+        self.statuses.count(&result.camera, judged.mono.since(at.mono));
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
         self.lenses.attend(&result.camera, level, &self.governor);
-        self.gallery.offer(&result.camera, &picture, at);
+        self.gallery.offer(&result.camera, &picture, &result.detections, at);
         if revisions.is_empty() {
             return;
         }
         for incident in &revisions {
             announce(incident);
         }
-        let shown = Shown { camera: result.camera, picture, at: at.mono, timing, core };
+        let note = Note { camera: result.camera, people: people(&result.detections) };
+        let shown = Shown { note, picture, at: at.mono, timing, core };
         self.hand_over(revisions, Some(shown), judged, None).await;
     }
 

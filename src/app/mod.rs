@@ -50,6 +50,8 @@ use crate::meter::Meters;
 use crate::mqtt::{Board, Broker, BrokerError, Links, State as BrokerState, publish};
 use crate::outbox;
 use crate::outbox::Outbox;
+use crate::push;
+use crate::push::Push;
 use crate::time::Clock;
 use crate::web;
 
@@ -83,6 +85,9 @@ pub enum Error {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] audit::Error),
+    /// The key for Web Push, or its subscriptions.
+    #[error(transparent)]
+    Push(#[from] push::Error),
     /// The page.
     #[error(transparent)]
     Web(#[from] web::Error),
@@ -151,6 +156,7 @@ impl App {
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
         let access = open_access(&settings, &clock).await?;
+        let push = open_push(&settings, &access, &clock).await?;
         let server = web::Server::bind(&settings.web, &access, &clock).await?;
         let page = server.address();
         let (broker, mqtt) = start_broker(&settings).await?;
@@ -168,7 +174,8 @@ impl App {
             meters: meters.clone(),
             clock: Arc::clone(&clock),
         };
-        outlets::start(&settings, &links, &statuses, (&tasks, &outlets)).await;
+        let push_to = push.as_ref();
+        outlets::start(&settings, push_to, &links, &statuses, (&tasks, &outlets)).await;
         let publisher = tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
         let gallery = web::Gallery::new(Arc::clone(&clock));
         let (asks_in, asks) = mpsc::channel(web::ASKS_MAX);
@@ -184,6 +191,7 @@ impl App {
             audit: audit.clone(),
             store: settings.store.path.clone(),
             cap: settings.cap.clone(),
+            push,
         };
         let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
         let keeper =
@@ -291,6 +299,20 @@ async fn open_access(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Acce
     let (path, clock) = (settings.store.path.clone(), Arc::clone(clock));
     let opened = tokio::task::spawn_blocking(move || Access::open(&path, clock)).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
+}
+
+/// Who is told while their page is closed, where that is turned on.
+async fn open_push(
+    settings: &Settings,
+    access: &Access,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Push>, Error> {
+    let Some(config) = settings.web.push.clone() else { return Ok(None) };
+    let (path, language) = (settings.store.path.clone(), settings.ward.language);
+    let (access, clock) = (access.clone(), Arc::clone(clock));
+    let open = move || Push::open(&path, config, access, clock, language);
+    let opened = tokio::task::spawn_blocking(open).await;
+    Ok(Some(opened.expect("opening does not panic, and nobody cancels it")?))
 }
 
 async fn open_audit(

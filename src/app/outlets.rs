@@ -16,22 +16,31 @@ use crate::outbox::Outbox;
 use crate::outlet;
 use crate::outlet::Links;
 use crate::outlet::Patience;
+use crate::outlet::Sink as _;
 use crate::outlet::webhook;
 use crate::outlet::webhook::Webhook;
+use crate::push;
+use crate::push::Push;
 
 /// Starts them, beside the publisher whose `parts` they share; they end at the token.
 pub(super) async fn start(
     settings: &Settings,
+    push: Option<&Push>,
     parts: &mqtt::Links,
     statuses: &Statuses,
     (tasks, stop): (&TaskTracker, &CancellationToken),
 ) {
     let wanted = settings.webhooks.iter().map(|webhook| webhook::reader(&webhook.id));
     let wanted: BTreeSet<String> = wanted.collect();
+    let pushers = push.map(|push| push.pushers(&parts.meters)).unwrap_or_default();
+    let services = pushers.iter().map(|pusher| pusher.reader().to_owned());
+    let services: BTreeSet<String> = services.collect();
     let (outbox, meters) = (parts.outbox.clone(), parts.meters.clone());
     let tidied = tokio::task::spawn_blocking(move || {
-        if let Err(error) = outlet::dismiss_others(&outbox, webhook::PREFIX, &wanted) {
-            tracing::warn!(%error, "removed webhooks still hold alerts back");
+        for (prefix, kept) in [(webhook::PREFIX, &wanted), (push::PREFIX, &services)] {
+            if let Err(error) = outlet::dismiss_others(&outbox, prefix, kept) {
+                tracing::warn!(%error, prefix, "what was removed still holds alerts back");
+            }
         }
         count_set_aside(&outbox, &meters);
     });
@@ -47,6 +56,11 @@ pub(super) async fn start(
         links.standings.works(&webhook::reader(&config.id));
         let rng = StdRng::from_rng(&mut rand::rng());
         tasks.spawn(outlet::run(sink, links.clone(), Patience::default(), rng, stop.clone()));
+    }
+    for pusher in pushers {
+        links.standings.works(pusher.reader());
+        let rng = StdRng::from_rng(&mut rand::rng());
+        tasks.spawn(outlet::run(pusher, links.clone(), Patience::default(), rng, stop.clone()));
     }
     if let Some(home) = statuses.home() {
         tasks.spawn(home.follow(parts.outbox.clone(), stop.clone()));

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::alert::{Context, Latency};
 use crate::detection::Timing;
 use crate::frame::Picture;
+use crate::frame::heads;
 use crate::incident::Incident;
 use crate::meter::{Meters, Stage};
 use crate::mqtt::Topics;
@@ -60,7 +61,8 @@ pub(super) struct Owed {
 
 /// A frame that brought forth revisions.
 pub(super) struct Shown {
-    pub(super) camera: Id,
+    /// Whose it is, and where people are in it: for whoever may not see faces.
+    pub(super) note: heads::Note,
     pub(super) picture: Picture,
     /// When its last packet arrived.
     pub(super) at: Mono,
@@ -215,7 +217,7 @@ impl Group {
         let snapshot = picture.and_then(|shown| snapshot(shown, &job.revisions));
         for incident in job.revisions {
             // The picture belongs to the incident that the frame's camera is part of.
-            let shown = job.frame.as_ref().filter(|shown| sees(&incident, &shown.camera));
+            let shown = job.frame.as_ref().filter(|shown| sees(&incident, &shown.note.camera));
             let snapshot = shown.and(snapshot.clone());
             self.bytes += snapshot.as_ref().map_or(0, Vec::len);
             self.drafts.push(Draft {
@@ -262,13 +264,15 @@ fn sees(incident: &Incident, camera: &Id) -> bool {
 /// The frame as a JPEG with a box around what it shows.
 fn snapshot(shown: &Shown, revisions: &[Incident]) -> Option<Vec<u8>> {
     let sightings = revisions.iter().flat_map(|incident| &incident.cameras);
-    let boxes: Vec<_> =
-        sightings.filter(|seen| seen.camera == shown.camera).filter_map(|seen| seen.bbox).collect();
+    let boxes: Vec<_> = sightings
+        .filter(|seen| seen.camera == shown.note.camera)
+        .filter_map(|seen| seen.bbox)
+        .collect();
     shown.picture.size()?;
-    match shown.picture.jpeg(SNAPSHOT_WIDTH_MAX, &boxes) {
+    match shown.picture.noted(SNAPSHOT_WIDTH_MAX, &boxes, &shown.note) {
         Ok(jpeg) => Some(jpeg),
         Err(error) => {
-            tracing::warn!(camera = %shown.camera, %error, "alert without a picture");
+            tracing::warn!(camera = %shown.note.camera, %error, "alert without a picture");
             None
         }
     }

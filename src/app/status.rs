@@ -79,7 +79,11 @@ struct Camera {
     level: Level,
     clock_ahead_s: Option<i64>,
     fps: f64,
+    /// From a frame's last packet to the judgement: the mean of those that make up the rate.
+    latency: Option<Duration>,
     frames: u64,
+    /// All of them together.
+    waited: Duration,
     counted_from: Stamp,
 }
 
@@ -103,7 +107,9 @@ impl Camera {
             level: Level::Idle,
             clock_ahead_s: None,
             fps: 0.0,
+            latency: None,
             frames: 0,
+            waited: Duration::ZERO,
             counted_from: now,
         }
     }
@@ -185,10 +191,11 @@ impl Statuses {
         inner.cameras = wanted;
     }
 
-    /// A frame of this camera was analysed.
-    pub(super) fn count(&self, camera: &Id) {
+    /// A frame of this camera was judged so long after its last packet.
+    pub(super) fn count(&self, camera: &Id, after: Duration) {
         if let Some(camera) = self.lock().known.get_mut(camera) {
             camera.frames += 1;
+            camera.waited += after;
         }
     }
 
@@ -228,7 +235,10 @@ impl Statuses {
             #[expect(clippy::cast_precision_loss, reason = "frames of ten seconds")]
             let rate = camera.frames as f64 / span;
             camera.fps = (rate * 10.0).round() / 10.0;
+            let frames = u32::try_from(camera.frames).unwrap_or(u32::MAX);
+            camera.latency = camera.waited.checked_div(frames);
             (camera.frames, camera.counted_from) = (0, now);
+            camera.waited = Duration::ZERO;
         }
         let bytes = camera.to_json(&inner.ward, seat).to_string();
         let topic = Topics::new(inner.ward.id.clone()).camera_status(&seat.khu_pho, id);
@@ -328,7 +338,15 @@ fn configured(camera: &CameraSettings) -> web::Configured {
 impl StatusBoard for Statuses {
     fn cameras(&self) -> Vec<(Id, Value)> {
         let inner = self.lock();
-        let seen = |seat: &Seat| inner.known.get(&seat.id).map(|c| c.to_json(&inner.ward, seat));
+        let seen = |seat: &Seat| {
+            let camera = inner.known.get(&seat.id)?;
+            let mut told = camera.to_json(&inner.ward, seat);
+            // Not on its topic, which is sent again whenever its text changes.
+            let latency = camera.latency.filter(|_| camera.streams());
+            let milliseconds = latency.map(|latency| (latency.as_secs_f64() * 1e3).round());
+            told["latency_ms"] = json!(milliseconds);
+            Some(told)
+        };
         let of = |seat: &Seat| seen(seat).unwrap_or_else(|| json!({"state": "connecting"}));
         inner.cameras.iter().map(|seat| (seat.id.clone(), of(seat))).collect()
     }

@@ -6,10 +6,15 @@ use super::Surroundings;
 use super::reader::Item;
 use super::reader::Section;
 use super::values;
+use crate::push;
+use crate::push::Service;
 use crate::web;
 
 /// More are a mistake.
 const PROXIES_MAX: usize = 16;
+/// Each is a reader of the log.
+const SERVICES_MAX: usize = 16;
+const CONTACT_BYTES_MAX: usize = 200;
 
 /// What holds without `[web]`.
 pub(super) fn defaults() -> web::Config {
@@ -47,6 +52,7 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config
             item.warning("not used without behind_proxy = true", "set it, or take this out");
         }
     }
+    config.push = push(&section, around);
     if let Some(listen) = listen.filter(|_| !config.is_sealed()) {
         let remedy = "give certificate and key, set behind_proxy = true where a proxy sees to \
                       TLS, or listen on 127.0.0.1 and reach it by an SSH tunnel";
@@ -54,6 +60,59 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config
     }
     section.finish();
     config
+}
+
+/// What browsers' makers are asked to pass on; none unless it was turned on.
+fn push(section: &Section<'_>, around: &Surroundings<'_>) -> Option<push::Config> {
+    let turned_on = section.item("push");
+    let is_on = turned_on.as_ref().and_then(|item| item.boolean()).unwrap_or(false);
+    let contact = section.item("push_contact");
+    let said = contact.as_ref().and_then(push_contact);
+    let services = match section.item("push_services") {
+        Some(item) => push_services(&item),
+        None => push::USUAL.iter().filter_map(|usual| usual.parse().ok()).collect(),
+    };
+    let ca_file = section.item("push_ca_file");
+    let ca_file = ca_file.and_then(|item| values::path(&item, around));
+    let turned_on = turned_on.filter(|_| is_on)?;
+    if contact.is_none() {
+        let remedy =
+            "give push_contact = \"mailto:…\": push services want to know whom to write to";
+        turned_on.absence("push without push_contact", remedy);
+    }
+    Some(push::Config { contact: said?, services, ca_file })
+}
+
+fn push_contact(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let mail = text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
+    let fits = (mail || text.starts_with("https://")) && text.len() <= CONTACT_BYTES_MAX;
+    if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(text.to_owned());
+    }
+    item.fault(format!("{text:?} is no contact"), "give mailto:somebody@… or an https:// address");
+    None
+}
+
+fn push_services(item: &Item<'_>) -> Vec<Service> {
+    let items = item.items().unwrap_or_default();
+    if items.is_empty() || items.len() > SERVICES_MAX {
+        item.fault(
+            format!("{} push services", items.len()),
+            "name 1 to 16, or leave this out for those of the usual browsers",
+        );
+        return Vec::new();
+    }
+    let read = |item: &Item<'_>| {
+        let text = item.text()?;
+        let service = text.parse();
+        if let Err(error) = &service {
+            let remedy = "give a host such as \"fcm.googleapis.com\", \"*.push.apple.com\"";
+            item.fault(format!("{text:?} {error}"), remedy);
+        }
+        service.ok()
+    };
+    items.iter().filter_map(read).collect()
 }
 
 fn proxies(item: &Item<'_>) -> Vec<IpAddr> {

@@ -209,6 +209,10 @@ fn each_of_these_is_refused_with_its_reason() {
         ("[web]", "[web]\ncertificate = \"x.pem\"", "a certificate without its key"),
         ("[web]", "[web]\nkey = \"x.pem\"", "a key without a certificate"),
         ("[web]", "[web]\nbehind_proxy = true\nproxies = [\"proxy\"]", "is no address"),
+        ("[web]", "[web]\npush = true", "push without push_contact"),
+        ("[web]", "[web]\npush = true\npush_contact = \"ba\"", "is no contact"),
+        ("[web]", "[web]\npush_services = [\"*\"]", "is neither a host"),
+        ("[web]", "[web]\npush_services = []", "0 push services"),
         ("[web]", "[mqtt]\nurl = \"https://x\"\n[web]", "is not spoken here"),
         ("[web]", "[mqtt]\nurl = \"mqtt://x/y\"\n[web]", "a broker's url has no path"),
         ("id = \"kp4\"", "id = \"alert\"", "is a word of the topic tree"),
@@ -448,6 +452,20 @@ fn a_certificate_goes_with_its_key() {
     assert_eq!(mqtt.client_cert.as_deref(), Some(Path::new("/etc/keng/a.pem")));
     let alone = faults(&format!("{base}client_cert = \"a.pem\"\n"));
     assert!(alone.contains("without its key"), "{alone}");
+}
+
+#[test]
+fn push_is_off_until_it_is_turned_on_and_knows_the_usual_services() {
+    let base = "[ward]\nid = \"p14\"\n[web]\n";
+    assert_eq!(parsed(base).unwrap().settings.web.push, None);
+    let said = "push_contact = \"mailto:a@b.example\"\n";
+    assert_eq!(parsed(&format!("{base}{said}")).unwrap().settings.web.push, None);
+    let on = parsed(&format!("{base}push = true\n{said}")).unwrap().settings.web.push.unwrap();
+    let services: Vec<String> = on.services.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (on.contact.as_str(), &services[..]),
+        ("mailto:a@b.example", &crate::push::USUAL.map(str::to_owned)[..])
+    );
 }
 
 const WEBHOOK: &str = "

@@ -64,6 +64,15 @@ pub struct Detection {
     pub appearance: Option<Appearance>,
 }
 
+/// Below it a box is noise, and hiding heads there would hide walls.
+const PERSON_MIN: f32 = 0.15;
+
+/// Where people may be: far more than any rule believes, since their faces are to be hidden.
+pub fn people(found: &[Detection]) -> Vec<BoundingBox> {
+    let persons = found.iter().filter(|one| one.class == Class::Person);
+    persons.filter(|one| one.confidence >= PERSON_MIN).map(|one| one.bbox).collect()
+}
+
 /// Which model found something; stands in every alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelIdentity {

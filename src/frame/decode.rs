@@ -356,7 +356,7 @@ fn open(codec: Codec) -> Result<codec::decoder::Video, ffmpeg::Error> {
 }
 
 /// FFmpeg writes to stderr what errors here say better.
-fn quiet_ffmpeg() {
+pub(super) fn quiet_ffmpeg() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet));
 }

@@ -9,6 +9,7 @@
 pub mod backlog;
 pub mod clip;
 pub mod decode;
+pub mod heads;
 pub mod letterbox;
 pub mod look;
 pub mod mailbox;

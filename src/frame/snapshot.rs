@@ -6,6 +6,8 @@ use std::sync::Arc;
 use ffmpeg_next::frame::Video;
 
 use super::Size;
+use super::heads;
+use super::heads::Note;
 use super::mask::Masks;
 use super::scale;
 use crate::geometry::BoundingBox;
@@ -25,6 +27,9 @@ pub enum Error {
     /// Scaling failed.
     #[error(transparent)]
     Scale(#[from] scale::ScaleError),
+    /// What should be a snapshot is none.
+    #[error("it is no JPEG that can be read")]
+    Decode(#[source] ffmpeg_next::Error),
     /// Encoding failed.
     #[error("snapshot can't be encoded as JPEG")]
     Encode(#[source] jpeg_encoder::EncodingError),
@@ -63,16 +68,39 @@ impl Picture {
     /// # Errors
     /// [`Error`] for the empty picture, or where FFmpeg or the JPEG encoder refuses.
     pub fn jpeg(&self, width_max: u32, boxes: &[BoundingBox]) -> Result<Vec<u8>, Error> {
+        let (rgb, size) = self.drawn(width_max, boxes)?;
+        encode(&rgb, size, None)
+    }
+
+    /// The same with a note of where people are, by which [`hidden`](super::heads::hidden) finds
+    /// their heads.
+    ///
+    /// # Errors
+    /// As [`Picture::jpeg`].
+    pub fn noted(
+        &self,
+        width_max: u32,
+        boxes: &[BoundingBox],
+        note: &Note,
+    ) -> Result<Vec<u8>, Error> {
+        let (rgb, size) = self.drawn(width_max, boxes)?;
+        encode(&rgb, size, Some(note))
+    }
+
+    /// The masked picture without boxes, and without the heads of `people`.
+    ///
+    /// # Errors
+    /// As [`Picture::jpeg`].
+    pub fn hidden(&self, width_max: u32, people: &[BoundingBox]) -> Result<Vec<u8>, Error> {
         let (mut rgb, size) = self.rgb(width_max)?;
-        for bounding_box in boxes {
-            draw(&mut rgb, size, bounding_box);
-        }
-        let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
-        let mut jpeg = Vec::new();
-        jpeg_encoder::Encoder::new(&mut jpeg, JPEG_QUALITY)
-            .encode(&rgb, side(size.width), side(size.height), jpeg_encoder::ColorType::Rgb)
-            .map_err(Error::Encode)?;
-        Ok(jpeg)
+        people.iter().for_each(|person| heads::hide(&mut rgb, size, person));
+        encode(&rgb, size, None)
+    }
+
+    fn drawn(&self, width_max: u32, boxes: &[BoundingBox]) -> Result<(Vec<u8>, Size), Error> {
+        let (mut rgb, size) = self.rgb(width_max)?;
+        boxes.iter().for_each(|bounding_box| draw(&mut rgb, size, bounding_box));
+        Ok((rgb, size))
     }
 
     /// The masked picture as interleaved R, G, B, at most `width_max` pixels wide.
@@ -89,6 +117,19 @@ impl fmt::Debug for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Picture").field("size", &self.size()).finish()
     }
+}
+
+pub(super) fn encode(rgb: &[u8], size: Size, note: Option<&Note>) -> Result<Vec<u8>, Error> {
+    let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
+    let mut jpeg = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, JPEG_QUALITY);
+    if let Some(note) = note {
+        encoder.add_app_segment(heads::SEGMENT, note.render()).map_err(Error::Encode)?;
+    }
+    encoder
+        .encode(rgb, side(size.width), side(size.height), jpeg_encoder::ColorType::Rgb)
+        .map_err(Error::Encode)?;
+    Ok(jpeg)
 }
 
 /// Draws a rectangle of 2 pixels' width just inside the box.

@@ -36,32 +36,36 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::reach::Reach;
+
 /// What is read of an answer; the rest says nothing that we need.
 const REPLY_BYTES_MAX: usize = 16 * 1024;
 
 /// What is posted.
-pub(super) struct Post<'a> {
+pub(crate) struct Post<'a> {
     /// Never shown: it may hold a secret.
-    pub(super) url: &'a Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(crate) url: &'a Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
     /// In seconds; dates are not understood.
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// Its beginning.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why nothing came back.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error("can't reach {host}: {source}")]
     Unreachable { host: String, source: std::io::Error },
+    #[error("{host} stands for no address of the Internet; nothing is sent into this network")]
+    Inside { host: String },
     #[error("no TLS session with {host}: {source}; a private authority belongs in ca_file")]
     Tls { host: String, source: std::io::Error },
     #[error("can't read certificates from {path} ({detail}); ca_file wants a PEM file")]
@@ -78,20 +82,26 @@ pub(super) enum Error {
 
 /// Posts to one receiver.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     ca_file: Option<PathBuf>,
     limit: Duration,
+    reach: Reach,
     /// Made at the first https request, and again where that has failed.
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Client {
     /// Trusts `ca_file` instead of the system's authorities; everything together may take `limit`.
-    pub(super) fn new(ca_file: Option<PathBuf>, limit: Duration) -> Self {
-        Self { ca_file, limit, tls: OnceCell::new() }
+    pub(crate) fn new(ca_file: Option<PathBuf>, limit: Duration) -> Self {
+        Self { ca_file, limit, reach: Reach::Anywhere, tls: OnceCell::new() }
     }
 
-    pub(super) async fn post(&self, post: Post<'_>) -> Result<Reply, Error> {
+    /// The same, connecting to no other addresses than these.
+    pub(crate) fn within(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
+    pub(crate) async fn post(&self, post: Post<'_>) -> Result<Reply, Error> {
         let host = post.url.host_str().unwrap_or_default().to_owned();
         let limit = self.limit;
         let exchange = self.exchange(post, &host);
@@ -104,7 +114,14 @@ impl Client {
         // An IPv6 address stands in brackets in a url, and nowhere else.
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let unreachable = |source| Error::Unreachable { host: host.to_owned(), source };
-        let socket = TcpStream::connect((name.as_str(), port)).await.map_err(unreachable)?;
+        // The very addresses that were looked at are connected to: asked for again, a name may
+        // stand for others.
+        let found = tokio::net::lookup_host((name.as_str(), port)).await.map_err(unreachable)?;
+        let found: Vec<_> = found.filter(|address| self.reach.allows(address.ip())).collect();
+        if found.is_empty() {
+            return Err(Error::Inside { host: host.to_owned() });
+        }
+        let socket = TcpStream::connect(&found[..]).await.map_err(unreachable)?;
         socket.set_nodelay(true).map_err(unreachable)?;
         let request = request(post, host)?;
         if request.1 == "http" {
@@ -206,4 +223,24 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Error> {
         return Err(unreadable("it holds no certificate".to_owned()));
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_of_the_internet_that_leads_into_this_network_is_not_followed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]"] {
+            let url = Url::parse(&format!("https://{host}:{port}/x")).unwrap();
+            let post = Post { url: &url, headers: HeaderMap::new(), body: Bytes::new() };
+            let client = Client::new(None, Duration::from_secs(5)).within(Reach::Public);
+            let error = client.post(post).await.unwrap_err();
+            assert!(matches!(error, Error::Inside { .. }), "{host}: {error}");
+        }
+        let nobody = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+        assert!(nobody.is_err(), "nothing was connected to");
+    }
 }

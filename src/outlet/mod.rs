@@ -17,7 +17,8 @@
 
 pub mod cap;
 pub mod home_assistant;
-mod http;
+pub(crate) mod http;
+pub(crate) mod reach;
 mod runner;
 mod template;
 pub mod webhook;

@@ -1,5 +1,6 @@
 //! What people do at the page: the same commands as over MQTT, under the name of who signed in.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Extension;
@@ -17,7 +18,6 @@ use super::Shared;
 use super::desk::Ask;
 use super::desk::Outcome;
 use super::feed::off_thread;
-use super::feed::readable;
 use super::views;
 use crate::access::Viewer;
 use crate::incident::Answer;
@@ -91,6 +91,9 @@ pub(super) async fn report(
     let at = shared.state.clock.now().wall;
     let mut report = Report::new(&form.kind, &viewer.name, place, note, at)?;
     if form.exercise {
+        if !viewer.may_drill() {
+            return Err(Refusal::Drill);
+        }
         report = report.as_exercise(form.siren);
     }
     shared.tell(&viewer, khu_pho, Command::Report(report), None).await
@@ -162,7 +165,7 @@ impl Shared {
         let (mut status, outcome, reason, incident) =
             outcome.await.map_err(|_| Refusal::NotDurable)??;
         let alert = match incident {
-            Some(incident) => self.newest_alert(format!("{khu_pho}/{incident}")).await,
+            Some(incident) => self.newest_alert(viewer, format!("{khu_pho}/{incident}")).await,
             None => None,
         };
         if status == StatusCode::CONFLICT && alert.is_none() {
@@ -172,13 +175,13 @@ impl Shared {
     }
 
     /// The newest alert of an incident, as the outbox has it.
-    async fn newest_alert(&self, subject: String) -> Option<String> {
+    async fn newest_alert(&self, viewer: &Viewer, subject: String) -> Option<String> {
         let entry = off_thread(&self.state.outbox, move |outbox| outbox.latest_of(&subject)).await;
         let entry = entry.unwrap_or_else(|error| {
             tracing::error!(%error, "an alert can't be read back");
             None
         })?;
-        readable(&entry).map(str::to_owned)
+        self.alert_for(viewer, &entry).map(Cow::into_owned)
     }
 }
 
@@ -204,6 +207,8 @@ pub(super) enum Refusal {
     NoIncident,
     #[error("there is no such camera")]
     NoCamera,
+    #[error("only police and admins may begin a drill")]
+    Drill,
     #[error("the body is not of this address's form: {0}")]
     Form(String),
     #[error(transparent)]
@@ -220,6 +225,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NoKhuPho | Self::NoIncident | Self::NoCamera => StatusCode::NOT_FOUND,
+            Self::Drill => StatusCode::FORBIDDEN,
             Self::Form(_) | Self::Words(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::NotDurable | Self::Ending => StatusCode::SERVICE_UNAVAILABLE,

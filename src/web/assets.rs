@@ -49,13 +49,14 @@ macro_rules! file {
 }
 
 /// All but the page itself and its service worker.
-pub(super) static FILES: [File; 26] = [
+pub(super) static FILES: [File; 27] = [
     file!("main.js", SCRIPT),
     file!("words.js", SCRIPT),
     file!("dom.js", SCRIPT),
     file!("state.js", SCRIPT),
     file!("link.js", SCRIPT),
     file!("gong.js", SCRIPT),
+    file!("push.js", SCRIPT),
     file!("act.js", SCRIPT),
     file!("card.js", SCRIPT),
     file!("feed.js", SCRIPT),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::feed::Failed;
+use super::gallery::View;
 use super::gallery::Width;
 use super::views;
 use crate::access::Viewer;
@@ -27,7 +28,8 @@ pub(super) struct Which {
     size: Option<String>,
 }
 
-/// `/api/cameras/{id}/picture.jpg?size=small`: the newest analysed picture, masked.
+/// `/api/cameras/{id}/picture.jpg?size=small`: the newest analysed picture, masked, and
+/// without faces for whoever may not see them.
 pub(super) async fn picture(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
@@ -37,7 +39,8 @@ pub(super) async fn picture(
     let (camera, streams) = shared.known_camera(&viewer, &camera).ok_or(Failed::NotThere)?;
     let small = which.size.as_deref() == Some("small");
     let width = if small { Width::Small } else { Width::Large };
-    let shown = shared.state.gallery.picture(&camera, width, streams).await;
+    let view = View { width, faces: viewer.may_see_faces() };
+    let shown = shared.state.gallery.picture(&camera, view, streams).await;
     let shown = shown.ok_or(Failed::NotThere)?;
     let now = shared.state.clock.now().mono;
     if shared.views.is_news(&viewer, camera.as_str(), now) {

@@ -62,7 +62,9 @@ pub(super) async fn alerts(
     Query(from): Query<From>,
 ) -> Result<Response, Failed> {
     let limit = from.limit.unwrap_or(LIST).clamp(1, LIST_MAX);
+    let asks = viewer.clone();
     let (last, entries) = off_thread(&shared.state.outbox, move |outbox| {
+        let viewer = asks;
         let last = outbox.last();
         if let Some(after) = from.after {
             return Ok((last, behind(outbox, &viewer, Sequence(after), limit)?));
@@ -79,7 +81,8 @@ pub(super) async fn alerts(
         .filter(|entry| entry.snapshot)
         .map(|entry| (entry.sequence.0.to_string(), shared.picture_of(entry.sequence)))
         .collect();
-    let alerts: Vec<&str> = entries.iter().filter_map(readable).collect();
+    let alerts: Vec<_> =
+        entries.iter().filter_map(|entry| shared.alert_for(&viewer, entry)).collect();
     let (last, alerts, pictures) = (last.0, alerts.join(","), json!(pictures));
     let body = format!(r#"{{"last":{last},"alerts":[{alerts}],"pictures":{pictures}}}"#);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
@@ -139,9 +142,11 @@ pub(super) async fn snapshot(
     let read = move |outbox: &Outbox| {
         let entry = outbox.get(sequence)?.filter(|entry| asks.may_see_subject(&entry.subject));
         let Some(entry) = entry else { return Ok(None) };
-        Ok(outbox.snapshot(sequence)?.map(|jpeg| (jpeg, entry.subject)))
+        Ok(outbox.snapshot(sequence)?.map(|jpeg| (jpeg, entry)))
     };
-    let (jpeg, subject) = off_thread(&shared.state.outbox, read).await?.ok_or(Failed::NotThere)?;
+    let (jpeg, entry) = off_thread(&shared.state.outbox, read).await?.ok_or(Failed::NotThere)?;
+    let jpeg = shared.picture_for(&viewer, jpeg, &entry).await.ok_or(Failed::NotThere)?;
+    let subject = entry.subject;
     let now = shared.state.clock.now().mono;
     if shared.views.is_news(&viewer, &format!("{subject} {}", sequence.0), now) {
         let record = views::looked(&viewer, "view_snapshot", &subject);
@@ -234,7 +239,7 @@ impl Follower {
                 self.after = newest.sequence;
                 let (shared, viewer) = (&self.shared, &self.viewer);
                 let theirs = entries.iter().filter(|entry| viewer.may_see_subject(&entry.subject));
-                self.waiting.extend(theirs.flat_map(|entry| shared.events_of(entry)));
+                self.waiting.extend(theirs.flat_map(|entry| shared.events_of(viewer, entry)));
                 continue;
             }
             tokio::select! {
@@ -254,8 +259,8 @@ impl Shared {
     }
 
     /// An alert as events; none where its record is damaged.
-    fn events_of(&self, entry: &Entry) -> Vec<Event> {
-        let Some(payload) = readable(entry) else { return Vec::new() };
+    fn events_of(&self, viewer: &Viewer, entry: &Entry) -> Vec<Event> {
+        let Some(payload) = self.alert_for(viewer, entry) else { return Vec::new() };
         let sequence = entry.sequence;
         let picture = entry.snapshot.then(|| {
             let picture = json!({ "sequence": sequence.0, "url": self.picture_of(sequence) });

@@ -5,8 +5,8 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | bound | one JPEG a camera and size; no decoded picture is kept |
-//! | cost | one encoding a camera, size and second, `ENCODERS` at a time |
+//! | bound | one JPEG a camera and view; no decoded picture is kept |
+//! | cost | one encoding a camera, view and second, `ENCODERS` at a time |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,11 @@ use axum::body::Bytes;
 use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 
+use crate::detection::Detection;
+use crate::detection::people;
 use crate::frame::Picture;
+use crate::frame::heads;
+use crate::geometry::BoundingBox;
 use crate::time::Clock;
 use crate::time::Mono;
 use crate::time::Stamp;
@@ -61,8 +65,18 @@ pub(super) struct Shown {
     encoded: Mono,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct View {
+    pub(super) width: Width,
+    /// For whoever may see faces; else people's heads are a few squares.
+    pub(super) faces: bool,
+}
+
+/// A frame, and everybody the detector found in it.
+type Seen = (Picture, Arc<[BoundingBox]>, Stamp);
 type Slot = Arc<tokio::sync::Mutex<Option<Shown>>>;
-type Waiting = Vec<oneshot::Sender<(Picture, Stamp)>>;
+type Waiting = Vec<oneshot::Sender<Seen>>;
 
 /// All cameras' pictures. Clones share them.
 #[derive(Clone)]
@@ -74,8 +88,8 @@ pub struct Gallery {
 
 #[derive(Default)]
 struct Inner {
-    slots: BTreeMap<(Id, Width), Slot>,
-    /// At most one a camera and size.
+    slots: BTreeMap<(Id, View), Slot>,
+    /// At most one a camera and view.
     waiting: BTreeMap<Id, Waiting>,
 }
 
@@ -85,11 +99,13 @@ impl Gallery {
         Self { inner: Arc::default(), encoders: Arc::new(Semaphore::new(ENCODERS)), clock }
     }
 
-    /// A frame of `camera` was analysed; costs a look-up where nobody waits for it.
-    pub fn offer(&self, camera: &Id, picture: &Picture, at: Stamp) {
+    /// A frame of `camera` was analysed; costs a look-up where nobody waits for it. `found`: what
+    /// the detector sees in it, for whoever may not see faces.
+    pub fn offer(&self, camera: &Id, picture: &Picture, found: &[Detection], at: Stamp) {
         let Some(waiting) = self.lock().waiting.remove(camera) else { return };
+        let people: Arc<[BoundingBox]> = people(found).into();
         for one in waiting {
-            if one.send((picture.clone(), at)).is_err() {
+            if one.send((picture.clone(), Arc::clone(&people), at)).is_err() {
                 tracing::trace!(%camera, "whoever waited for its picture has left");
             }
         }
@@ -102,8 +118,8 @@ impl Gallery {
 
     /// The newest picture of a camera. `comes`: frames of it are analysed just now, so that it is
     /// worth waiting for one.
-    pub(super) async fn picture(&self, camera: &Id, width: Width, comes: bool) -> Option<Shown> {
-        let slot = self.lock().slots.entry((camera.clone(), width)).or_default().clone();
+    pub(super) async fn picture(&self, camera: &Id, view: View, comes: bool) -> Option<Shown> {
+        let slot = self.lock().slots.entry((camera.clone(), view)).or_default().clone();
         let mut shown = slot.lock().await;
         let fresh = |shown: &Shown| self.clock.now().mono.since(shown.encoded) < ENCODED_EVERY;
         if !comes || shown.as_ref().is_some_and(fresh) {
@@ -112,8 +128,8 @@ impl Gallery {
         let (sender, receiver) = oneshot::channel();
         self.lock().waiting.entry(camera.clone()).or_default().push(sender);
         let wait = if shown.is_some() { WAIT } else { FIRST_WAIT };
-        if let Ok(Ok((picture, at))) = tokio::time::timeout(wait, receiver).await
-            && let Some(jpeg) = self.encode(camera, picture, width).await
+        if let Ok(Ok(seen)) = tokio::time::timeout(wait, receiver).await
+            && let (at, Some(jpeg)) = (seen.2, self.encode(camera, seen, view).await)
         {
             *shown = Some(Shown { jpeg, at, encoded: self.clock.now().mono });
         }
@@ -121,9 +137,14 @@ impl Gallery {
         shown.clone()
     }
 
-    async fn encode(&self, camera: &Id, picture: Picture, width: Width) -> Option<Bytes> {
+    async fn encode(&self, camera: &Id, seen: Seen, view: View) -> Option<Bytes> {
         let _place = self.encoders.acquire().await.ok()?;
-        let encode = move || picture.jpeg(width.pixels(), &[]);
+        let (picture, people, _) = seen;
+        let width = view.width.pixels();
+        let encode = move || match view.faces {
+            true => picture.jpeg(width, &[]),
+            false => picture.hidden(width, &people),
+        };
         match tokio::task::spawn_blocking(encode).await.ok()? {
             Ok(jpeg) => Some(jpeg.into()),
             Err(error) => {
@@ -140,6 +161,18 @@ impl Gallery {
             waiting.retain(|one| !one.is_closed());
             if waiting.is_empty() {
                 inner.waiting.remove(camera);
+            }
+        }
+    }
+
+    /// A snapshot as whoever may not see faces gets it; none where it can't be made.
+    pub(super) async fn without_faces(&self, jpeg: Vec<u8>) -> Option<Vec<u8>> {
+        let _place = self.encoders.acquire().await.ok()?;
+        match tokio::task::spawn_blocking(move || heads::hidden(&jpeg)).await.ok()? {
+            Ok(jpeg) => Some(jpeg),
+            Err(error) => {
+                tracing::warn!(%error, "a snapshot is kept back: its faces can't be hidden");
+                None
             }
         }
     }

@@ -49,7 +49,9 @@ pub(super) async fn status(
         let behind = state.meters.outlet(&reader).behind.get();
         json!({ "id": reader, "behind": behind, "failing": failing })
     };
-    let outlets: Vec<Value> = state.board.outlets().into_iter().map(outlet).collect();
+    // Where alerts go beside is for admins.
+    let outlets = state.board.outlets().into_iter().filter(|_| admin);
+    let outlets: Vec<Value> = outlets.map(outlet).collect();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "ward": {

@@ -14,7 +14,6 @@ use serde_json::json;
 use super::Shared;
 use super::feed::Failed;
 use super::feed::off_thread;
-use super::feed::readable;
 use crate::access::Viewer;
 use crate::incident::IncidentId;
 use crate::outbox;
@@ -59,8 +58,10 @@ pub(super) async fn incident(
         .filter(|entry| entry.snapshot)
         .map(|entry| (entry.sequence.0.to_string(), shared.picture_of(entry.sequence)))
         .collect();
-    let alerts: Vec<&str> = found.entries.iter().filter_map(readable).collect();
-    let cap = found.entries.split_last().and_then(|(newest, _)| shared.cap_of(newest, &[]));
+    let alerts: Vec<_> =
+        found.entries.iter().filter_map(|entry| shared.alert_for(&viewer, entry)).collect();
+    let cap =
+        found.entries.split_last().and_then(|(newest, _)| shared.cap_of(&viewer, newest, &[]));
     let cap = cap.is_some();
     let (complete, alerts, pictures) = (found.complete, alerts.join(","), json!(pictures));
     let (khu_pho, id) = (json!(khu_pho), json!(id));
@@ -77,7 +78,7 @@ pub(super) async fn cap(
 ) -> Result<Response, Failed> {
     let found = shared.revisions_of(&viewer, &khu_pho, &id).await?;
     let (newest, earlier) = found.entries.split_last().ok_or(Failed::NotThere)?;
-    let document = shared.cap_of(newest, earlier).ok_or(Failed::NotThere)?;
+    let document = shared.cap_of(&viewer, newest, earlier).ok_or(Failed::NotThere)?;
     Ok(([(header::CONTENT_TYPE, cap::CONTENT_TYPE)], document).into_response())
 }
 
@@ -101,10 +102,11 @@ impl Shared {
 
     /// Its CAP message; none without `[cap]`, where it is neither fire nor smoke, or where its
     /// record is damaged.
-    fn cap_of(&self, newest: &Entry, earlier: &[Entry]) -> Option<String> {
+    fn cap_of(&self, viewer: &Viewer, newest: &Entry, earlier: &[Entry]) -> Option<String> {
         let issuer = self.state.cap.as_deref()?;
+        let newest = self.alert_for(viewer, newest)?;
         let earlier: Vec<&[u8]> = earlier.iter().map(|entry| &*entry.payload).collect();
-        cap::document(&newest.payload, &earlier, issuer).ok().flatten()
+        cap::document(newest.as_bytes(), &earlier, issuer).ok().flatten()
     }
 }
 

@@ -26,9 +26,11 @@ mod health;
 mod incident;
 mod listen;
 mod log;
+mod push;
 mod routes;
 mod sign_in;
 mod statistics;
+mod theirs;
 mod tls;
 mod views;
 mod waiting;
@@ -49,6 +51,7 @@ use crate::audit::Log;
 use crate::meter::Meters;
 use crate::outbox::Outbox;
 use crate::outlet::cap;
+use crate::push::Push;
 use crate::time::Clock;
 use crate::ward::Id;
 use crate::ward::KhuPho;
@@ -82,12 +85,14 @@ pub struct Config {
     pub behind_proxy: bool,
     /// Where proxies are, beside this machine; what they say of others is believed.
     pub proxies: Vec<IpAddr>,
+    /// Whether browsers whose page is closed are told, and by whom.
+    pub push: Option<crate::push::Config>,
 }
 
 impl Config {
     /// Without TLS and without a proxy.
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, tls: None, behind_proxy: false, proxies: Vec::new() }
+        Self { listen, tls: None, behind_proxy: false, proxies: Vec::new(), push: None }
     }
 
     /// Nobody else can reach it.
@@ -181,6 +186,8 @@ pub struct State {
     pub store: PathBuf,
     /// In whose name incidents are told to civil protection; none: they are not.
     pub cap: Option<Arc<cap::Issuer>>,
+    /// Tells browsers whose page is closed; none: nobody is told.
+    pub push: Option<Push>,
 }
 
 /// Why the page can't be served.

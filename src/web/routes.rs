@@ -21,6 +21,7 @@ use super::guard;
 use super::health;
 use super::incident;
 use super::log;
+use super::push;
 use super::sign_in;
 use super::statistics;
 
@@ -107,6 +108,9 @@ fn table() -> Vec<Route> {
         act("/api/khu-pho/{khu_pho}/incidents/{id}/command", SignedIn, post(act::command)),
         act("/api/khu-pho/{khu_pho}/report", SignedIn, post(act::report)),
         act("/api/khu-pho/{khu_pho}/patrol", SignedIn, post(act::patrol)),
+        read("/api/push", SignedIn, get(push::told)),
+        act("/api/push/subscribe", SignedIn, post(push::subscribe)),
+        act("/api/push/unsubscribe", SignedIn, post(push::unsubscribe)),
         read("/api/audit", Admin, get(log::newest)),
         read("/healthz", Anybody, get(health::alive)),
         read("/readyz", Anybody, get(health::ready)),

@@ -5,8 +5,11 @@
 #[path = "../support/house.rs"]
 mod house;
 
+mod faces;
+mod fuzz;
 mod hostile;
 mod openapi;
+mod push;
 mod rights;
 mod sign_in;
 mod statistics;

@@ -10,7 +10,7 @@ use crate::house::Answer;
 use crate::house::Browser;
 use crate::house::House;
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap()
 }
 
@@ -65,7 +65,7 @@ fn every_address_is_documented_and_nothing_else() {
     }
 }
 
-fn check(document: &Value, method: &str, path: &str, answer: &Answer) {
+pub(crate) fn check(document: &Value, method: &str, path: &str, answer: &Answer) {
     let responses = &document["paths"][path][method.to_lowercase()]["responses"];
     let status = answer.status.to_string();
     assert!(!responses[&status].is_null(), "{method} {path}: {status} is not documented");
@@ -120,6 +120,7 @@ async fn answers_have_the_documented_form() {
             ("/api/report", "/api/report?format=csv"),
             ("/api/report", "/api/report?from=2026-11-02&to=2026-11-01"),
             ("/api/report", "/api/report?khu_pho=kp9"),
+            ("/api/push", "/api/push"),
             ("/api/system", "/api/system"),
             ("/api/audit", "/api/audit?last=3"),
             ("/api/openapi.json", "/api/openapi.json"),
@@ -149,6 +150,12 @@ async fn answers_have_the_documented_form() {
             ("/api/khu-pho/{khu_pho}/report", "/api/khu-pho/kp3/report", json!({"kind": "fire"})),
             ("/api/khu-pho/{khu_pho}/report", "/api/khu-pho/kp9/report", json!({"kind": "fire"})),
             ("/api/khu-pho/{khu_pho}/patrol", "/api/khu-pho/kp3/patrol", json!({"minutes": 5})),
+            ("/api/push/subscribe", "/api/push/subscribe", json!({"endpoint": "x"})),
+            (
+                "/api/push/unsubscribe",
+                "/api/push/unsubscribe",
+                json!({"endpoint": "https://push.example/x"}),
+            ),
             ("/sign-out", "/sign-out", json!({})),
         ] {
             check(&document, "POST", template, &house.post(path, browser, &body).await);

@@ -4,6 +4,8 @@
 
 mod home_assistant;
 mod limits;
+mod phone;
+mod push;
 #[path = "../support/mosquitto.rs"]
 #[expect(dead_code, reason = "other tests use what these don't")]
 mod mosquitto;

@@ -91,10 +91,19 @@ impl Receiver {
 
     /// Behind TLS, with a certificate of an authority whose PEM file is written to `ca_file`.
     pub(crate) async fn start_tls(ca_file: &Path) -> Self {
+        Self::tls(ca_file, [], |_| None).await
+    }
+
+    /// The same with these answers.
+    pub(crate) async fn tls(
+        ca_file: &Path,
+        replies: impl IntoIterator<Item = Reply>,
+        judge: fn(&Got) -> Option<Reply>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(certified(ca_file)));
-        Self::serve(Tls { listener, acceptor }, address, desk([], |_| None))
+        Self::serve(Tls { listener, acceptor }, address, desk(replies, judge))
     }
 
     fn serve<L>(listener: L, address: SocketAddr, desk: Desk) -> Self

@@ -1,5 +1,6 @@
 //! An outbox with alerts, and webhooks over it as the daemon runs them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use keng::outbox::Sequence;
 use keng::outlet;
 use keng::outlet::Links;
 use keng::outlet::Patience;
+use keng::outlet::Sink;
 use keng::outlet::Standings;
 use keng::outlet::webhook::Body;
 use keng::outlet::webhook::Config;
@@ -93,7 +95,8 @@ impl Street {
         }
         let live = alert["closed_at"].is_null();
         let wall = self.clock.now().wall;
-        let append = Append { subject: format!("kp3/{i}"), live, wall, snapshot: None };
+        let subject = format!("{}/{i}", alert["khu_pho"].as_str().unwrap());
+        let append = Append { subject, live, wall, snapshot: None };
         let mut bytes = String::new();
         let make = |at: Sequence| {
             alert["sequence"] = at.0.into();
@@ -110,13 +113,16 @@ impl Street {
     }
 
     pub(crate) fn run(&self, config: &Config) -> Running {
+        self.run_sink(Webhook::new(config.clone(), Arc::clone(&self.clock)))
+    }
+
+    pub(crate) fn run_sink(&self, sink: impl Sink) -> Running {
         let links = Links {
             outbox: self.outbox.clone(),
             meters: self.meters.clone(),
             clock: Arc::clone(&self.clock),
             standings: self.standings.clone(),
         };
-        let sink = Webhook::new(config.clone(), Arc::clone(&self.clock));
         let stop = CancellationToken::new();
         let rng = StdRng::seed_from_u64(1);
         let task = tokio::spawn(outlet::run(sink, links, patience(), rng, stop.clone()));
@@ -127,6 +133,11 @@ impl Street {
     pub(crate) async fn all_read(&self, config: &Config) {
         let (reader, last) = (reader(config), self.outbox.last());
         until("all read", || self.outbox.cursor(&reader).unwrap() == last).await;
+    }
+
+    /// The folder of everything that lasts.
+    pub(crate) fn store(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn letters(&self) -> Vec<DeadLetter> {

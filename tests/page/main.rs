@@ -11,9 +11,24 @@ mod daemon;
 #[path = "../support/mosquitto.rs"]
 mod mosquitto;
 
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../support/gst.rs"]
+mod gst;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../outlets/phone.rs"]
+mod phone;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../outlets/receiver.rs"]
+mod receiver;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../support/scene.rs"]
+mod scene;
+
 mod access;
+mod closed;
 mod drawing;
 mod many;
+mod real;
 mod signed_in;
 mod telling;
 mod watch;
@@ -39,6 +54,14 @@ impl Post {
         let broker = format!("listen = \"127.0.0.1:{}\"", free_port());
         site.configure(&ward_with(&broker, &page, cameras));
         Self { site, page: format!("http://{page}/") }
+    }
+
+    /// Without cameras, and with these further lines of `[web]`.
+    fn with_web(more: &str) -> Self {
+        let post = Self::new(&[]);
+        let text = std::fs::read_to_string(post.site.config()).unwrap();
+        post.site.configure(&text.replace("[web]\n", &format!("[web]\n{more}")));
+        post
     }
 }
 

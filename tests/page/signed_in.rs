@@ -6,21 +6,74 @@ use std::process::Stdio;
 use crate::LIVE;
 use crate::Post;
 use crate::browser::Browser;
+use crate::browser::Page;
 use crate::browser::Screen;
 use crate::browser::chromium;
 use crate::card;
+use crate::daemon::camera;
 use crate::report;
 
 const PASSWORD: &str = "đêm nay trời trong";
 
 /// `keng user add`, with its password on standard input.
-fn add(post: &Post, name: &str, role: &[&str]) {
+pub(crate) fn add(post: &Post, name: &str, role: &[&str]) {
     let config = post.site.config();
     let arguments = ["user", "add", "--config", config.to_str().unwrap(), name, "--role"];
     let mut command = post.site.command(&[&arguments[..], role].concat());
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     writeln!(child.stdin.take().unwrap(), "{PASSWORD}").unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+/// Signs in where the page asks for it.
+pub(crate) async fn sign_in(page: &Page<'_>, name: &str) {
+    page.wait("location.pathname === '/sign-in'").await;
+    page.wait("document.querySelector('#password')").await;
+    page.eval("document.querySelector('#name').focus()");
+    page.type_in(name);
+    page.eval("document.querySelector('#password').focus()");
+    page.type_in(PASSWORD);
+    page.click("button[type=submit]").await;
+}
+
+/// What stands in no page's own words: nothing of khu phố 3.
+#[tokio::test]
+async fn somebody_of_another_khu_pho_finds_every_page_empty() {
+    let Some(program) = chromium() else { return };
+    let elsewhere = "[[khu_pho]]\nid = \"kp9\"\nname = \"Khu phố 9\"\n".to_owned();
+    let post = Post::new(&[camera(1, "hem-42", "rtsp://127.0.0.1:1/cam", ""), elsewhere]);
+    let daemon = post.site.start().await;
+    let alert = report(&daemon, "Chợ nhỏ");
+    let id = alert["id"].as_str().unwrap();
+    add(&post, "tu", &["khu_pho", "--khu-pho", "kp9"]);
+    let browser = Browser::start(program);
+    let page = browser.open(&post.page, Screen::Desktop);
+    sign_in(&page, "tu").await;
+    page.wait(LIVE).await;
+    page.wait("!document.querySelector('#quiet').hidden").await;
+    for (address, there) in [
+        ("#/".to_owned(), "document.querySelector('#quiet')"),
+        (format!("#/incident/kp3/{id}"), "document.querySelector('main .none')"),
+        ("#/cameras".to_owned(), "document.querySelector('main .none')?.checkVisibility()"),
+        ("#/camera/hem-42".to_owned(), "document.querySelector('main .none')"),
+        ("#/statistics".to_owned(), "document.querySelector('.sheet')"),
+        ("#/system".to_owned(), "document.querySelector('main')?.innerText.trim()"),
+    ] {
+        page.eval(&format!("location.hash = {address:?}"));
+        page.wait(there).await;
+        page.wait("!document.querySelector('main').innerText.includes('Đang tải')").await;
+        let said = page.eval(
+            "document.body.innerText + (document.querySelector('.sheet')?.shadowRoot?.textContent \
+             ?? '') + document.title",
+        );
+        let said = said.as_str().unwrap();
+        for foreign in ["Chợ", "hem-42", "Khu phố 3", "CHÁY"] {
+            assert!(!said.contains(foreign), "{address}: {foreign} in {said}");
+        }
+        assert_eq!(page.eval("document.querySelectorAll('.card, .tile').length"), 0, "{address}");
+    }
+    assert_eq!(page.eval("Number(document.querySelector('#bell').dataset.strikes)"), 0);
+    drop(daemon);
 }
 
 #[tokio::test]
@@ -32,13 +85,7 @@ async fn who_signs_in_comes_back_to_where_they_were_and_answers_under_their_name
     add(&post, "ba-nam", &["khu_pho", "--khu-pho", "kp3", "--full-name", "Ba Năm"]);
     let browser = Browser::start(program);
     let page = browser.open(&post.page, Screen::Phone);
-    page.wait("location.pathname === '/sign-in'").await;
-    page.wait("document.querySelector('#password')").await;
-    page.eval("document.querySelector('#name').focus()");
-    page.type_in("ba-nam");
-    page.eval("document.querySelector('#password').focus()");
-    page.type_in(PASSWORD);
-    page.click("button[type=submit]").await;
+    sign_in(&page, "ba-nam").await;
     page.wait(LIVE).await;
     page.click(&format!("{} [data-action=acknowledge]", card(&alert))).await;
     let told = format!("document.querySelector('{}')?.innerText.includes('Ba Năm')", card(&alert));

@@ -16,6 +16,14 @@ use crate::report;
 /// From the durable alert to the screen.
 const SOON: Duration = Duration::from_secs(2);
 
+/// Listens to what goes to the loudspeaker: whether anything sounds, not whether it was asked to.
+const HEAR: &str = "(() => { window.loudest = 0; const connect = AudioNode.prototype.connect; \
+    AudioNode.prototype.connect = function (to, ...more) { if (this instanceof GainNode) { const \
+    ear = this.context.createAnalyser(); connect.call(this, ear); const heard = new \
+    Float32Array(ear.fftSize); setInterval(() => { ear.getFloatTimeDomainData(heard); \
+    window.loudest = Math.max(window.loudest, ...heard.map(Math.abs)); }, 40); } return \
+    connect.call(this, to, ...more); }; })()";
+
 /// What the element that a selector finds says.
 fn text(page: &Page<'_>, selector: &str) -> String {
     let said = page.eval(&format!("document.querySelector({selector:?}).innerText"));
@@ -38,6 +46,7 @@ async fn a_fire_shows_and_sounds_at_once_and_an_answer_shows_everywhere() {
     }
     desktop.click("#bell-bar-go").await;
     desktop.wait("document.querySelector('#bell').getAttribute('aria-pressed') === 'true'").await;
+    desktop.eval(HEAR);
 
     let begun = Instant::now();
     let alert = report(&daemon, "Chợ nhỏ");
@@ -51,6 +60,7 @@ async fn a_fire_shows_and_sounds_at_once_and_an_answer_shows_everywhere() {
     assert!(text(&desktop, "#ringing").contains("KẺNG ĐANG GÕ: 1"));
     assert!(text(&phone, "#ringing").contains("1 sự việc khẩn cấp chưa ai nhận"));
     desktop.wait("Number(document.querySelector('#bell').dataset.strikes) > 1").await;
+    desktop.wait("window.loudest > 0.05").await;
 
     phone.click(&format!("{} [data-action=acknowledge]", card(&alert))).await;
     for page in [&desktop, &phone] {

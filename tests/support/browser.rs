@@ -38,6 +38,8 @@ pub(crate) struct Browser {
     waiting: Waiting,
     next: Arc<Mutex<u64>>,
     complaints: Arc<Mutex<Vec<(String, String)>>>,
+    /// Of service workers, with the address that each is for.
+    workers: Arc<Mutex<Vec<(String, String)>>>,
     _profile: TempDir,
 }
 
@@ -88,7 +90,9 @@ impl Browser {
         let waiting = Waiting::default();
         let complaints = Arc::<Mutex<Vec<_>>>::default();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let workers = Arc::<Mutex<Vec<_>>>::default();
         let (answers, heard) = (Arc::clone(&waiting), Arc::clone(&complaints));
+        let registered = Arc::clone(&workers);
         std::thread::spawn(move || {
             let mut message = Vec::new();
             while reader.read_until(0, &mut message).is_ok_and(|count| count > 0) {
@@ -98,6 +102,14 @@ impl Browser {
                 if let Some(id) = said["id"].as_u64() {
                     let asker = answers.lock().unwrap().remove(&id);
                     asker.map(|asker| asker.send(said).ok());
+                } else if said["method"] == "ServiceWorker.workerRegistrationUpdated" {
+                    for one in said["params"]["registrations"].as_array().into_iter().flatten() {
+                        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+                        let session = said["sessionId"].as_str().unwrap_or_default();
+                        let worker =
+                            (format!("{session} {}", text("scopeURL")), text("registrationId"));
+                        registered.lock().unwrap().push(worker);
+                    }
                 } else if let Some(complaint) = complaint(&said) {
                     let session = said["sessionId"].as_str().unwrap_or_default().to_owned();
                     heard.lock().unwrap().push((session, complaint));
@@ -105,7 +117,7 @@ impl Browser {
             }
         });
         let next = Arc::default();
-        Self { child, pipe, waiting, next, complaints, _profile: profile }
+        Self { child, pipe, waiting, next, complaints, workers, _profile: profile }
     }
 
     fn call(&self, session: &str, method: &str, params: Value) -> Value {
@@ -132,13 +144,13 @@ impl Browser {
     /// A page of somebody's own: its cookies and what it keeps are not those of others.
     pub(crate) fn open(&self, url: &str, screen: Screen) -> Page<'_> {
         let context = self.call("", "Target.createBrowserContext", json!({}));
-        let context = &context["browserContextId"];
+        let context = context["browserContextId"].as_str().unwrap().to_owned();
         let about = json!({"url": "about:blank", "browserContextId": context});
         let target = self.call("", "Target.createTarget", about);
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let session = self.call("", "Target.attachToTarget", attach);
         let session = session["sessionId"].as_str().unwrap().to_owned();
-        let page = Page { browser: self, session };
+        let page = Page { browser: self, session, context };
         for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
             page.call(domain, json!({}));
         }
@@ -171,6 +183,7 @@ fn complaint(said: &Value) -> Option<String> {
 pub(crate) struct Page<'a> {
     browser: &'a Browser,
     session: String,
+    context: String,
 }
 
 impl Page<'_> {
@@ -263,6 +276,34 @@ impl Page<'_> {
     /// Types into what has the focus.
     pub(crate) fn type_in(&self, text: &str) {
         self.call("Input.insertText", json!({"text": text}));
+    }
+
+    /// As if somebody had said yes to the browser's question.
+    pub(crate) fn allow_notifications(&self) {
+        let asked =
+            json!({"permissions": ["notifications"], "browserContextId": self.context.as_str()});
+        self.browser.call("", "Browser.grantPermissions", asked);
+    }
+
+    /// A message of a push service, as the browser hands it to the service worker of `url`.
+    pub(crate) async fn push(&self, url: &str, text: &str) {
+        self.call("ServiceWorker.enable", json!({}));
+        let wanted = format!("{} {url}", self.session);
+        let begun = Instant::now();
+        let known = || {
+            let workers = self.browser.workers.lock().unwrap();
+            workers.iter().rfind(|(scope, _)| *scope == wanted).map(|(_, id)| id.clone())
+        };
+        let registration = loop {
+            if let Some(id) = known() {
+                break id;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no service worker of {url}");
+            tokio::time::sleep(LOOK).await;
+        };
+        let origin = url.trim_end_matches('/');
+        let message = json!({"origin": origin, "registrationId": registration, "data": text});
+        self.call("ServiceWorker.deliverPushMessage", message);
     }
 
     /// How long its thread has computed, in seconds of a core: however busy the machine is beside.

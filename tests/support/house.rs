@@ -19,6 +19,8 @@ use keng::outbox::Outbox;
 use keng::outbox::Sequence;
 use keng::outlet::cap::Issuer;
 use keng::outlet::cap::Scope;
+use keng::push;
+use keng::push::Push;
 use keng::rule;
 use keng::time::Clock;
 use keng::time::ManualClock;
@@ -178,6 +180,13 @@ impl House {
         let audit = Log::open(folder.path(), shared.clone(), &Meters::new()).unwrap();
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         tokio::spawn(core(asked));
+        let wanted = push::Config {
+            contact: "mailto:admin@phuong-14.example".to_owned(),
+            services: vec!["push.example".parse().unwrap()],
+            ca_file: None,
+        };
+        let push = Push::open(folder.path(), wanted, access.clone(), shared.clone(), Language::Vi);
+        let push = push.unwrap();
         let server = Server::bind(&config, &access, &shared).await.unwrap();
         let address = server.address();
         let ward = Arc::new(Ward {
@@ -203,6 +212,7 @@ impl House {
                 khu_pho: Board.khu_pho(),
             })),
             ward,
+            push: Some(push),
         };
         tokio::spawn(server.serve(state, CancellationToken::new()));
         Self { address, outbox, clock, audit, folder }
@@ -217,6 +227,9 @@ impl House {
             let mut alert = documented_alert();
             alert["sequence"] = json!(sequence.0);
             alert["khu_pho"] = json!(khu_pho);
+            for seen in alert["cameras"].as_array_mut().unwrap() {
+                seen["id"] = json!(format!("hem-{}", &khu_pho[2..]));
+            }
             alert["id"] = json!(incident);
             alert.to_string().into_bytes()
         };
@@ -263,6 +276,23 @@ impl House {
         let body = format!("name={name}&password={encoded}&next=%2Fcameras");
         let form = "Content-Type: application/x-www-form-urlencoded\r\n";
         self.send("POST /sign-in", &format!("{form}{}{more}", self.origin()), &body).await
+    }
+
+    /// What a feed from the beginning says until it says `end`.
+    pub(crate) async fn heard(&self, browser: &Browser, end: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let (address, cookie) = (self.address, &browser.cookie);
+        let request = format!("GET /events?after=0 HTTP/1.1\r\nHost: {address}\r\n{cookie}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        let mut buffer = [0; 4096];
+        while !heard.contains(end) {
+            let read = tokio::time::timeout(DEADLINE, stream.read(&mut buffer)).await;
+            let read = read.unwrap().unwrap();
+            assert!(read > 0, "{heard}");
+            heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+        heard
     }
 
     pub(crate) async fn sign_in(&self, name: &str) -> Browser {

@@ -26,3 +26,4 @@ fi
 bash tools/setup/rust.sh
 bash tools/setup/system.sh "$level"
 bash tools/setup/onnxruntime.sh
+if [ "$level" = test ]; then bash tools/setup/axe.sh; fi

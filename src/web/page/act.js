@@ -13,7 +13,8 @@ export function whyNot() {
   return '';
 }
 
-async function post(path, body) {
+/** Sends something; answers the newest alert where one comes of it. */
+export async function post(path, body) {
   const answer = await fetch(path, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'X-Keng-CSRF': known.me?.csrf ?? '' },

@@ -125,6 +125,10 @@ function table(camera, view) {
       say('fps_word'),
       typeof camera.analysed_fps === 'number' ? say('fps', camera.analysed_fps.toFixed(1)) : '',
     ],
+    [
+      say('late_word'),
+      typeof camera.latency_ms === 'number' ? say('late_text', camera.latency_ms) : '',
+    ],
     [say('attention'), camera.attention && say(camera.attention)],
     [say('dropped'), typeof view.dropped === 'number' ? `${view.dropped} / ${view.received}` : ''],
     ['RTSP', typeof view.sessions === 'number' ? say('sessions', view.sessions) : ''],

@@ -165,6 +165,7 @@ function fill(tile, camera, view) {
     if (typeof camera.analysed_fps === 'number')
       figures.push(say('fps', camera.analysed_fps.toFixed(1)));
     if (camera.attention) figures.push(say(camera.attention));
+    if (typeof camera.latency_ms === 'number') figures.push(say('late', camera.latency_ms));
   }
   if (typeof view?.dropped === 'number') figures.push(`${say('dropped')} ${view.dropped}`);
   if (camera.since) figures.push(`${say('uptime')} ${sinceText(camera.since)}`);

@@ -1,6 +1,7 @@
 // The gong: our own sound, until somebody takes what it strikes for; and the browser's word of it.
 
 import { $, button, element, incidentLink, tell } from './dom.js';
+import { pushPart } from './push.js';
 import { emit, incidents, isLoud, known, on } from './state.js';
 import { language, say, storage } from './words.js';
 
@@ -109,7 +110,7 @@ async function notify(alert, calls) {
     icon: '/icon-192.png',
     lang: language(),
     requireInteraction: isLoud(alert),
-    data: { url: `/${incidentLink(alert)}` },
+    data: { url: `/${incidentLink(alert)}`, revision: alert.revision },
   };
   const title = `${say(alert.kind)} · Kẻng`;
   try {
@@ -174,7 +175,8 @@ function settings() {
         box.close();
       }),
     );
-  $('bell-body').replaceChildren(element('p', '', say('bell_about')), label, line, permission());
+  const about = element('p', '', say('bell_about'));
+  $('bell-body').replaceChildren(about, label, line, permission(), pushPart());
   box.showModal();
 }
 function permission() {
@@ -185,6 +187,7 @@ function permission() {
   return button('button', say('notify_ask'), async (event) => {
     const asked = event.currentTarget;
     await Notification.requestPermission();
+    asked.nextElementSibling?.replaceWith(pushPart());
     asked.replaceWith(permission());
   });
 }

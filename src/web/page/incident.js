@@ -170,6 +170,7 @@ function gallery({ known, chosen, choose }, alert) {
     const preview = element('img');
     preview.alt = '';
     preview.loading = 'lazy';
+    preview.addEventListener('error', () => small.remove());
     preview.src = pictureOf(revision);
     small.append(preview, element('span', '', clockText(Date.parse(revision.updated_at))));
     strip.append(small);

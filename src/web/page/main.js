@@ -19,6 +19,7 @@ import { feedPage, startFeed } from './feed.js';
 import { startGong } from './gong.js';
 import { incidentPage } from './incident.js';
 import { start } from './link.js';
+import { startPush, stopPush } from './push.js';
 import { emit, incidents, isGoing, khuPhoName, known, on, order } from './state.js';
 import { statisticsPage } from './statistics.js';
 import { systemPage } from './system.js';
@@ -166,7 +167,7 @@ function theme() {
   document.querySelector('meta[name="theme-color"]').content = light ? '#ffffff' : '#151b23';
   tell($('theme'), say(light ? 'theme_dark' : 'theme_light'));
 }
-$('sign-out').addEventListener('click', signOut);
+$('sign-out').addEventListener('click', () => stopPush().then(signOut));
 $('theme').addEventListener('click', () => {
   storage.set(THEME, storage.get(THEME) === 'light' ? 'dark' : 'light');
   theme();
@@ -216,6 +217,7 @@ words();
 startFeed();
 startTelling();
 startGong();
+startPush();
 show(false);
 start();
 navigator.serviceWorker?.register('/sw.js').catch(() => {});

@@ -43,6 +43,38 @@ async function answer(request, path) {
     throw error;
   }
 }
+/** What the daemon tells while no page is open. Every message must be shown: browsers ask for that. */
+async function tell(data) {
+  let told = {};
+  try {
+    told = data.json();
+  } catch {
+    /* Then there is at least something to open. */
+  }
+  const place = (part) => encodeURIComponent(String(part));
+  const known = told.id && told.khu_pho;
+  const url = known ? `/#/incident/${place(told.khu_pho)}/${place(told.id)}` : '/';
+  const shown = known ? await self.registration.getNotifications({ tag: told.id }) : [];
+  // Push services may pass an older word on after a newer one.
+  if (shown.some((one) => one.data?.revision > told.revision)) return;
+  await self.registration.showNotification(String(told.title ?? 'Kẻng'), {
+    body: String(told.body ?? ''),
+    lang: told.lang,
+    tag: known ? told.id : 'keng',
+    renotify: told.urgent === true,
+    requireInteraction: told.urgent === true,
+    timestamp: Date.parse(told.at) || Date.now(),
+    icon: '/icon-192.png',
+    badge: '/icon-192.png',
+    data: { url, revision: told.revision },
+  });
+}
+// One after the other: each looks at what the one before has shown.
+let telling = Promise.resolve();
+self.addEventListener('push', (event) => {
+  telling = telling.then(() => tell(event.data)).catch(() => {});
+  event.waitUntil(telling);
+});
 self.addEventListener('notificationclick', (event) => {
   event.notification.close();
   const wanted = new URL(event.notification.data?.url ?? '/', self.location.origin);

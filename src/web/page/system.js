@@ -91,8 +91,15 @@ function showOutbox(part, system) {
       [say('outbox_last'), String(last)],
       [say('outbox_mqtt'), String(mqtt)],
       [say('outbox_depth'), String(depth)],
+      [say('set_aside'), String(known.status?.set_aside ?? 0)],
     ]),
   );
+  const outlets = known.status?.outlets ?? [];
+  if (outlets.length) part.append(element('h3', '', say('outlets')));
+  for (const { id, behind, failing } of outlets) {
+    const text = [id, say('behind', behind), failing].filter(Boolean).join(' · ');
+    part.append(element('p', failing ? 'outlet why' : 'outlet soft', text));
+  }
 }
 
 // OpenMetrics text.
@@ -140,8 +147,11 @@ function quantile(list, share) {
   }
   return null;
 }
-const milliseconds = (seconds) =>
-  seconds === null ? '–' : `${(seconds * 1_000).toPrecision(seconds < 0.01 ? 2 : 3)} ms`;
+function milliseconds(seconds) {
+  if (seconds === null) return '–';
+  if (seconds >= 1) return `${seconds.toFixed(1)} s`;
+  return `${(seconds * 1_000).toPrecision(seconds < 0.01 ? 2 : 3)} ms`;
+}
 
 function showStages(part, figures, before) {
   const { samples } = figures;

@@ -103,6 +103,11 @@ const WORDS = {
     patrolling: (n) => `Đã ghi: tuần tra ${n} phút.`, patrol_all: 'Cả khu phố',
     patrol_minutes: 'Trong bao nhiêu phút (đến 240)',
     patrol_about: 'Trong lúc tuần tra, người lảng vảng ở đó không bị báo.',
+    push_on: 'Máy này được báo cả khi đóng trang.', push_stop: 'Thôi báo khi đóng trang',
+    push_off: 'Đóng trang thì máy này không được báo.', push_start: 'Báo cả khi đóng trang',
+    push_failed: (why) => `Chưa bật được: ${why}`, late: (ms) => `trễ ${ms} ms`,
+    behind: (n) => `còn ${n} tin`, set_aside: 'Không giao được', outlets: 'Nơi nhận khác',
+    late_word: 'Độ trễ', late_text: (ms) => `${ms} ms từ gói hình cuối đến phán đoán`,
   },
   en: {
     fire: 'Fire', smoke: 'Smoke', loitering: 'Loitering', camera: 'Camera', other: 'Report',
@@ -204,6 +209,12 @@ const WORDS = {
     patrolling: (n) => `Noted: on patrol for ${n} min.`, patrol_all: 'The whole khu phố',
     patrol_minutes: 'For how many minutes (up to 240)',
     patrol_about: 'While you patrol, nobody is alarmed at people who stay there.',
+    push_on: 'This device is told while the page is closed, too.',
+    push_stop: 'Stop telling when closed', push_start: 'Tell me when closed, too',
+    push_off: 'With the page closed this device is told nothing.',
+    push_failed: (why) => `Not turned on: ${why}`, late: (ms) => `${ms} ms late`,
+    behind: (n) => `${n} to go`, set_aside: 'Undeliverable', outlets: 'Other receivers',
+    late_word: 'Latency', late_text: (ms) => `${ms} ms from last packet to judgement`,
   },
 };
 

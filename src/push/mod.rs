@@ -1,0 +1,176 @@
+//! Outbox in, phones out: Web Push (RFC 8030) to browsers whose page is closed.
+//!
+//! It is off unless the admin turns it on: it makes the daemon speak with hosts on the Internet
+//! that the admin has not chosen, those of the browsers' makers. They learn when something is told
+//! to whom, and nothing of what: a message is encrypted for the one browser (`seal`, RFC 8291) and
+//! holds no picture. They know who sends by a signature (`vapid`, RFC 8292).
+//!
+//! **Invariants:** nobody is sent what they may not see just now (`sink` asks at every attempt). No
+//! host is spoken to that the admin has not allowed (`service`). A browser that is gone is
+//! forgotten (`book`).
+//!
+//! Each service is a reader of the log of its own, as webhooks are, so that none waits for another.
+//!
+//! Does not belong here: requests and answers (that is `web`).
+
+mod book;
+mod seal;
+mod service;
+mod sink;
+mod vapid;
+mod words;
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use service::NotAService;
+pub use service::Service;
+pub use service::USUAL;
+pub use sink::PREFIX;
+pub use sink::Pusher;
+
+use book::Book;
+use book::Subscription;
+use seal::Keys;
+use service::Endpoint;
+use vapid::Vapid;
+
+use crate::access;
+use crate::access::Access;
+use crate::access::Viewer;
+use crate::meter::Meters;
+use crate::time::Clock;
+use crate::ward::Language;
+
+/// The part of `[web]` about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Whom a service may write to: `mailto:` or `https:`.
+    pub contact: String,
+    /// Which services browsers may name.
+    pub services: Vec<Service>,
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Why it can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system's.
+    #[error(transparent)]
+    Folder(#[from] access::Error),
+    /// The key's file is none, or the system made none.
+    #[error(
+        "access/vapid.key in [store] path is no key for Web Push; with the file removed a new one \
+         is made, and everybody turns notifications on again"
+    )]
+    Key,
+}
+
+/// Why a browser is not told.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// It is of no service that is allowed.
+    #[error(
+        "this browser's push service is not allowed here; an admin can add it to push_services"
+    )]
+    Service,
+    /// Its keys are none.
+    #[error("these are no keys of a push subscription")]
+    Keys,
+    /// Whoever has not signed in has nothing that could end.
+    #[error("sign in first: what is sent outside is sent to a user")]
+    Nobody,
+    /// There are too many.
+    #[error("too many browsers are told already")]
+    Full,
+    /// Not their fault.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Who is told, and by which key. Clones share it.
+#[derive(Clone)]
+pub struct Push {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    book: Book,
+    vapid: Vapid,
+    access: Access,
+    clock: Arc<dyn Clock>,
+    language: Language,
+}
+
+impl Push {
+    /// Of the store at `store`; the key is made where there is none yet. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn open(
+        store: &Path,
+        config: Config,
+        access: Access,
+        clock: Arc<dyn Clock>,
+        language: Language,
+    ) -> Result<Self, Error> {
+        let vapid = Vapid::open(store, &config.contact)?;
+        let book = Book::open(store, &config.services)?;
+        Ok(Self { shared: Arc::new(Shared { config, book, vapid, access, clock, language }) })
+    }
+
+    /// What browsers subscribe with: an uncompressed point of P-256, as base64url.
+    pub fn key(&self) -> String {
+        self.shared.vapid.public()
+    }
+
+    /// One reader of the log a service; what a browser is never sent is counted in `meters`.
+    pub fn pushers(&self, meters: &Meters) -> Vec<Pusher> {
+        let (services, dropped) = (self.shared.config.services.iter(), &meters.push_dropped);
+        let pusher = |service: &Service| {
+            Pusher::new(Arc::clone(&self.shared), service.clone(), dropped.clone())
+        };
+        services.map(pusher).collect()
+    }
+
+    /// From now on the browser at `endpoint` is told what `viewer` may see, for as long as they
+    /// keep their password; answers the service. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn subscribe(
+        &self,
+        viewer: &Viewer,
+        endpoint: &str,
+        p256dh: &str,
+        auth: &str,
+    ) -> Result<String, Refused> {
+        let shared = &self.shared;
+        let generation = shared.access.generation(&viewer.login).filter(|_| !viewer.local);
+        let generation = generation.ok_or(Refused::Nobody)?;
+        let endpoint = Endpoint::parse(endpoint, &shared.config.services);
+        let endpoint = endpoint.ok_or(Refused::Service)?;
+        let keys = Keys::parse(p256dh, auth).ok_or(Refused::Keys)?;
+        // What is no point of the curve shows at the first message: here.
+        seal::seal(b"", &keys).map_err(|_| Refused::Keys)?;
+        let (user, since) = (viewer.login.clone(), shared.clock.now().wall);
+        let origin = endpoint.origin();
+        shared.book.add(Subscription { endpoint, keys, user, generation, since })?;
+        Ok(origin)
+    }
+
+    /// The browser at `endpoint` is told nothing any more, where it is one of `viewer`'s; answers
+    /// whether it was. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where that can't be written; it holds all the same until the next start.
+    pub fn unsubscribe(&self, viewer: &Viewer, endpoint: &str) -> Result<bool, Error> {
+        match Endpoint::parse(endpoint, &self.shared.config.services) {
+            Some(endpoint) => self.shared.book.remove(&endpoint, Some(&viewer.login)),
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a notification says, and of which alerts there is one.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::ward::Language;
+
+/// A browser shows a few lines; the rest would only fill the record.
+const BODY_CHARS_MAX: usize = 400;
+
+/// Whether `alert` is worth waking somebody: what is new, what nobody has answered, what somebody
+/// did. A camera's health is none, as on the page. `before`: its incident's alert before it.
+pub(super) fn is_news(alert: &Value, before: Option<&Value>) -> bool {
+    let calls = alert["kind"] != "camera";
+    let Some(before) = before else { return calls && alert["closed_at"].is_null() };
+    let escalated = !alert["escalated_at"].is_null() && before["escalated_at"].is_null();
+    calls && (escalated || alert["state"] != before["state"])
+}
+
+/// Whether it is to be shown until somebody looks, and sent though the phone saves its battery.
+pub(super) fn is_urgent(alert: &Value) -> bool {
+    let burns = alert["kind"] == "fire" || alert["kind"] == "smoke";
+    alert["state"] == "open" && (burns || alert["severity"] == "critical")
+}
+
+/// The notification, as the page's service worker takes it.
+pub(super) fn notification(alert: &Value, language: Language) -> Value {
+    let vi = language == Language::Vi;
+    let text = |key: &str| alert[key].as_str().unwrap_or_default();
+    let kind = match (text("kind"), vi) {
+        ("fire", true) => "Cháy",
+        ("fire", false) => "Fire",
+        ("smoke", true) => "Khói",
+        ("smoke", false) => "Smoke",
+        ("loitering", true) => "Lảng vảng",
+        ("loitering", false) => "Loitering",
+        (_, true) => "Tin báo",
+        (_, false) => "Report",
+    };
+    let exercise = match (alert["exercise"] == true, vi) {
+        (true, true) => "DIỄN TẬP · ",
+        (true, false) => "EXERCISE · ",
+        (false, _) => "",
+    };
+    let body: String = text("message").chars().take(BODY_CHARS_MAX).collect();
+    json!({
+        "title": format!("{exercise}{kind} · Kẻng"),
+        "body": body,
+        "id": alert["id"],
+        "khu_pho": alert["khu_pho"],
+        "revision": alert["revision"],
+        "at": alert["updated_at"],
+        "urgent": is_urgent(alert),
+        "lang": if vi { "vi" } else { "en" },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(changes: Value) -> Value {
+        let mut alert = json!({
+            "id": "a-1", "khu_pho": "kp3", "revision": 1, "kind": "fire", "state": "open",
+            "severity": "critical", "closed_at": null, "escalated_at": null, "exercise": false,
+            "message": "CHÁY tại Hẻm 42", "updated_at": "2026-11-21T22:14:03.120+07:00",
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            alert[key] = value.clone();
+        }
+        alert
+    }
+
+    #[test]
+    fn people_are_told_of_what_is_new_and_of_what_was_done() {
+        let first = alert(json!({}));
+        assert!(is_news(&first, None));
+        assert!(!is_news(&alert(json!({"revision": 2})), Some(&first)), "it goes on");
+        assert!(is_news(&alert(json!({"escalated_at": "x"})), Some(&first)));
+        let called = alert(json!({"escalated_at": "x"}));
+        assert!(!is_news(&called, Some(&called)), "once");
+        for state in ["acknowledged", "on_scene", "resolved", "false_alarm", "expired"] {
+            assert!(is_news(&alert(json!({"state": state})), Some(&first)), "{state}");
+        }
+        assert!(!is_news(&alert(json!({"kind": "camera"})), None));
+        assert!(!is_news(&alert(json!({"closed_at": "x"})), None), "nobody was told of it");
+    }
+
+    #[test]
+    fn a_notification_says_what_and_whether_it_is_a_drill() {
+        let told = notification(&alert(json!({"exercise": true})), Language::Vi);
+        assert_eq!(told["title"], "DIỄN TẬP · Cháy · Kẻng");
+        assert_eq!((&told["body"], &told["urgent"]), (&json!("CHÁY tại Hẻm 42"), &json!(true)));
+        let taken = alert(json!({"state": "acknowledged", "kind": "loitering"}));
+        let told = notification(&taken, Language::En);
+        assert_eq!((&told["title"], &told["urgent"]), (&json!("Loitering · Kẻng"), &json!(false)));
+        let long = alert(json!({"message": "ạ".repeat(5_000)}));
+        assert!(notification(&long, Language::Vi).to_string().len() < 2_000);
+    }
+}
