@@ -115,7 +115,7 @@ pub struct Meters {
     pub siren_orders_dropped: Counter,
     /// Records that the audit log could not take.
     pub audit_lost: Counter,
-    /// Commands, reports and patrols over MQTT that were refused.
+    /// Commands, reports and patrols over MQTT that were refused; at the page, those too many.
     pub messages_refused: Counter,
     /// Alerts that the broker has not acknowledged yet.
     pub outbox_depth: Gauge,

@@ -22,6 +22,7 @@ use rand::rngs::SysRng;
 
 use crate::ward::Id;
 
+pub use limit::Pace;
 pub use store::Access;
 pub use store::Refused;
 
@@ -119,6 +120,11 @@ impl Viewer {
                 khu_pho.is_some_and(|khu_pho| theirs.iter().any(|id| id.as_str() == khu_pho))
             }
         }
+    }
+
+    /// Whether the ward's webhooks are theirs to know of.
+    pub fn sees_outlets(&self) -> bool {
+        !matches!(self.role, Role::KhuPho(_))
     }
 
     /// Whether the system, the log of views and the cameras' owners are theirs to see.
