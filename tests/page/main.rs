@@ -13,6 +13,7 @@ mod mosquitto;
 
 mod access;
 mod drawing;
+mod kept;
 mod many;
 mod signed_in;
 mod telling;
