@@ -185,7 +185,7 @@ fn rights(settings: &Settings, daemon: &str) -> String {
     if users(settings, daemon).any(|user| user == POLICE) {
         let all = ["status", "+/alert", "+/incident/#", "+/siren", "+/+/status"];
         let lines = all.map(|topic| format!("topic read {under}{topic}\n"));
-        text.push_str(&format!("\nuser {POLICE}\n{}", lines.concat()));
+        text.extend(["\nuser ", POLICE, "\n", &lines.concat()]);
     }
     text + "\n" + MARKER + "\n"
 }
@@ -264,9 +264,9 @@ fn passwords(
                 hash
             }
         };
-        text.push_str(&format!("{user}:{hash}\n"));
+        text.extend([user, ":", &hash, "\n"]);
     }
-    others.iter().for_each(|(user, hash)| text.push_str(&format!("{user}:{hash}\n")));
+    others.iter().for_each(|(user, hash)| text.extend([user, ":", hash, "\n"]));
     (text, made_up)
 }
 

@@ -219,7 +219,7 @@ async fn what_the_admin_has_added_stays_and_the_police_read_all() {
     let told = ["keng/p14/kp3/alert", "keng/p14/kp4/alert", "keng/p14/kp4/hem-4/status"];
     told.iter().for_each(|topic| retained(topic));
     let hears = |topic: &&str| police.topics().iter().any(|heard| heard == topic);
-    until("it hears of all", || told.iter().all(|topic| hears(&topic))).await;
+    until("it hears of all", || told.iter().all(&hears)).await;
     assert!(!hears(&"keng/p14/kp3/report"), "it writes nothing");
 
     std::fs::write(rules.join("acl"), "user me\n").unwrap();
