@@ -117,7 +117,7 @@ pub struct Meters {
     pub audit_lost: Counter,
     /// Push messages that some browser was never sent.
     pub push_dropped: Counter,
-    /// Commands, reports and patrols over MQTT that were refused.
+    /// Commands, reports and patrols over MQTT that were refused; at the page, those too many.
     pub messages_refused: Counter,
     /// Alerts that the broker has not acknowledged yet.
     pub outbox_depth: Gauge,

@@ -274,6 +274,19 @@ async fn an_oversized_message_does_not_block_the_line() {
     let report = tokio::time::timeout(PATIENCE, daemon.inbound.recv()).await.unwrap().unwrap();
     assert_eq!(report.payload, b"fire");
     report.done.send(()).unwrap();
+    let mut state = daemon.state.clone();
+    let mut fails = async |words: &str| {
+        let says = |state: &State| matches!(state, State::Failing(why) if why.contains(words));
+        drop(tokio::time::timeout(PATIENCE, state.wait_for(says)).await.unwrap().unwrap());
+    };
+    // The limit holds again: the next one is not taken as it comes either.
+    fails("was swallowed").await;
+    team.say("keng/p14/kp3/report", &vec![b'y'; 2 << 20]).await;
+    fails("sends oversized").await;
+    team.say("keng/p14/kp3/report", b"smoke").await;
+    let report = tokio::time::timeout(PATIENCE, daemon.inbound.recv()).await.unwrap().unwrap();
+    assert_eq!(report.payload, b"smoke");
+    report.done.send(()).unwrap();
     daemon.stop().await;
 }
 

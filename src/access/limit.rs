@@ -1,8 +1,9 @@
-//! How often signing in may be tried: leaky buckets of attempts, by user and by address.
+//! How often something may be tried: leaky buckets, of signing in by user and by address, of
+//! reports by whoever sends them.
 //!
 //! | | |
 //! | --- | --- |
-//! | bound | `KEPT_MAX` users, as many addresses |
+//! | bound | `KEPT_MAX` users, as many addresses, as many senders |
 //! | overflow | who was heard of longest ago is forgotten |
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ const USER_EVERY: Duration = Duration::from_secs(30);
 const ADDRESS_BURST: f64 = 30.0;
 const ADDRESS_EVERY: Duration = Duration::from_secs(10);
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// What drips out by time.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -28,7 +31,34 @@ struct Bucket {
     at: Mono,
 }
 
-/// All buckets.
+/// How often each of many does something: so many at once, and as many again in each minute.
+#[derive(Debug)]
+pub struct Pace<K>(BTreeMap<K, Bucket>);
+
+impl<K> Default for Pace<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Clone> Pace<K> {
+    /// Counts one of `who`, who may have `a_minute`, at least 1.
+    ///
+    /// # Errors
+    /// How long to wait before the next; this one does not count.
+    pub fn take(&mut self, who: &K, a_minute: u32, now: Mono) -> Result<(), Duration> {
+        let (burst, every) = (f64::from(a_minute), MINUTE / a_minute.max(1));
+        match wait(self.0.get(who), burst, every, now) {
+            Duration::ZERO => {
+                pour(&mut self.0, who.clone(), every, now);
+                Ok(())
+            }
+            wait => Err(wait),
+        }
+    }
+}
+
+/// All buckets of signing in.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     users: BTreeMap<String, Bucket>,
@@ -152,6 +182,23 @@ mod tests {
         limits.succeed("ba", HERE);
         fill(&mut limits, "ba", THERE, Mono(0));
         assert_eq!(limits.attempt("ba", HERE, Mono(0)), Ok(()));
+    }
+
+    #[test]
+    fn a_sender_has_so_many_a_minute_and_takes_nothing_from_another() {
+        let mut pace = Pace::default();
+        let mut taken =
+            |who: &str, at| (0..100).filter(|_| pace.take(&who.to_owned(), 30, at).is_ok()).count();
+        assert_eq!(taken("kp3", Mono(0)), 30);
+        assert_eq!(taken("kp4", Mono(0)), 30);
+        assert_eq!(taken("kp3", Mono(0) + Duration::from_secs(2)), 1);
+        assert_eq!(taken("kp3", Mono(0) + Duration::from_secs(120)), 30);
+        let wait = pace.take(&"kp4".to_owned(), 30, Mono(0)).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(2));
+        for n in 0..10_000_u32 {
+            pace.take(&n.to_string(), 30, Mono(u64::from(n))).unwrap();
+        }
+        assert!(pace.0.len() <= KEPT_MAX);
     }
 
     #[test]

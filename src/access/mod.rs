@@ -23,6 +23,7 @@ use rand::rngs::SysRng;
 use crate::ward::Id;
 
 pub(crate) use folder::Folder;
+pub use limit::Pace;
 pub use store::Access;
 pub use store::Refused;
 
@@ -124,6 +125,11 @@ impl Viewer {
 
     /// Whether faces are theirs to see: those of a street's neighbours are not.
     pub fn may_see_faces(&self) -> bool {
+        !matches!(self.role, Role::KhuPho(_))
+    }
+
+    /// Whether the ward's webhooks are theirs to know of.
+    pub fn sees_outlets(&self) -> bool {
         !matches!(self.role, Role::KhuPho(_))
     }
 

@@ -262,8 +262,15 @@ impl App {
     pub async fn drain(self) {
         let stops = self.stops;
         stops.lenses.cancel();
-        if let Ok(lenses) = stops.core.await {
-            step("cameras", lenses.stop_all()).await;
+        let mut core = stops.core;
+        // It may wait for a disk that never has room again.
+        match tokio::time::timeout(STEP_MAX, &mut core).await {
+            Ok(Ok(lenses)) => step("cameras", lenses.stop_all()).await,
+            Ok(Err(error)) => tracing::error!(%error, "the core had ended"),
+            Err(_) => {
+                core.abort();
+                tracing::warn!(step = "core", "did not stop in {} s", STEP_MAX.as_secs());
+            }
         }
         stops.exchange.close();
         step("detectors", join_all(stops.detectors)).await;

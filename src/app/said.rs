@@ -5,19 +5,16 @@ use super::inbound;
 use super::judge::Judge;
 use super::patrols;
 use super::patrols::Patrols;
-use crate::audit::{Actor, ActorKind, Record, Via};
+use crate::access::Pace;
+use crate::audit::{Actor, ActorKind, Quota, Record, Via};
 use crate::diary;
 use crate::diary::PatrolNotice;
 use crate::incident::{AnswerError, Incident, Patrol, Silence, State};
 use crate::mqtt::{Inbound, Incoming, Key, Seal, Seals, Topics};
 use crate::outbox::{Note, Outbox};
 use crate::pipeline::Command;
-use crate::time::{Mono, Stamp};
+use crate::time::Stamp;
 use crate::ward::Id;
-
-/// Refusals over MQTT of which each is written down, a minute; of more, their number is.
-const REFUSALS_MAX: u64 = 60;
-const MINUTE_S: f64 = 60.0;
 
 /// Who vouches for what is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +52,10 @@ pub(super) struct Doorman {
     patrols: Patrols,
     /// To be written with what the message at hand has brought.
     notes: Vec<Note>,
-    /// Since when refusals are counted, and how many there were.
-    minute: Mono,
-    refusals: u64,
+    /// Of what is refused, or changes nothing.
+    idle: Quota,
+    /// Of each khu phố's reports and patrols.
+    pace: Pace<Id>,
 }
 
 impl Doorman {
@@ -150,6 +148,13 @@ impl Judge {
         }
         let read = inbound::read(&message.topic, &message.payload, now.wall);
         let (khu_pho, command) = read.map_err(|error| error.to_string())?;
+        if matches!(command, Command::Report(_) | Command::Patrol(_)) {
+            let a_minute = self.settings.mqtt.reports_per_minute;
+            let taken = self.doorman.pace.take(&khu_pho, a_minute, now.mono);
+            taken.map_err(|wait| {
+                format!("more than {a_minute} reports in a minute; wait {} s", wait.as_secs() + 1)
+            })?;
+        }
         Ok(Came::In(khu_pho, command, origin))
     }
 
@@ -185,26 +190,17 @@ impl Judge {
         };
         let detail = if more.is_empty() { came } else { format!("{came}; {more}") };
         let who = origin.actor(&by);
-        self.audit.note(Record::new(who, origin.via(), action, &subject).detail(&detail));
+        let record = Record::new(who, origin.via(), action, &subject).detail(&detail);
+        let is_idle = !is_patrol && !matches!(result, Ok(Some(_)));
+        match origin {
+            Origin::Broker | Origin::Team if is_idle => self.note_idle(record, now),
+            _ => self.audit.note(record),
+        }
         result
     }
 
-    /// Writes down what was refused before it was understood. Whoever floods us fills no disk.
+    /// Writes down what was refused before it was understood.
     fn write_refusal(&mut self, topic: &Incoming, error: &str, now: Stamp) {
-        let over = now.mono.seconds_since(self.doorman.minute) >= MINUTE_S;
-        if over {
-            let more = self.doorman.refusals.saturating_sub(REFUSALS_MAX);
-            if more > 0 {
-                let who = Actor::new(ActorKind::System, "keng");
-                let record = Record::new(who, Via::Mqtt, "refused", "more");
-                self.audit.note(record.detail(&format!("{more} more were refused in a minute")));
-            }
-            (self.doorman.minute, self.doorman.refusals) = (now.mono, 0);
-        }
-        self.doorman.refusals += 1;
-        if self.doorman.refusals > REFUSALS_MAX {
-            return;
-        }
         let action = match topic {
             Incoming::Command { .. } => "command",
             Incoming::Report { .. } => "report",
@@ -217,7 +213,14 @@ impl Judge {
         // Whatever name it gives, nobody vouches for it.
         let who = Actor::new(ActorKind::Mqtt, "");
         let record = Record::new(who, Via::Mqtt, action, &subject);
-        self.audit.note(record.detail(&format!("refused: {error}")));
+        self.note_idle(record.detail(&format!("refused: {error}")), now);
+    }
+
+    /// Notes what changed nothing, as far as anybody may bring it about.
+    fn note_idle(&mut self, record: Record, now: Stamp) {
+        for record in self.doorman.idle.take(record, now.mono) {
+            self.audit.note(record);
+        }
     }
 }
 

@@ -182,6 +182,8 @@ impl Statuses {
         let topics = Topics::new(inner.ward.id.clone());
         let topic = |seat: &Seat| topics.camera_status(&seat.khu_pho, &seat.id);
         let kept: Vec<String> = wanted.iter().map(topic).collect();
+        // Those that were taken out while nothing ran are found when the session begins.
+        self.board.claim(topics.camera_statuses(), kept.iter().cloned().collect());
         for gone in inner.cameras.iter().map(topic).filter(|old| !kept.contains(old)) {
             self.board.set(&gone, b"");
         }

@@ -29,6 +29,7 @@
 mod chain;
 mod folder;
 mod log;
+mod quota;
 mod verify;
 mod writer;
 
@@ -38,6 +39,7 @@ pub use self::chain::Head;
 pub use self::folder::last;
 pub use self::log::Log;
 pub use self::log::record_once;
+pub use self::quota::Quota;
 pub use self::verify::Broken;
 pub use self::verify::Expected;
 pub use self::verify::Summary;

@@ -17,9 +17,9 @@ use sha2::Sha512;
 
 use crate::config;
 use crate::config::{Faults, Settings};
-use crate::mqtt::Topics;
+use crate::mqtt::{SNAPSHOT_BYTES_MAX, Topics};
 use crate::serve::base64;
-use crate::ward::{Id, Secret};
+use crate::ward::Secret;
 
 /// Rounds of PBKDF2: some 10 ms for each phone that connects. mosquitto's own default is 101.
 const ROUNDS: u32 = 10_000;
@@ -29,8 +29,14 @@ const SALT_BYTES: usize = 12;
 const PASSWORD_CHARS: usize = 20;
 /// Without those that look alike.
 const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-/// A longer password file is none of ours.
+/// Longer files are none of ours.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The user who reads the whole ward, where no other has the name.
+const POLICE: &str = "police";
+/// An ACL file of ours begins so.
+const BEGINNING: &str = "# Written by keng acl mosquitto";
+/// What stands behind this line is the admin's.
+const MARKER: &str = "# Rights of your own go below this line: they are kept.";
 
 /// Arguments of `keng acl`.
 #[derive(Clone, Debug, clap::Args)]
@@ -77,6 +83,15 @@ pub enum Error {
         /// Which file.
         path: PathBuf,
     },
+    /// An ACL file that somebody else wrote.
+    #[error(
+        "{path} was not written by this command; move it away, and put rights of your own at the \
+         end of the one that is written then"
+    )]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A file can't be written.
     #[error("can't write {path}")]
     Write {
@@ -111,14 +126,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Error> {
     };
     fs::create_dir_all(folder).map_err(failed(folder))?;
     let acl = folder.join("acl");
-    write_private(&acl, &rights(&settings, daemon)).map_err(failed(&acl))?;
-    writeln!(out, "acl_file {}", acl.display())?;
+    let own = rights_of_your_own(&acl)?;
+    write_private(&acl, &(rights(&settings, daemon) + &own)).map_err(failed(&acl))?;
+    writeln!(out, "acl_file {}\nmessage_size_limit {SNAPSHOT_BYTES_MAX}", acl.display())?;
     if *password_file {
         let path = folder.join("passwords");
         let known = known(&path)?;
         let (text, made_up) = passwords(&settings, daemon, &known, &mut rand::rng());
         write_private(&path, &text).map_err(failed(&path))?;
         writeln!(out, "password_file {}\nallow_anonymous false", path.display())?;
+        let ours: Vec<&str> = users(&settings, daemon).collect();
+        for user in known.keys().filter(|user| !ours.contains(&user.as_str())) {
+            writeln!(out, "# kept, though the configuration has no such user: {user}")?;
+        }
         for (user, password) in made_up {
             writeln!(out, "# new password of {user}, shown this once: {}", password.reveal())?;
         }
@@ -144,8 +164,7 @@ fn rights(settings: &Settings, daemon: &str) -> String {
     let status = topics.status();
     let under = status.trim_end_matches("status");
     let mut text = format!(
-        "# Written by keng acl mosquitto; written anew where [[khu_pho]] changes.\n\n\
-         user {daemon}\ntopic readwrite {under}#\n"
+        "{BEGINNING}; written anew where [[khu_pho]] changes.\n\nuser {daemon}\ntopic readwrite {under}#\n"
     );
     // It announces its own there, and hears of all: when Home Assistant begins, and what an earlier
     // configuration has left.
@@ -171,7 +190,36 @@ fn rights(settings: &Settings, daemon: &str) -> String {
         text.push_str(&lines.join("\n"));
         text.push('\n');
     }
-    text
+    if users(settings, daemon).any(|user| user == POLICE) {
+        let all = ["status", "+/alert", "+/incident/#", "+/siren", "+/+/status"];
+        let lines = all.map(|topic| format!("topic read {under}{topic}\n"));
+        text.extend(["\nuser ", POLICE, "\n", &lines.concat()]);
+    }
+    text + "\n" + MARKER + "\n"
+}
+
+/// Everybody who has rights: the daemon, the teams, and the police, unless one of those is called
+/// so.
+fn users<'a>(settings: &'a Settings, daemon: &'a str) -> impl Iterator<Item = &'a str> {
+    let teams = settings.khu_pho.iter().map(|khu_pho| khu_pho.id.as_str());
+    let police = (daemon != POLICE && teams.clone().all(|team| team != POLICE)).then_some(POLICE);
+    std::iter::once(daemon).chain(teams).chain(police)
+}
+
+/// What stands behind the marker of the ACL file as it is.
+fn rights_of_your_own(path: &Path) -> Result<String, Error> {
+    let foreign = || Error::Foreign { path: path.to_owned() };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Ok(found) if found.len() > FILE_BYTES_MAX => return Err(foreign()),
+        _ => {}
+    }
+    let text = fs::read_to_string(path).map_err(|_| foreign())?;
+    if !text.starts_with(BEGINNING) && !text.trim().is_empty() {
+        return Err(foreign());
+    }
+    let own = text.split_once(&format!("\n{MARKER}\n")).map(|(_, own)| own);
+    Ok(own.unwrap_or_default().to_owned())
 }
 
 /// Users and what stands behind their names.
@@ -194,18 +242,26 @@ fn known(path: &Path) -> Result<Known, Error> {
     lines.map(split).collect::<Option<Known>>().ok_or_else(not_ours)
 }
 
-/// The password file, and the passwords that were made up for it.
+/// The password file, and the passwords that were made up for it. Users who are none of ours keep
+/// theirs.
 fn passwords(
     settings: &Settings,
     daemon: &str,
     known: &Known,
     rng: &mut impl Rng,
 ) -> (String, Vec<(String, Secret)>) {
-    let of_team = |id: &Id| settings.teams.get(id).and_then(|team| team.password.clone());
-    let teams = settings.khu_pho.iter().map(|khu_pho| (khu_pho.id.as_str(), of_team(&khu_pho.id)));
-    let users = std::iter::once((daemon, settings.mqtt.password.clone())).chain(teams);
+    let given = |user: &str| {
+        if user == daemon {
+            return settings.mqtt.password.clone();
+        }
+        let team = settings.teams.iter().find(|(id, _)| id.as_str() == user);
+        team.and_then(|(_, team)| team.password.clone())
+    };
     let (mut text, mut made_up) = (String::new(), Vec::new());
-    for (user, password) in users {
+    let mut others = known.clone();
+    for user in users(settings, daemon) {
+        others.remove(user);
+        let password = given(user);
         let hash = match (password, known.get(user)) {
             (Some(password), _) => hash(&password, rng),
             (None, Some(hash)) => hash.clone(),
@@ -216,11 +272,9 @@ fn passwords(
                 hash
             }
         };
-        text.push_str(user);
-        text.push(':');
-        text.push_str(&hash);
-        text.push('\n');
+        text.extend([user, ":", &hash, "\n"]);
     }
+    others.iter().for_each(|(user, hash)| text.extend([user, ":", hash, "\n"]));
     (text, made_up)
 }
 

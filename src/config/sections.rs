@@ -77,6 +77,7 @@ pub(super) fn mqtt_defaults() -> mqtt::Config {
         client_key: None,
         keep_alive: Duration::from_secs(15),
         signed_age_max: Duration::from_secs(900),
+        reports_per_minute: 30,
     }
 }
 
@@ -126,6 +127,10 @@ pub(super) fn mqtt(root: &Section<'_>, around: &Surroundings<'_>) -> mqtt::Confi
         section.item("signed_age_max_s").and_then(|item| item.number(10..=86_400, " (seconds)"))
     {
         config.signed_age_max = Duration::from_secs(age);
+    }
+    let reports = section.item("reports_per_minute");
+    if let Some(reports) = reports.and_then(|item| item.number(1..=100_000, "")) {
+        config.reports_per_minute = reports;
     }
     let keep_alive = section.item("keep_alive_s");
     if let Some(seconds) = keep_alive.and_then(|item| item.number(1..=600, " (seconds)")) {

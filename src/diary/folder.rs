@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -111,7 +112,7 @@ impl Folder {
 
     /// Begins the segment after all others; the folder is made where it is not there.
     pub(super) fn begin(&self) -> io::Result<(fs::File, PathBuf)> {
-        fs::create_dir_all(&self.path)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
         let number = self.segments()?.last().map_or(1, |last| last.number + 1);
         let path = self.path.join(format!("{number:010}.{ENDING}"));
         Ok((fs::File::create_new(&path)?, path))

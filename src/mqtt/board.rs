@@ -1,6 +1,7 @@
 //! The board: what each retained status topic shall say.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -17,6 +18,16 @@ pub struct Board {
     values: Arc<Mutex<BTreeMap<String, Value>>>,
     version: watch::Sender<u64>,
     ears: Arc<Mutex<Option<Ears>>>,
+    claim: Arc<Mutex<Option<Claim>>>,
+}
+
+/// Retained topics that are ours alone.
+#[derive(Debug)]
+struct Claim {
+    /// All that may be.
+    filter: String,
+    /// Those that there are.
+    topics: BTreeSet<String>,
 }
 
 /// What the broker is asked for beside commands: who may want everything said again, and what was
@@ -52,7 +63,8 @@ struct Value {
 impl Board {
     /// An empty board.
     pub fn new() -> Self {
-        Self { values: Arc::default(), version: watch::Sender::new(0), ears: Arc::default() }
+        let version = watch::Sender::new(0);
+        Self { values: Arc::default(), version, ears: Arc::default(), claim: Arc::default() }
     }
 
     /// What `topic` says from now on; nothing: the broker forgets it. Saying the same again
@@ -73,6 +85,26 @@ impl Board {
         *self.ears.lock().unwrap_or_else(PoisonError::into_inner) = Some(ears);
     }
 
+    /// Of all that `filter` stands for there are only `topics`: what else is retained there was
+    /// left by an earlier run, and is cleared from the next session on.
+    pub fn claim(&self, filter: String, topics: BTreeSet<String>) {
+        let claim = Some(Claim { filter, topics });
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = claim;
+    }
+
+    /// The filter of that.
+    pub(super) fn claimed(&self) -> Option<String> {
+        let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        claim.as_ref().map(|claim| claim.filter.clone())
+    }
+
+    fn hear_claimed(&self, topic: &str, payload: &[u8]) -> Option<Echo> {
+        let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        let claim = claim.as_ref().filter(|claim| fits(&claim.filter, topic))?;
+        let known = payload.is_empty() || claim.topics.contains(topic);
+        Some(if known { Echo::Heard } else { leftover(topic) })
+    }
+
     /// What to subscribe to for it.
     pub(super) fn filters(&self) -> Vec<String> {
         let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,6 +117,9 @@ impl Board {
 
     /// Takes in what came on `topic`, where it is the board's matter.
     pub(super) fn hear(&self, topic: &str, payload: &[u8]) -> Option<Echo> {
+        if let Some(echo) = self.hear_claimed(topic, payload) {
+            return Some(echo);
+        }
         let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         if topic == ears.birth {
             if payload == b"online" {
@@ -96,8 +131,7 @@ impl Board {
         if level.contains('/') || payload.is_empty() || self.get(topic).is_some() {
             return Some(Echo::Heard);
         }
-        let payload = Arc::from([]);
-        Some(Echo::Leftover(Message { topic: topic.to_owned(), retain: true, payload }))
+        Some(leftover(topic))
     }
 
     /// Says everything whose topic begins with `beginning` once more.
@@ -135,6 +169,17 @@ impl Board {
     }
 }
 
+fn leftover(topic: &str) -> Echo {
+    Echo::Leftover(Message { topic: topic.to_owned(), retain: true, payload: Arc::from([]) })
+}
+
+/// Whether a filter whose levels may be `+` stands for the topic.
+fn fits(filter: &str, topic: &str) -> bool {
+    let (wanted, is) = (filter.split('/'), topic.split('/'));
+    wanted.clone().count() == is.clone().count()
+        && wanted.zip(is).all(|(wanted, is)| wanted == "+" || wanted == is)
+}
+
 impl Default for Board {
     fn default() -> Self {
         Self::new()
@@ -169,6 +214,21 @@ mod tests {
         assert_eq!(hear("ha/device/them/b/config", b"1"), None);
         let left = hear("ha/device/us/b/config", b"1");
         assert!(matches!(left, Some(Echo::Leftover(m)) if m.retain && m.payload.is_empty()));
+    }
+
+    #[test]
+    fn of_what_is_ours_alone_all_else_is_cleared() {
+        let board = Board::new();
+        assert_eq!(board.hear("keng/p14/kp3/gone/status", b"{}"), None);
+        let there = "keng/p14/kp3/hem-42/status";
+        board.claim("keng/p14/+/+/status".to_owned(), [there.to_owned()].into());
+        assert_eq!(board.hear(there, b"{}"), Some(Echo::Heard));
+        assert_eq!(board.hear("keng/p14/kp3/gone/status", b""), Some(Echo::Heard));
+        let left = board.hear("keng/p14/kp3/gone/status", b"{}");
+        assert!(matches!(left, Some(Echo::Leftover(m)) if m.retain && m.payload.is_empty()));
+        for other in ["keng/p14/kp3/status", "keng/p14/kp3/a/b/status", "keng/p15/kp3/a/status"] {
+            assert_eq!(board.hear(other, b"{}"), None, "{other}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ const PACKET_IDS: u16 = 1000;
 const PACKET_EXTRA: usize = 64 * 1024;
 /// What a packet from the broker may measure; it holds 16 KiB of interest at most.
 pub(super) const INCOMING_BYTES: usize = 1024 * 1024;
-/// MQTT's own limit: taken once, to swallow what some client has sent and get past it.
+/// MQTT's own limit: taken for one session, which swallows what some client has sent and ends.
 pub(super) const INCOMING_BYTES_ONCE: usize = 268_435_460;
 
 /// Why there is no session, or no longer one. The publisher tries again after each of them.
@@ -139,6 +139,9 @@ pub enum Error {
         /// Host and port.
         broker: String,
     },
+    /// That packet was taken, and is gone: nothing as large is taken any more.
+    #[error("an oversized message was swallowed; the session begins anew with the usual limit")]
+    Swallowed,
     /// Anything else that ends a session.
     #[error("the session with the MQTT broker at {broker} has ended: {detail}")]
     Lost {
@@ -377,6 +380,7 @@ mod tests {
             client_key: None,
             keep_alive: Duration::from_secs(15),
             signed_age_max: Duration::from_secs(900),
+            reports_per_minute: 30,
         }
     }
 

@@ -16,8 +16,8 @@ use crate::ward::IdError;
 
 /// Longer alerts are refused: brokers do, too.
 const ALERT_BYTES_MAX: usize = 256 * 1024;
-/// Larger snapshots are left out.
-pub(super) const SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Larger snapshots are left out; so nothing of ours is larger.
+pub const SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One publish.
 #[derive(Clone, Debug, PartialEq, Eq)]

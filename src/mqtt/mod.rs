@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | outbox → broker | 20 entries under way | the log keeps the rest |
 //! | board → broker | newest value a topic | older values are overwritten |
-//! | broker → inbound channel | 256 messages | the session ends; the broker delivers again |
+//! | broker → inbound channel | 1024 messages | the session ends; the broker delivers again |
 
 mod board;
 mod broker;
@@ -29,6 +29,7 @@ pub use self::board::Ears;
 pub use self::broker::Broker;
 pub use self::broker::BrokerError;
 pub use self::connect::Error;
+pub use self::letter::SNAPSHOT_BYTES_MAX;
 pub use self::notice::notify;
 pub use self::publisher::CURSOR;
 pub use self::publisher::Links;
@@ -65,6 +66,8 @@ pub struct Config {
     pub keep_alive: std::time::Duration,
     /// A signed message that was sent longer ago is refused.
     pub signed_age_max: std::time::Duration,
+    /// Reports and patrols of one khu phố; more are refused. At least 1.
+    pub reports_per_minute: u32,
 }
 
 /// Something came in. It is at least once: the same one may come again after a reconnect.

@@ -98,6 +98,10 @@ struct Session<'a> {
     taken_over: FuturesUnordered<BoxFuture<'static, (u16, bool)>>,
     /// More came in than there is room for.
     overflow: Overflow,
+    /// What is retained in our name is being looked through.
+    sweeping: bool,
+    /// The one message that this session's limit was raised for has come.
+    swallowed: bool,
 }
 
 /// Connects, and talks until `shutdown` is done with (`Ok`) or the session ends.
@@ -135,9 +139,21 @@ pub(super) async fn run(line: &mut Line, shutdown: &CancellationToken) -> Result
         waiting: VecDeque::new(),
         taken_over: FuturesUnordered::new(),
         overflow: Overflow::No,
+        sweeping: false,
+        swallowed: false,
     };
-    session.greet().await?;
-    session.talk(&mut events, shutdown).await
+    let ended = match session.greet().await {
+        Ok(()) => session.talk(&mut events, shutdown).await,
+        failed => failed,
+    };
+    let Err(Error::Lost { broker, .. }) = &ended else { return ended };
+    // What could not be sent any more says less than what ended the event loop.
+    while let Ok(event) = events.try_recv() {
+        if let Err(error) = event {
+            return Err(connect::explain(broker.clone(), error));
+        }
+    }
+    ended
 }
 
 async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<EventResult>) {
@@ -165,6 +181,14 @@ impl Session<'_> {
         for filter in self.line.links.board.filters() {
             let subscribed = self.client.try_subscribe(filter, QoS::AtLeastOnce);
             subscribed.map_err(|error| self.lost(error))?;
+        }
+        // The embedded broker forgets everything with us.
+        if let Some(filter) = self.line.links.board.claimed()
+            && self.line.config.url.is_some()
+        {
+            let subscribed = self.client.try_subscribe(filter, QoS::AtMostOnce);
+            subscribed.map_err(|error| self.lost(error))?;
+            self.sweeping = true;
         }
         // First, so that what is set in between is sent once too often rather than never.
         self.take_board(true);
@@ -252,10 +276,17 @@ impl Session<'_> {
         }
     }
 
-    /// Ends the session in order once all that was taken is acknowledged, after an overflow.
+    /// Ends the session in order once all that was taken is acknowledged, after an overflow, or
+    /// after what its limit was raised for.
     fn make_room(&mut self) -> Result<(), Error> {
+        let quiet = self.line.in_flight.unacknowledged() == 0 && self.first.is_empty();
+        let over = match self.overflow {
+            Overflow::No => self.swallowed && quiet,
+            Overflow::Yes => true,
+            Overflow::Leaving => false,
+        };
         let done = self.waiting.is_empty() && self.taken_over.is_empty();
-        if self.overflow == Overflow::Yes && self.stage == Stage::Talking && done {
+        if over && self.stage == Stage::Talking && done {
             self.overflow = Overflow::Leaving;
             // Behind the acknowledgements: they are out when this is.
             return self.client.try_disconnect().map_err(|error| self.lost(error));
@@ -362,7 +393,7 @@ impl Session<'_> {
                 return Err(self.lost(format_args!("packet {packet} was never acknowledged")));
             }
             Event::Outgoing(Outgoing::Disconnect) if self.overflow == Overflow::Leaving => {
-                return Err(Error::NotTaken);
+                return Err(if self.swallowed { Error::Swallowed } else { Error::NotTaken });
             }
             Event::Outgoing(Outgoing::Disconnect) => return Ok(self.stage == Stage::Leaving),
             Event::Incoming(Packet::PubAck(ack)) => match self.line.in_flight.acked(ack.pkid) {
@@ -416,7 +447,25 @@ impl Session<'_> {
         Message { topic, retain: true, payload }
     }
 
+    /// Once one of our own comes back, all that was retained before has come: nothing more is to
+    /// be heard there.
+    fn swept(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.sweeping)
+            && let Some(filter) = self.line.links.board.claimed()
+        {
+            self.client.try_unsubscribe(filter).map_err(|error| self.lost(error))?;
+        }
+        Ok(())
+    }
+
     fn on_publish(&mut self, publish: Publish) -> Result<(), Error> {
+        // Nobody who means it well sends half as much.
+        let raised = self.line.incoming_bytes > connect::INCOMING_BYTES;
+        if raised && publish.payload.len() > connect::INCOMING_BYTES / 2 && !self.swallowed {
+            self.swallowed = true;
+            // Answered behind our acknowledgement: once it is, the broker has that for sure.
+            self.first.push_back(self.online());
+        }
         if publish.topic == self.line.topics.status() {
             return self.on_own_status(&publish);
         }
@@ -425,6 +474,9 @@ impl Session<'_> {
                 && self.board.len() < LEFTOVERS
             {
                 self.board.push_back(message);
+            }
+            if publish.qos == QoS::AtMostOnce {
+                return if publish.retain { Ok(()) } else { self.swept() };
             }
             return self.client.try_ack(&publish).map_err(|error| self.lost(error));
         }

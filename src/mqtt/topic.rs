@@ -57,6 +57,11 @@ impl Topics {
         self.under(format_args!("{khu_pho}/{camera}/status"))
     }
 
+    /// What the statuses of all cameras are under, as a filter.
+    pub fn camera_statuses(&self) -> String {
+        self.under(format_args!("+/+/status"))
+    }
+
     /// Retained: what goes on in a khu phố.
     pub fn khu_pho_status(&self, khu_pho: &Id) -> String {
         self.under(format_args!("{khu_pho}/status"))

@@ -1,6 +1,7 @@
 //! The outbox itself: who may write when, and what readers may see.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,9 +66,12 @@ impl Outbox {
     pub fn open(store_path: &Path) -> Result<Self> {
         let folder = store_path.join("outbox");
         let system = |error| store::system(&folder, error);
-        std::fs::create_dir_all(&folder).map_err(system)?;
+        // Snapshots show people: nobody else on this machine is to look at them.
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(&folder).map_err(system)?;
         let snapshots = store_path.join("snapshots");
-        std::fs::create_dir_all(&snapshots).map_err(system)?;
+        private.create(&snapshots).map_err(system)?;
         let store = Store::open(&folder)?;
         let snapshots = Snapshots::open(&snapshots).map_err(system)?;
         let (mark, told) = Mark::open(&folder).map_err(system)?;

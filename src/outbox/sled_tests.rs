@@ -35,6 +35,18 @@ fn the_log_goes_on_without_a_gap_after_a_reopen() {
 }
 
 #[test]
+fn nobody_else_on_the_machine_looks_at_what_it_keeps() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("var");
+    let _outbox = Outbox::open(&store).unwrap();
+    for path in [store.clone(), store.join("outbox"), store.join("snapshots")] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", path.display());
+    }
+}
+
+#[test]
 fn live_subjects_are_known_by_their_newest_entry() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();

@@ -208,7 +208,10 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
                     self.links.standings.works(&self.reader);
                     return Ok(None);
                 }
-                Answer::Refused(reason) => return Ok(Some(reason)),
+                Answer::Refused(reason) => {
+                    self.links.standings.fails(&self.reader, &reason);
+                    return Ok(Some(reason));
+                }
                 Answer::Failed(reason) => {
                     failures += 1;
                     self.away_since = None;

@@ -109,7 +109,11 @@ pub struct Expect {
 
 /// Where a webhook goes: a url that may hold a secret, and so is never printed whole.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Target(Url);
+pub struct Target {
+    url: Url,
+    /// What was filled in.
+    secret: Option<Secret>,
+}
 
 /// Why a url is no target. No message repeats a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,7 +152,11 @@ impl Target {
             None => bare.clone(),
         };
         let same = bare.origin() == filled.origin() && bare.fragment() == filled.fragment();
-        if same { Ok(Self(filled)) } else { Err(TargetError::Place) }
+        if same {
+            Ok(Self { url: filled, secret: secret.cloned() })
+        } else {
+            Err(TargetError::Place)
+        }
     }
 
     fn parse(text: &str) -> Result<Url, TargetError> {
@@ -165,12 +173,12 @@ impl Target {
 
     /// Whether what is sent can be read on the way.
     pub fn is_plain(&self) -> bool {
-        self.0.scheme() == "http"
+        self.url.scheme() == "http"
     }
 
     /// Whether the receiver is this machine.
     pub fn is_loopback(&self) -> bool {
-        match self.0.host() {
+        match self.url.host() {
             Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
             Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
             Some(url::Host::Domain(name)) => name == "localhost",
@@ -181,7 +189,7 @@ impl Target {
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Target({}://{}/***)", self.0.scheme(), self.0.host_str().unwrap_or_default())
+        write!(f, "Target({}://{}/***)", self.url.scheme(), self.url.host_str().unwrap_or_default())
     }
 }
 
@@ -271,10 +279,15 @@ impl Webhook {
     fn words(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body);
         let mut text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let path = self.config.target.0[url::Position::BeforePath..].to_owned();
+        let path = self.config.target.url[url::Position::BeforePath..].to_owned();
         let headers = self.config.headers.iter().map(|(_, value)| value.reveal().to_owned());
         let own = self.config.secret.iter().map(|secret| secret.reveal().to_owned());
-        for secret in own.chain(headers).chain([path]).filter(|secret| secret.len() > 1) {
+        // Some repeat the token alone, as it is or as it stands in the address.
+        let token = self.config.target.secret.iter();
+        let token = token.flat_map(|secret| [secret.reveal().to_owned(), encoded(secret.reveal())]);
+        for secret in
+            own.chain(headers).chain([path]).chain(token).filter(|secret| secret.len() > 1)
+        {
             text = text.replace(&secret, "***");
         }
         text.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
@@ -322,7 +335,12 @@ impl Filter {
             && self.severity_min.is_none_or(|least| severity.is_some_and(|is| is >= least))
     }
 
-    /// Whether `alert` is news to somebody who knows the `earlier` ones that have passed.
+    /// Whether `alert` is sent to somebody who `known`: was sent an earlier one.
+    fn sends(&self, alert: &Value, known: bool) -> bool {
+        self.passes(alert) && (!self.news_only || Self::is_news(alert, known))
+    }
+
+    /// Whether `alert` is news to somebody who `known`: was sent an earlier one.
     fn is_news(alert: &Value, known: bool) -> bool {
         let escalated = alert.get("escalated_at").filter(|at| !at.is_null());
         let now = escalated.is_some() && escalated == alert.get("updated_at");
@@ -357,26 +375,25 @@ impl Sink for Webhook {
         } else {
             outbox.history(&entry.subject, entry.sequence, LOOK_BACK)?
         };
-        let known = || {
-            earlier.iter().any(|entry| {
-                let read: Result<Value, _> = serde_json::from_slice(&entry.payload);
-                read.is_ok_and(|earlier| filter.passes(&earlier))
-            })
-        };
-        if filter.news_only && !Filter::is_news(&alert, known()) {
+        // Those that this webhook has sent: the receiver knows of no other.
+        let mut sent: Vec<&[u8]> = Vec::new();
+        for entry in &earlier {
+            let read: Result<Value, _> = serde_json::from_slice(&entry.payload);
+            if read.is_ok_and(|earlier| filter.sends(&earlier, !sent.is_empty())) {
+                sent.push(&entry.payload);
+            }
+        }
+        if !filter.sends(&alert, !sent.is_empty()) {
             return Ok(Prepared::Skipped);
         }
         let body = match &self.config.body {
             Body::Alert => Bytes::copy_from_slice(&entry.payload),
             Body::Template(template) => Bytes::from(template.fill(&alert)),
-            Body::Cap(issuer) => {
-                let earlier: Vec<&[u8]> = earlier.iter().map(|entry| &*entry.payload).collect();
-                match cap::document(&entry.payload, &earlier, issuer) {
-                    Ok(Some(document)) => Bytes::from(document),
-                    Ok(None) => return Ok(Prepared::Skipped),
-                    Err(error) => return Ok(Prepared::Poison(error.to_string())),
-                }
-            }
+            Body::Cap(issuer) => match cap::document(&entry.payload, &sent, issuer) {
+                Ok(Some(document)) => Bytes::from(document),
+                Ok(None) => return Ok(Prepared::Skipped),
+                Err(error) => return Ok(Prepared::Poison(error.to_string())),
+            },
         };
         let id = alert.get("id").and_then(Value::as_str).unwrap_or_default();
         let revision = alert.get("revision").and_then(Value::as_u64).unwrap_or_default();
@@ -387,7 +404,7 @@ impl Sink for Webhook {
         let Some(headers) = self.headers(parcel) else {
             return Answer::Refused("its headers can't be sent".to_owned());
         };
-        let post = Post { url: &self.config.target.0, headers, body: parcel.body.clone() };
+        let post = Post { url: &self.config.target.url, headers, body: parcel.body.clone() };
         match self.client.post(post).await {
             Ok(reply) => self.judge(&reply),
             Err(error @ http::Error::Http { .. }) => Answer::Failed(error.to_string()),

@@ -87,6 +87,7 @@ pub(super) async fn report(
 ) -> Result<Response, Refusal> {
     let khu_pho = shared.known_khu_pho(&viewer, &khu_pho)?;
     let form: ReportForm = read(&body)?;
+    shared.not_too_often(&viewer)?;
     let (place, note) = (form.place.as_deref(), form.note.as_deref());
     let at = shared.state.clock.now().wall;
     let mut report = Report::new(&form.kind, &viewer.name, place, note, at)?;
@@ -108,6 +109,7 @@ pub(super) async fn patrol(
 ) -> Result<Response, Refusal> {
     let khu_pho = shared.known_khu_pho(&viewer, &khu_pho)?;
     let form: PatrolForm = read(&body)?;
+    shared.not_too_often(&viewer)?;
     let patrol = Patrol::new(&viewer.name, form.minutes, form.zone.as_deref())?;
     shared.tell(&viewer, khu_pho, Command::Patrol(patrol), None).await
 }
@@ -128,6 +130,14 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
 }
 
 impl Shared {
+    fn not_too_often(&self, viewer: &Viewer) -> Result<(), Refusal> {
+        let now = self.state.clock.now().mono;
+        self.minutes.report(viewer, now).map_err(|wait| {
+            self.state.meters.messages_refused.inc();
+            Refusal::TooOften(wait.as_secs() + 1)
+        })
+    }
+
     fn known_khu_pho(&self, viewer: &Viewer, khu_pho: &str) -> Result<Id, Refusal> {
         let id = Id::new(khu_pho).map_err(|_| Refusal::NoKhuPho)?;
         let known = self.state.board.khu_pho().iter().any(|known| known.id == id);
@@ -213,6 +223,8 @@ pub(super) enum Refusal {
     Form(String),
     #[error(transparent)]
     Words(#[from] AnswerError),
+    #[error("too many reports in a minute; wait {0} s")]
+    TooOften(u64),
     #[error("too much is asked at once; try again")]
     Busy,
     #[error("it is not durable yet (a full disk?) and may come yet: look before you try again")]
@@ -227,7 +239,7 @@ impl IntoResponse for Refusal {
             Self::NoKhuPho | Self::NoIncident | Self::NoCamera => StatusCode::NOT_FOUND,
             Self::Drill => StatusCode::FORBIDDEN,
             Self::Form(_) | Self::Words(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy | Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotDurable | Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
         };
         answer_of(status, "refused", Some(&self.to_string()), None)

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header;
 
 use super::Config;
+use super::guard;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
@@ -40,26 +41,29 @@ impl Client {
         let host = text(header::HOST.as_str());
         let direct = peer.address.to_canonical();
         let is_proxy = |address: IpAddr| config.is_proxy(address);
+        let forwarded = FORWARDED.iter().any(|name| headers.contains_key(*name));
+        let alone = direct.is_loopback() && !forwarded;
         if !is_proxy(direct) {
-            let local = direct.is_loopback() && !FORWARDED.iter().any(|n| headers.contains_key(*n));
             let host = host.map(str::to_owned);
-            return Self { address: direct, secure: peer.tls, local, host };
+            return Self { address: direct, secure: peer.tls, local: alone, host };
         }
-        // Each proxy adds whom it heard from: the first from behind that is none of them.
-        let said = headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
-        let said: Vec<IpAddr> = said
-            .flat_map(|line| line.split(','))
-            .map_while(|address| parse(address.trim()))
-            .collect();
-        let address = said.iter().rev().copied().find(|address| !is_proxy(*address));
+        // Each proxy adds whom it heard from: the first from behind that is none of them. What
+        // stands before it, whoever asks may have made up.
+        let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+        let mut said =
+            lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(parse);
+        let address = said.find(|one| one.is_none_or(|one| !is_proxy(one))).flatten();
         let secure = peer.tls || text(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
+        // A collector of this machine does not go round by the proxy.
+        let local = alone && host.is_some_and(guard::is_local);
         let host = text(FORWARDED_HOST).or(host).map(str::to_owned);
-        Self { address: address.unwrap_or(direct), secure, local: false, host }
+        Self { address: address.unwrap_or(direct), secure, local, host }
     }
 }
 
 /// Some proxies add a port.
-fn parse(text: &str) -> Option<IpAddr> {
+fn parse(item: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(item).ok()?.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
     address.map(|address: IpAddr| address.to_canonical())
@@ -109,6 +113,22 @@ mod tests {
         assert_eq!(client("127.0.0.1", true, &lie).address.to_string(), "203.0.113.9");
         let lie = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "203.0.113.9:4711")];
         assert_eq!(client("127.0.0.1", true, &lie).address.to_string(), "203.0.113.9");
+        for lie in ["198.51.100.7, x", "x", "", ",", "198.51.100.7, \u{e9}", "10.0.0.1,x,127.0.0.1"]
+        {
+            let real = format!("{lie}, 203.0.113.9, 192.0.2.7");
+            let lines = [("x-forwarded-for", lie), ("x-forwarded-for", "203.0.113.9")];
+            for said in [&[("x-forwarded-for", &*real)][..], &lines] {
+                assert_eq!(client("127.0.0.1", true, said).address.to_string(), "203.0.113.9");
+            }
+        }
+    }
+
+    #[test]
+    fn what_can_t_be_read_names_nobody() {
+        for odd in ["198.51.100.7, x", "198.51.100.7, unknown, 192.0.2.7", "", "198.51.100.7,"] {
+            let address = client("127.0.0.1", true, &[("x-forwarded-for", odd)]).address;
+            assert_eq!(address.to_string(), "127.0.0.1", "{odd:?}");
+        }
     }
 
     #[test]
@@ -118,6 +138,12 @@ mod tests {
         assert!(!client("127.0.0.1", false, &[("x-forwarded-for", "203.0.113.9")]).local);
         assert!(!client("127.0.0.1", false, &[("forwarded", "for=203.0.113.9")]).local);
         assert!(!client("127.0.0.1", true, &[]).local);
+        assert!(!client("127.0.0.1", true, &[("host", "keng.example")]).local);
+        let collector = [("host", "127.0.0.1:8080")];
+        assert!(client("127.0.0.1", true, &collector).local, "a collector beside the proxy");
+        assert!(!client("192.0.2.7", true, &collector).local);
+        let passed_on = [collector[0], ("x-forwarded-for", "203.0.113.9")];
+        assert!(!client("127.0.0.1", true, &passed_on).local);
         assert!(!client("192.0.2.1", false, &[]).local);
     }
 }

@@ -20,7 +20,6 @@ use axum::response::sse::Sse;
 use futures::Stream;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::watch;
 
 use crate::access::Viewer;
@@ -32,6 +31,7 @@ use crate::outbox::Sequence;
 
 use super::Shared;
 use super::admit::Session;
+use super::bounds::Place;
 use super::views;
 
 /// Entries that one read of the log takes.
@@ -166,7 +166,7 @@ pub(super) async fn events(
     Query(from): Query<From>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    let place = shared.feeds.clone().try_acquire_owned().map_err(|_| Failed::Full)?;
+    let place = shared.feeds.take(&viewer).ok_or(Failed::Full)?;
     let updates = shared.state.outbox.subscribe();
     let last = *updates.borrow();
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
@@ -180,7 +180,7 @@ pub(super) async fn events(
         // An id from before the store was emptied is behind the end of the log.
         after: after.min(last),
         waiting: VecDeque::from([hello]),
-        _place: place,
+        place,
     };
     // An event and not a comment: a page's script sees no comments, and must notice silence.
     let beat = Event::default().event("beat").data("alive");
@@ -197,7 +197,7 @@ struct Follower {
     after: Sequence,
     /// At most one batch, and as many pictures.
     waiting: VecDeque<Event>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Follower {
@@ -219,7 +219,8 @@ impl Follower {
     /// The next event, or none when the daemon or the log ends. A browser comes back by itself.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.shared.shutdown.is_cancelled() || !self.may_go_on() {
+            let over = self.shared.shutdown.is_cancelled() || self.place.over.is_cancelled();
+            if over || !self.may_go_on() {
                 return None;
             }
             if let Some(event) = self.waiting.pop_front() {
@@ -245,6 +246,7 @@ impl Follower {
             tokio::select! {
                 biased;
                 () = self.shared.shutdown.cancelled() => return None,
+                () = self.place.over.cancelled() => return None,
                 changed = self.updates.changed() => changed.ok()?,
                 () = tokio::time::sleep(HEARTBEAT) => {}
             }

@@ -16,8 +16,11 @@ use crate::ward::Owner;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// `/api/status`: of what is theirs to see; who gave the cameras, and what is wrong with the
-/// configuration, is for admins.
+/// Of a webhook, for whoever is not to read its receiver's words.
+const FAILS: &str = "it fails; an admin sees at what";
+
+/// `/api/status`: of what is theirs to see; who gave the cameras, what is wrong with the
+/// configuration, and what a webhook's receiver says, is for admins. The police see that one fails.
 pub(super) async fn status(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
@@ -47,11 +50,11 @@ pub(super) async fn status(
         .collect();
     let outlet = |(reader, failing): (String, Option<String>)| {
         let behind = state.meters.outlet(&reader).behind.get();
+        let failing = failing.map(|words| if admin { words } else { FAILS.to_owned() });
         json!({ "id": reader, "behind": behind, "failing": failing })
     };
-    // Where alerts go beside is for admins.
-    let outlets = state.board.outlets().into_iter().filter(|_| admin);
-    let outlets: Vec<Value> = outlets.map(outlet).collect();
+    let told = state.board.outlets().into_iter().filter(|_| viewer.sees_outlets());
+    let outlets: Vec<Value> = told.map(outlet).collect();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "ward": {

@@ -112,6 +112,14 @@ pub(super) async fn serve(door: Door, shutdown: CancellationToken) {
     }
 }
 
+/// Server-sent events are small, and wait for nobody; who acknowledges nothing for [`STALL`] is gone,
+/// though the system would try for a quarter of an hour and hold the feed's place.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let stall = u32::try_from(STALL.as_millis()).map_err(io::Error::other)?;
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, stall)?)
+}
+
 async fn serve_one(
     stream: TcpStream,
     address: IpAddr,
@@ -119,8 +127,7 @@ async fn serve_one(
     router: Router,
     shutdown: CancellationToken,
 ) {
-    // Server-sent events are small, and wait for nobody.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = tune(&stream) {
         tracing::debug!(%error, "a connection is gone already");
     }
     let stream = Patient::new(stream);
@@ -255,6 +262,16 @@ impl AsyncWrite for Patient {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_was_cut_is_noticed_within_the_stall() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        tune(&stream).unwrap();
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&stream).unwrap(), 30_000);
+        assert!(stream.nodelay().unwrap());
+    }
 
     #[test]
     fn one_address_has_only_so_many_seats_and_gives_them_back() {

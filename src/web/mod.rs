@@ -15,6 +15,7 @@
 mod act;
 mod admit;
 mod assets;
+mod bounds;
 mod camera;
 mod client;
 mod configured;
@@ -67,8 +68,6 @@ pub use routes::Address;
 pub use routes::Right;
 pub use routes::addresses;
 
-/// Feeds that are open at the same time; one more is told to come back.
-const FEEDS_MAX: usize = 64;
 /// Passwords that are tried at the same time: each takes 19 MiB.
 const SIGN_INS_MAX: usize = 2;
 /// Reports that are counted at the same time: each reads up to two years of the ledger.
@@ -286,7 +285,8 @@ impl Server {
 struct Shared {
     state: State,
     config: Arc<Config>,
-    feeds: Arc<Semaphore>,
+    feeds: bounds::Feeds,
+    minutes: bounds::Minutes,
     sign_ins: Arc<Semaphore>,
     reports: Arc<Semaphore>,
     views: Arc<views::Views>,
@@ -298,7 +298,8 @@ impl Shared {
         Self {
             state,
             config: Arc::new(config),
-            feeds: Arc::new(Semaphore::new(FEEDS_MAX)),
+            feeds: bounds::Feeds::default(),
+            minutes: bounds::Minutes::default(),
             sign_ins: Arc::new(Semaphore::new(SIGN_INS_MAX)),
             reports: Arc::new(Semaphore::new(REPORTS_MAX)),
             views: Arc::default(),

@@ -20,6 +20,8 @@ use super::client::Client;
 use super::views;
 use crate::access::Refused;
 use crate::access::Viewer;
+use crate::audit::Record;
+use crate::outbox::Room;
 use crate::ward::Language;
 use crate::ward::Secret;
 
@@ -137,12 +139,12 @@ pub(super) async fn sign_in(
             ([(header::SET_COOKIE, cookie)], go(next)).into_response()
         }
         Err(Refused::Wrong) => {
-            shared.state.audit.note(views::signing(who, "sign_in_failed", address));
+            shared.note_refused(views::signing(who, "sign_in_failed", address));
             let why = say("Tên hoặc mật khẩu không đúng.", "The name or the password is wrong.");
             shared.sign_in_page(StatusCode::UNAUTHORIZED, next, why)
         }
         Err(Refused::TooOften(wait)) => {
-            shared.state.audit.note(views::signing(who, "sign_in_held_off", address));
+            shared.note_refused(views::signing(who, "sign_in_held_off", address));
             let why = say(
                 "Thử sai quá nhiều lần. Hãy đợi một phút rồi thử lại.",
                 "Too many attempts. Wait a minute, then try again.",
@@ -182,6 +184,15 @@ pub(super) async fn sign_out(
 }
 
 impl Shared {
+    /// Anybody can have as many of these as they like: only so many are written down, and none where
+    /// the disk's last room is for alerts.
+    fn note_refused(&self, record: Record) {
+        if self.state.outbox.room() == Room::Enough {
+            let now = self.state.clock.now().mono;
+            self.minutes.refused(record, now, &self.state.audit);
+        }
+    }
+
     fn sign_in_page(&self, status: StatusCode, next: &str, why: &str) -> Response {
         let lang = match self.state.ward.language {
             Language::Vi => "vi",

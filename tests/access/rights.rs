@@ -162,6 +162,50 @@ async fn a_feed_is_filtered_and_ends_with_its_session() {
 }
 
 #[tokio::test]
+async fn a_ninth_feed_of_a_user_ends_the_first() {
+    let house = House::with_users().await;
+    let police = house.sign_in("police").await;
+    let mut feeds = Vec::new();
+    for _ in 0..9 {
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        let (address, cookie) = (house.address, &police.cookie);
+        let request = format!("GET /events HTTP/1.1\r\nHost: {address}\r\n{cookie}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        feeds.push(stream);
+    }
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(DEADLINE, feeds[0].read_to_end(&mut rest)).await;
+    ended.expect("the oldest ends").unwrap();
+    house.append("kp3", "fire-3");
+    for stream in &mut feeds[1..] {
+        let mut heard = String::new();
+        let mut buffer = [0; 4096];
+        while !heard.contains("fire-3") {
+            let read = tokio::time::timeout(DEADLINE, stream.read(&mut buffer)).await;
+            let read = read.unwrap().unwrap();
+            assert!(read > 0, "{heard}");
+            heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn webhooks_are_told_of_to_whom_they_concern() {
+    let house = House::with_users().await;
+    let mut told = Vec::new();
+    for name in ["khu", "police", "admin"] {
+        let browser = house.sign_in(name).await;
+        told.push(house.get("/api/status", &browser).await.json()["outlets"].clone());
+    }
+    let of = |failing: &str| json!([{"id": "webhook/zalo", "behind": 0, "failing": failing}]);
+    let police = of("it fails; an admin sees at what");
+    assert_eq!(told, [json!([]), police, of("HTTP 404: no such chat -1001234")]);
+}
+
+#[tokio::test]
 async fn who_signed_in_and_who_looked_is_written_down() {
     let house = House::with_users().await;
     house.append("kp3", "fire-3");

@@ -73,6 +73,48 @@ async fn wrong_names_and_wrong_passwords_are_answered_alike_and_then_held_off() 
     house.sign_in("police").await;
 }
 
+/// How many records of this action the audit log holds.
+async fn audited(house: &House, action: &str) -> usize {
+    house.audit.flush().await;
+    let log = std::fs::read_to_string(house.folder.path().join("audit/0000000001.jsonl")).unwrap();
+    log.matches(&format!("\"action\":\"{action}\"")).count()
+}
+
+#[tokio::test]
+async fn whoever_tries_without_end_fills_no_log() {
+    let house = House::with_users().await;
+    for _ in 0..100 {
+        house.try_sign_in("police", "x", "").await;
+    }
+    let told = audited(&house, "sign_in_failed").await + audited(&house, "sign_in_held_off").await;
+    assert_eq!((told, audited(&house, "refused").await), (60, 0));
+    house.clock.advance(Duration::from_secs(60));
+    house.try_sign_in("police", "x", "").await;
+    assert_eq!(audited(&house, "refused").await, 1, "and the number of the rest");
+    house.sign_in("police").await;
+    assert_eq!(audited(&house, "sign_in").await, 1, "who did get in always stands there");
+}
+
+#[tokio::test]
+async fn one_user_reports_only_so_often() {
+    let house = House::with_users().await;
+    let police = house.sign_in("police").await;
+    let mut taken = 0;
+    let refused = loop {
+        let answer = house.post(REPORT, &police, &fire()).await;
+        if answer.status != 200 || taken > 100 {
+            break answer;
+        }
+        taken += 1;
+    };
+    assert_eq!((taken, refused.status), (30, 429));
+    assert_eq!(refused.json()["reason"], "too many reports in a minute; wait 3 s");
+    let admin = house.sign_in("admin").await;
+    assert_eq!(house.post(REPORT, &admin, &fire()).await.status, 200, "others may");
+    house.clock.advance(Duration::from_secs(2));
+    assert_eq!(house.post(REPORT, &police, &fire()).await.status, 200);
+}
+
 #[tokio::test]
 async fn a_session_ends_by_time_by_sign_out_and_by_another_password() {
     let house = House::with_users().await;

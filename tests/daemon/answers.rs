@@ -186,3 +186,39 @@ async fn where_a_team_has_a_key_only_what_it_signs_counts() {
     until("it is known", || daemon.log.text().contains("said again")).await;
     assert_eq!(daemon.alerts().len(), 3);
 }
+
+#[tokio::test]
+async fn whoever_floods_the_broker_is_heard_and_written_down_only_so_often() {
+    let site = Site::new();
+    let broker = Mosquitto::start().await;
+    configure(&site, broker.port, "");
+    let text = std::fs::read_to_string(site.config()).unwrap();
+    site.configure(&text.replace("\n[web]", "reports_per_minute = 2\n\n[web]"));
+    let daemon = start(&site).await;
+    let flood = |topic: &str, payload: &str, count: usize| {
+        let lines = format!("{payload}\n").repeat(count);
+        let port = broker.port.to_string();
+        let mut said = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-l"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut said.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+        assert!(said.wait().unwrap().success());
+    };
+    flood(REPORTS, r#"{"kind":"other","by":"Ba Năm"}"#, 40);
+    let refused = || daemon.metric("keng_messages_refused_total");
+    until("more than two are refused", || refused() == 38).await;
+    audited(&site, "report", "refused: more than 2 reports in a minute; wait").await;
+    // Another khu phố is heard.
+    say(broker.port, "keng/p14/kp4/report", r#"{"kind":"other","by":"Ông Tư"}"#, &[]);
+    audited(&site, "report", "revision 1; other").await;
+    let unknown = "keng/p14/kp3/incident/20261121t221403120z-hem-42/command";
+    flood(unknown, r#"{"action":"resolve","by":"x"}"#, 100);
+    until("none of it does anything", || refused() == 138).await;
+    say(broker.port, "keng/p14/kp4/report", r#"{"kind":"fire","by":"Ông Tư"}"#, &[]);
+    audited(&site, "report", "fire").await;
+    let rows = audit(&site);
+    let idle = |row: &&[String; 3]| ["refused", "already so"].iter().any(|w| row[2].starts_with(w));
+    assert_eq!(rows.iter().filter(idle).count(), 60);
+}

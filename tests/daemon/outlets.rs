@@ -55,7 +55,7 @@ async fn a_webhook_and_home_assistant_are_told_and_what_is_refused_is_shown() {
     until("it was refused", || ears.newest(STATUS)["set_aside"] == 1).await;
     let page = daemon.status();
     assert_eq!(page["set_aside"], 1);
-    let chat = json!([{ "id": "webhook/chat", "behind": 0, "failing": null }]);
+    let chat = json!([{ "id": "webhook/chat", "behind": 0, "failing": "HTTP 403" }]);
     assert_eq!(page["outlets"], chat);
     assert!(!daemon.log.text().contains("hunter2"), "a secret is in the log");
 }

@@ -9,10 +9,12 @@ use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
 use crate::ears::Ears;
+use crate::ears::say;
 use crate::gst;
 use crate::gst::Auth;
 use crate::gst::Server;
 use crate::mosquitto::Mosquitto;
+use crate::mosquitto::free_port;
 use crate::mosquitto::until;
 use crate::scene;
 use crate::status_of;
@@ -64,6 +66,28 @@ async fn a_reload_touches_only_what_has_changed() {
     assert_eq!(daemon.camera("new"), Value::Null);
     assert_eq!(daemon.status()["reload_error"], Value::Null);
     goes_on(&daemon, "old").await;
+}
+
+#[tokio::test]
+async fn a_camera_that_went_while_nothing_ran_leaves_nothing_behind() {
+    let site = Site::new();
+    let broker = Mosquitto::start().await;
+    let gone = ["keng/p14/kp3/gone/status", "keng/p14/kp9/gone/status"];
+    // Others' topics that look alike are left alone.
+    let others = ["keng/p15/kp3/gone/status", "keng/p14/kp3/gone/more/status"];
+    for topic in gone.iter().chain(&others) {
+        say(broker.port, topic, r#"{"state":"online"}"#, &["-r"]);
+    }
+    let ears = Ears::new(broker.port, "phone").await;
+    until("all of it is there", || gone.iter().all(|topic| !ears.on(topic).is_empty())).await;
+    let url = format!("rtsp://127.0.0.1:{}/cam", free_port());
+    site.configure(&ward(broker.port, &[camera(1, "hem-42", &url, "")]));
+    let daemon = site.start().await;
+    let cleared = |topic: &str| ears.on(topic).last().is_some_and(|it| it.payload.is_empty());
+    until("what is gone is cleared", || gone.iter().all(|topic| cleared(topic))).await;
+    until("what is there is told", || !ears.on(&status_of("hem-42")).is_empty()).await;
+    assert!(!cleared(&status_of("hem-42")) && !others.iter().any(|topic| cleared(topic)));
+    drop(daemon);
 }
 
 /// The camera is looked at in the session in which it was first.

@@ -116,7 +116,9 @@ async fn each_team_has_its_own_khu_pho_and_nothing_else() {
     let (printed, acl, passwords) = written(&site).await;
     let shown = printed.lines().find_map(|line| line.strip_prefix("# new password of kp4"));
     let kp4_password = shown.unwrap().rsplit(' ').next().unwrap().to_owned();
-    assert_eq!((kp4_password.len(), printed.matches("new password").count()), (20, 1));
+    // And one of the police.
+    assert_eq!((kp4_password.len(), printed.matches("new password").count()), (20, 2));
+    assert!(printed.contains("message_size_limit 4194304"), "{printed}");
     assert!(!passwords.contains(&kp4_password) && !passwords.contains("of kp3"));
     let (again, acl_again, passwords_again) = written(&site).await;
     assert!(!again.contains("new password") && acl_again == acl, "{again}");
@@ -182,6 +184,61 @@ async fn each_team_has_its_own_khu_pho_and_nothing_else() {
         .await;
     assert_eq!(itself.on("ha/tổ/device/another/config"), None);
     assert!([&three, &four].iter().all(|phone| phone.on(announced).is_none()));
+}
+
+/// The users of a password file.
+fn names(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.split_once(':').map(|(user, _)| user)).collect()
+}
+
+#[tokio::test]
+async fn what_the_admin_has_added_stays_and_the_police_read_all() {
+    let site = Site::new();
+    let site = site.with_secret("KENG_MQTT", "the daemon's").with_secret("KENG_KP3", "of kp3");
+    site.configure(&text(1));
+    let (printed, acl, passwords) = written(&site).await;
+    assert_eq!(names(&passwords), ["keng", "kp3", "kp4", "police"]);
+    let shown = printed.lines().find_map(|line| line.strip_prefix("# new password of police"));
+    let police_password = shown.unwrap().rsplit(' ').next().unwrap().to_owned();
+    let grafana = "\nuser grafana\ntopic read keng/p14/status\n";
+    let rules = site.path("rules");
+    std::fs::write(rules.join("acl"), format!("{acl}{grafana}")).unwrap();
+    let kept = "grafana:$7$101$c2FsdHNhbHRzYWx0$aGFzaA==\n";
+    std::fs::write(rules.join("passwords"), format!("{passwords}{kept}")).unwrap();
+    let (printed, acl_again, passwords_again) = written(&site).await;
+    assert_eq!(acl_again, format!("{acl}{grafana}"));
+    assert!(passwords_again.ends_with(kept) && !printed.contains("new password"), "{printed}");
+    assert!(printed.contains("no such user: grafana"), "{printed}");
+
+    let broker = Mosquitto::start_with(|_| {
+        let rules = rules.display();
+        format!("allow_anonymous false\nacl_file {rules}/acl\npassword_file {rules}/passwords\n")
+    })
+    .await;
+    let port = broker.port.to_string();
+    let login = |user: &str, password: &str| ["-u", user, "-P", password].map(str::to_owned);
+    let daemon = login("keng", "the daemon's");
+    let retained = |topic: &str| {
+        let status = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-r", "-t", topic, "-m", "{}"])
+            .args(&daemon)
+            .status();
+        assert!(status.unwrap().success());
+    };
+    retained(STATUS);
+    let police = Phone::new(broker.port, "police", &police_password).await;
+    police.say("keng/p14/kp3/report", r#"{"kind":"fire","by":"police"}"#);
+    let told = ["keng/p14/kp3/alert", "keng/p14/kp4/alert", "keng/p14/kp4/hem-4/status"];
+    told.iter().for_each(|topic| retained(topic));
+    let hears = |topic: &&str| police.topics().iter().any(|heard| heard == topic);
+    until("it hears of all", || told.iter().all(&hears)).await;
+    assert!(!hears(&"keng/p14/kp3/report"), "it writes nothing");
+
+    std::fs::write(rules.join("acl"), "user me\n").unwrap();
+    let made = site.run_configured(&["acl", "mosquitto", "--out", "rules"]).await;
+    assert_eq!(made.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&made.stderr).contains("move it away"), "{made:?}");
+    assert_eq!(std::fs::read_to_string(rules.join("acl")).unwrap(), "user me\n");
 }
 
 #[tokio::test]

@@ -116,6 +116,26 @@ async fn what_is_refused_is_set_aside_and_never_asked_again() {
 }
 
 #[tokio::test]
+async fn one_that_refuses_everything_does_not_look_well() {
+    let street = Street::new();
+    let gone = Receiver::at(0, [], |got| {
+        let echo = |token: &str| Reply::Says(404, "a", "b", format!("{{\"no\":\"{token}\"}}"));
+        Some(echo(if got.path.contains("%2F") { "12/ab 12%2Fab" } else { "?" }))
+    });
+    let gone = gone.await;
+    let url = format!("http://{}/{{secret}}/send", gone.address);
+    let mut config = to(&gone);
+    config.target = Target::new(&url, Some(&secret("12/ab"))).unwrap();
+    street.enrol(&config);
+    some(&street, 2);
+    let running = street.run(&config);
+    street.all_read(&config).await;
+    let why = street.standings.list().remove(0).1;
+    assert_eq!(why.as_deref(), Some("HTTP 404: {\"no\":\"*** ***\"}"));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_alert_that_a_receiver_fails_at_does_not_hold_up_the_rest() {
     let street = Street::new();
     let receiver =
@@ -289,18 +309,47 @@ async fn a_gateway_that_answers_200_to_everything_is_not_believed() {
     running.stop().await;
 }
 
+fn as_cap() -> Body {
+    Body::Cap(Arc::new(cap::Issuer {
+        sender: "keng@p14.example".to_owned(),
+        scope: cap::Scope::Public,
+        ward: ward(),
+        khu_pho: Vec::new(),
+    }))
+}
+
+#[tokio::test]
+async fn a_cap_message_refers_to_what_was_sent_alone() {
+    let street = Street::new();
+    let receiver = Receiver::start([]).await;
+    let mut config = to(&receiver);
+    config.body = as_cap();
+    config.filter = Filter { severity_min: Some(Severity::Critical), ..Filter::default() };
+    street.enrol(&config);
+    street.add(1, 1, &json!({ "severity": "warning" }));
+    street.add(1, 2, &json!({}));
+    street.add(1, 3, &json!({ "severity": "warning" }));
+    street.add(1, 4, &json!({}));
+    let running = street.run(&config);
+    street.all_read(&config).await;
+    let texts = receiver.texts();
+    assert_eq!(texts.len(), 2);
+    assert!(texts[0].contains("<msgType>Alert<") && !texts[0].contains("<references>"));
+    assert!(texts[1].contains("<msgType>Update<"), "{}", texts[1]);
+    let references = texts[1].split("<references>").nth(1).unwrap();
+    let references = references.split("</references>").next().unwrap();
+    assert_eq!(references.matches("keng@p14.example").count(), 1, "{references}");
+    assert!(references.contains("hem-42.2,"), "{references}");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn fires_go_out_as_cap_messages() {
     let street = Street::new();
     let receiver = Receiver::start([]).await;
     let mut config = to(&receiver);
     config.content_type = cap::CONTENT_TYPE.to_owned();
-    config.body = Body::Cap(Arc::new(cap::Issuer {
-        sender: "keng@p14.example".to_owned(),
-        scope: cap::Scope::Public,
-        ward: ward(),
-        khu_pho: Vec::new(),
-    }));
+    config.body = as_cap();
     street.enrol(&config);
     street.add(1, 1, &json!({}));
     street.add(2, 1, &json!({ "kind": "loitering" }));

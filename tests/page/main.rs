@@ -27,6 +27,7 @@ mod scene;
 mod access;
 mod closed;
 mod drawing;
+mod kept;
 mod many;
 mod real;
 mod signed_in;

@@ -133,6 +133,10 @@ impl StatusBoard for Board {
         None
     }
 
+    fn outlets(&self) -> Vec<(String, Option<String>)> {
+        vec![("webhook/zalo".to_owned(), Some("HTTP 404: no such chat -1001234".to_owned()))]
+    }
+
     fn shortage(&self) -> Option<f64> {
         None
     }

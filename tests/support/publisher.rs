@@ -97,6 +97,7 @@ pub(crate) fn config(port: u16) -> mqtt::Config {
         client_key: None,
         keep_alive: Duration::from_secs(15),
         signed_age_max: Duration::from_secs(900),
+        reports_per_minute: 30,
     }
 }
 

@@ -125,13 +125,29 @@ export async function getJson(path) {
   return answer.json();
 }
 
-// The last known state, for when the daemon is away. Kept on this device until sign-out.
+// The last known state, for when the daemon is away. Kept on this device until sign-out, with the
+// login whose it is: another one who signs in here finds nothing of it.
 
 const LAST = 'keng-last';
-export async function keepLast(path, value) {
+let keeper = null; // Until it is known who looks, nothing is kept.
+/** Whoever looks is `login`; what was kept for somebody else goes. */
+export async function keepFor(login) {
+  keeper = login;
   try {
     const cache = await caches.open(LAST);
-    const kept = JSON.stringify({ at: now(), value });
+    for (const path of await cache.keys()) {
+      const kept = await (await cache.match(path)).json();
+      if (kept.login !== login) await cache.delete(path);
+    }
+  } catch {
+    await forgetLast();
+  }
+}
+export async function keepLast(path, value) {
+  if (keeper === null) return;
+  try {
+    const cache = await caches.open(LAST);
+    const kept = JSON.stringify({ at: now(), login: keeper, value });
     await cache.put(path, new Response(kept, { headers: { 'content-type': 'application/json' } }));
   } catch {
     /* No room or no permission: then there is no last known state. */
@@ -140,8 +156,9 @@ export async function keepLast(path, value) {
 export async function lastKept(path) {
   try {
     const cache = await caches.open(LAST);
-    const kept = await cache.match(path);
-    return kept ? await kept.json() : null;
+    const kept = await (await cache.match(path))?.json();
+    if (typeof kept?.login !== 'string') return null;
+    return keeper === null || keeper === kept.login ? kept : null;
   } catch {
     return null;
   }

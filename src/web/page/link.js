@@ -1,6 +1,6 @@
 // The connection: the feed as it comes, the status now and then, and whether there is any signal.
 
-import { getJson, keepLast, lastKept, now, setZone } from './dom.js';
+import { getJson, keepFor, keepLast, lastKept, now, setZone } from './dom.js';
 import { emit, hasRoom, khuPho, known, take, tellPicture } from './state.js';
 
 const ALIVE_MS = 25_000; // The server beats every 10 s.
@@ -153,6 +153,7 @@ function show(status) {
 async function whoami() {
   try {
     known.me = await getJson('/api/me');
+    await keepFor(known.me.login ?? '');
   } catch {
     known.me = null;
   }

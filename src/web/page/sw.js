@@ -25,6 +25,8 @@ self.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url);
   const ours = event.request.method === 'GET' && url.origin === self.location.origin
     && (FILES.includes(url.pathname) || url.pathname === '/');
+  // Whoever signs in next may be somebody else.
+  if (url.pathname === '/sign-in') event.waitUntil(caches.delete('keng-last'));
   if (ours) event.respondWith(answer(event.request, url.pathname));
 });
 /** The page itself is there only for who is signed in: another answer is not kept. */

@@ -1,0 +1,38 @@
+//! What the page keeps for when the daemon is away is of one user alone.
+
+use crate::LIVE;
+use crate::Post;
+use crate::browser::Browser;
+use crate::browser::Screen;
+use crate::browser::chromium;
+use crate::mosquitto::until;
+
+/// The paths of which something is kept, and for whom.
+const KEPT: &str = "caches.open('keng-last').then(async (cache) => { let told = []; for (const at \
+                    of await cache.keys()) { const { login } = await (await cache.match(at)).json(); \
+                    told.push(new URL(at.url).pathname + '=' + login); } return told.join(); })";
+
+#[tokio::test]
+async fn what_was_kept_for_somebody_else_is_gone() {
+    let Some(program) = chromium() else { return };
+    let post = Post::new(&[]);
+    let daemon = post.site.start().await;
+    let browser = Browser::start(program);
+    let page = browser.open(&post.page, Screen::Phone);
+    page.wait(LIVE).await;
+    let kept = || page.eval(KEPT).as_str().unwrap().to_owned();
+    // Without users there is nobody to name.
+    until("what is there is kept", || kept().contains("/api/alerts=")).await;
+    for (path, login) in [("/theirs", "{login: 'tu', at: 1}"), ("/old", "{at: 1}")] {
+        page.eval(&format!(
+            "caches.open('keng-last').then((cache) => cache.put('{path}', new \
+             Response(JSON.stringify({login}))))"
+        ));
+    }
+    assert!(kept().contains("/theirs=tu") && kept().contains("/old=undefined"));
+    page.reload();
+    page.wait(LIVE).await;
+    until("they are gone", || !kept().contains("/theirs") && !kept().contains("/old")).await;
+    assert!(kept().contains("/api/alerts="), "{}", kept());
+    drop(daemon);
+}
