@@ -4,6 +4,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::root;
+
 /// A mix of cameras.
 pub(crate) struct Profile {
     pub(crate) name: &'static str,
@@ -17,7 +19,7 @@ pub(crate) struct Profile {
     pub(crate) busy: usize,
 }
 
-const PROFILES: [Profile; 5] = [
+const PROFILES: [Profile; 6] = [
     Profile { name: "rated", sizes: &[(360, 75), (720, 25)], key_s: 2, codec: "libx264", busy: 5 },
     Profile { name: "small", sizes: &[(360, 100)], key_s: 2, codec: "libx264", busy: 5 },
     Profile { name: "large", sizes: &[(720, 100)], key_s: 2, codec: "libx264", busy: 5 },
@@ -29,6 +31,8 @@ const PROFILES: [Profile; 5] = [
         busy: 5,
     },
     Profile { name: "hevc", sizes: &[(360, 75), (720, 25)], key_s: 2, codec: "libx265", busy: 5 },
+    // Many fires, so that a few seconds without a broker lose somebody's alerts.
+    Profile { name: "fires", sizes: &[(360, 50), (720, 50)], key_s: 2, codec: "libx264", busy: 50 },
 ];
 
 impl Profile {
@@ -76,18 +80,23 @@ pub(crate) fn missing() -> Option<&'static str> {
     asked.is_err().then_some("ffmpeg is not installed: make setup-test")
 }
 
-/// Each source in each size of the profile, made once and kept under `target/load`.
-pub(crate) fn make(profile: &Profile) -> Result<Vec<Reel>, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join("target/load");
+/// Where clips, logs and curves are kept, below Cargo's target folder.
+pub(crate) fn folder() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load");
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Each source in each size of the profile, made once and kept.
+pub(crate) fn make(profile: &Profile) -> Result<Vec<Reel>, String> {
+    let folder = folder()?;
     let mut reels = Vec::new();
     for (source, busy) in SOURCES {
         for (height, _) in profile.sizes {
             let (codec, key_s) = (profile.codec, profile.key_s);
             let file = folder.join(format!("{source}_{height}_{codec}_{key_s}.mp4"));
             if !file.exists() {
-                encode(&root.join("assets/demo").join(source), &file, *height, profile)?;
+                encode(&root().join("assets/demo").join(source), &file, *height, profile)?;
             }
             reels.push(Reel { height: *height, busy, file, seconds: SECONDS });
         }
