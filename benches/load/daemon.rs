@@ -105,7 +105,7 @@ fn text(
         "[ward]\nid = \"load\"\nname = \"Load {}\"\n[mqtt]\n{mqtt}\n[web]\nlisten = \"{page}\"\n\
          [store]\npath = \"var\"\n[detector]\nmodel = \"{}\"\nthreads = 2\n[attention]\n\
          idle_gap_max_s = {gap_s:.1}\n[incident]\nalerts_per_hour_max = 1000\n\
-         [rule.fire]\nquiet_s = 5\n[[khu_pho]]\nid = \"kp\"\nname = \"KP\"\n",
+         [rule.fire]\nquiet_s = 2\n[rule.smoke]\nquiet_s = 2\n[[khu_pho]]\nid = \"kp\"\nname = \"KP\"\n",
         profile.name,
         model().display()
     );

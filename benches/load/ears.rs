@@ -23,6 +23,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+/// How a team puts an end to an incident.
+const RESOLVE: &str = r#"{"action":"resolve","by":"load"}"#;
 const TOPICS: [&str; 3] = ["keng/load/+/alert", "keng/load/status", "keng/load/+/+/status"];
 
 /// What was received.
@@ -67,19 +69,26 @@ impl Heard {
         self.levels.get(name).map(|watched| watched.wanted)
     }
 
-    fn note(&mut self, topic: &str, payload: &Value, wall: Timestamp) {
+    /// Takes in a message; the topic of its incident where somebody should answer.
+    fn note(&mut self, topic: &str, payload: &Value, wall: Timestamp) -> Option<String> {
         let now = Instant::now();
         let word: Vec<&str> = topic.split('/').collect();
         match word[..] {
             [_, _, "status"] => self.note_ward(payload, now),
             [_, _, _, camera, "status"] => {
                 let named = |level: &Level| payload["attention"] == level.as_str();
-                let Some(level) = Level::ALL.into_iter().find(named) else { return };
+                let level = Level::ALL.into_iter().find(named)?;
                 let fresh = Watched { level, since: now, wanted: 0.0 };
                 self.levels.entry(camera.to_owned()).or_insert(fresh).turn(level, now);
             }
-            _ => self.note_alert(payload, wall),
+            [_, ward, khu_pho, "alert"] => {
+                self.note_alert(payload, wall);
+                let id = payload["id"].as_str().filter(|_| payload["state"] == "open")?;
+                return Some(format!("keng/{ward}/{khu_pho}/incident/{id}/command"));
+            }
+            _ => {}
         }
+        None
     }
 
     fn note_ward(&mut self, payload: &Value, now: Instant) {
@@ -141,8 +150,13 @@ pub(crate) fn listen(broker: SocketAddr) -> Ears {
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let now = clock.now().wall.to_jiff();
-                    if let Ok(payload) = serde_json::from_slice(&publish.payload) {
-                        lock(&hears).note(&publish.topic, &payload, now);
+                    let Ok(payload) = serde_json::from_slice(&publish.payload) else { continue };
+                    let open = lock(&hears).note(&publish.topic, &payload, now);
+                    // The next fire there shall be an incident of its own.
+                    if let Some(topic) = open
+                        && client.try_publish(topic, QoS::AtLeastOnce, false, RESOLVE).is_err()
+                    {
+                        return;
                     }
                 }
                 Ok(_) => {}
