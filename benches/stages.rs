@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod clips;
     pub(crate) mod measure;
     pub(crate) mod model;
+    pub(crate) mod scene;
 }
 
 use std::process::ExitCode;

@@ -71,10 +71,7 @@ fn panel(svg: &mut String, curve: &Curve, rounds: &[Round]) -> std::fmt::Result 
     }
     if let Some(promised) = curve.promised {
         let y = at(0.0, promised).1;
-        writeln!(
-            svg,
-            "<path d=\"M0 {y:.1}H{WIDTH}\" stroke=\"#c33\" stroke-dasharray=\"5 4\"/>"
-        )?;
+        writeln!(svg, "<path d=\"M0 {y:.1}H{WIDTH}\" stroke=\"#c33\" stroke-dasharray=\"5 4\"/>")?;
     }
     for (kind, color) in [(Kind::Keng, "#06c"), (Kind::Peer, "#e80")] {
         let of = rounds.iter().filter(|round| round.kind() == kind).filter(finite);
