@@ -10,12 +10,11 @@
 
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 
-#[path = "guard/callgrind.rs"]
-mod callgrind;
-#[path = "guard/frames.rs"]
-mod frames;
-#[path = "guard/work.rs"]
-mod work;
+mod count {
+    pub(crate) mod callgrind;
+    pub(crate) mod frames;
+    pub(crate) mod work;
+}
 mod support {
     pub(crate) mod clips;
     pub(crate) mod model;
@@ -26,6 +25,10 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde::Deserialize;
+
+use count::callgrind;
+use count::frames;
+use count::work;
 
 /// Done before anything is counted: buffers get their size.
 const WARM_UP: usize = 320;
@@ -68,20 +71,21 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let Budgets { guard } = toml::from_str(include_str!("budget.toml")).expect("it is TOML");
+    let Budgets { guard: budget } =
+        toml::from_str(include_str!("budget.toml")).expect("it is TOML");
     let mut rows = Vec::new();
     for (name, mut once) in work::all().into_iter().chain(frames::all()) {
         (0..WARM_UP).for_each(|_| once());
         let counted = allocation_counter::measure(|| (0..COUNTED).for_each(|_| once()));
         let found = f64::from(u32::try_from(counted.count_total).unwrap_or(u32::MAX));
-        let most = guard.allocations_max.get(name).copied();
+        let most = budget.allocations_max.get(name).copied();
         rows.push(Row { name, what: "allocations", found: found / COUNTED as f64, most });
     }
-    let budget =
-        if cfg!(debug_assertions) { &guard.instructions_test } else { &guard.instructions };
+    let instructions =
+        if cfg!(debug_assertions) { &budget.instructions_test } else { &budget.instructions };
     match callgrind::count(work::NAMES) {
         Ok(counted) => rows.extend(counted.into_iter().map(|(name, found)| {
-            let most = budget.get(name).map(|most| most * guard.instructions_tolerance);
+            let most = instructions.get(name).map(|most| most * budget.instructions_tolerance);
             Row { name, what: "instructions", found, most }
         })),
         Err(callgrind::Missing(why)) => println!("skipped: instruction counts ({why})"),

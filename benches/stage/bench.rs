@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::report;
 use crate::support::measure::ClockId;
 use crate::support::measure::is_test;
-use crate::support::measure::median;
 use crate::support::measure::seconds;
+use crate::support::middle::median;
 use crate::support::model;
 
 /// A turn is at least this long, so that reading clocks and cold caches don't count.

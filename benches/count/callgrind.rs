@@ -31,8 +31,7 @@ pub(crate) fn count(
     let costs = inclusive(&text);
     let of = |(name, kind): &(&'static str, &str)| {
         let found = costs.iter().filter(|(function, _)| is_once(function, kind));
-        let (calls, spent) =
-            found.fold((0, 0), |sum, (_, cost)| (sum.0 + cost.0, sum.1 + cost.1));
+        let (calls, spent) = found.fold((0, 0), |sum, (_, cost)| (sum.0 + cost.0, sum.1 + cost.1));
         assert!(calls > 0, "{kind}::once was called, but callgrind does not know it");
         (*name, spent as f64 / calls as f64)
     };

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keng::camera::Packet;
 use keng::detection::Detector;
@@ -18,11 +19,11 @@ use keng::frame::decode::Want;
 use keng::time::ManualClock;
 use keng::time::Stamp;
 
+use super::work::Piece;
 use crate::support::clips;
 use crate::support::model;
 use crate::support::scene;
 use crate::support::scene::INPUT;
-use crate::work::Piece;
 
 /// Decoding and scaling; detecting, where ONNX Runtime is there.
 pub(crate) fn all() -> Vec<Piece> {
@@ -42,7 +43,8 @@ fn decoding() -> impl FnMut() + 'static {
     let packets: Vec<Packet> = clips::packets("night_control.mp4");
     let mut number = 0;
     move || {
-        let received = scene::at(number);
+        let since = Duration::from_micros(number as u64 * 1_000_000 / clips::RATE);
+        let received = scene::at(0) + since;
         let packet = Packet { received, ..packets[number % packets.len()].clone() };
         number += 1;
         black_box(decoder.push(&packet, Want::Picture).expect("the clip is sound"));
