@@ -67,11 +67,17 @@ $(PEER): benches/peers/requirements.txt
 	$(PEER) -m pip install --quiet --disable-pip-version-check -r $<
 	touch $(PEER)
 
+# First what a camera costs, then what ten seconds without a broker lose, then how soon each clip's
+# fire is told; both daemons on the same streams.
 .PHONY: peers
-peers: setup-test $(PEER) ## Ours beside a Python daemon: make peers CAMERAS="4 8" SECONDS=60
-	DAEMONS="keng peer" PEER_PYTHON="$(CURDIR)/$(PEER)" PROFILE="$(or $(PROFILE),fires)" \
-		CAMERAS="$(or $(CAMERAS),8)" SECONDS="$(or $(SECONDS),60)" OUTAGE="$(or $(OUTAGE),10)" \
+peers: setup-test $(PEER) ## Ours beside a Python daemon: make peers CAMERAS="8 12" SECONDS=60
+	DAEMONS="keng peer" PEER_PYTHON="$(CURDIR)/$(PEER)" PROFILE=rated \
+		CAMERAS="$(or $(CAMERAS),12)" SECONDS="$(or $(SECONDS),60)" \
 		cargo bench --locked --bench load
+	DAEMONS="keng peer" PEER_PYTHON="$(CURDIR)/$(PEER)" PROFILE=fires CAMERAS=6 \
+		SECONDS="$(or $(SECONDS),60)" OUTAGE=10 cargo bench --locked --bench load
+	$(PEER) benches/peers/peer.py replay models/keng.onnx assets/demo/night_fire.mp4 \
+		$(wildcard $(KENG_CORPUS)/clips/*fire*.mp4 $(KENG_CORPUS)/clips/*arson*.mp4)
 
 # How often `make chaos` kills the daemon, and breaks something else.
 KILLS ?= 200
