@@ -83,9 +83,12 @@ pub(crate) fn least_us(clock: ClockId, mut once: impl FnMut()) -> f64 {
     times.fold(f64::INFINITY, f64::min) * 1e6
 }
 
+/// Gives the series of one part.
+type Measure = fn() -> Vec<Series>;
+
 fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|w| !w.starts_with('-')).collect();
-    let parts: [(&str, fn() -> Vec<Series>); 6] = [
+    let parts: [(&str, Measure); 6] = [
         ("detections", core::detections),
         ("zones", core::zones),
         ("incidents", core::incidents),
