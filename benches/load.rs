@@ -14,6 +14,7 @@
 //! | `DAEMONS` | `keng`, `peer` (`benches/peers`, its Python in `PEER_PYTHON`), or both |
 //! | `OUTAGE` | so many seconds of measuring without a broker: which alerts are lost |
 //! | `MODEL` | another detector |
+//! | `KENG` | another build of the daemon, such as the one before a change |
 
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 

@@ -79,7 +79,9 @@ fn model() -> PathBuf {
 fn keng(profile: &Profile, servers: &[&Running], place: &Place<'_>) -> Result<Command, Failure> {
     let config = place.folder.join("keng.toml");
     std::fs::write(&config, text(profile, servers, place)?)?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_keng"));
+    let named = std::env::var_os("KENG").map(PathBuf::from);
+    let program = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_keng").into());
+    let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(&config).env("KENG_LOG", "info");
     let library = root().join(".runtime/onnxruntime/libonnxruntime.so");
     if std::env::var_os("ORT_DYLIB_PATH").is_none() && library.exists() {
@@ -105,7 +107,8 @@ fn text(
         "[ward]\nid = \"load\"\nname = \"Load {}\"\n[mqtt]\n{mqtt}\n[web]\nlisten = \"{page}\"\n\
          [store]\npath = \"var\"\n[detector]\nmodel = \"{}\"\nthreads = 2\n[attention]\n\
          idle_gap_max_s = {gap_s:.1}\n[incident]\nalerts_per_hour_max = 1000\n\
-         [rule.fire]\nquiet_s = 2\n[rule.smoke]\nquiet_s = 2\n[[khu_pho]]\nid = \"kp\"\nname = \"KP\"\n",
+         [rule.fire]\nquiet_s = 2\n[rule.smoke]\nquiet_s = 2\n\
+         [[khu_pho]]\nid = \"kp\"\nname = \"KP\"\n",
         profile.name,
         model().display()
     );

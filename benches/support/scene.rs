@@ -1,4 +1,4 @@
-//! Scenes as a detector would tell them: things that walk to and fro, and the tensors they come from.
+//! Scenes as a detector would tell them: things that walk to and fro, and the tensors behind.
 
 use std::f32::consts::TAU;
 use std::time::Duration;
