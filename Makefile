@@ -53,7 +53,7 @@ load: setup-test ## A ward on this machine: make load CAMERAS="64 128" PROFILE=r
 
 .PHONY: guard
 guard: setup-test ## Count instructions and allocations of the hot loop against benches/budget.toml
-	cargo bench --locked --bench guard
+	cargo test --locked --bench guard -- --test
 
 .PHONY: growth
 growth: setup-test ## What grows how with cameras, boxes, zones, incidents, stored alerts

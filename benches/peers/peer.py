@@ -8,6 +8,7 @@ page, no store and no tracks, and so does less work than what it is compared wit
 
     peer.py run CONFIG.json          watch cameras until killed
     peer.py replay MODEL CLIP...     when each clip's first alert comes, in seconds of the clip
+    peer.py threads MODEL...         a frame's processor time by threads and spinning, in turns
 """
 
 import json
@@ -37,10 +38,11 @@ COUNTS_EVERY_S = 0.25
 class Detector:
     """The model: a picture in, the best confidence of each class out."""
 
-    def __init__(self, path, threads):
+    def __init__(self, path, threads, spinning=False):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        spins = "1" if spinning else "0"
+        options.add_session_config_entry("session.intra_op.allow_spinning", spins)
         self.session = onnxruntime.InferenceSession(
             path, options, providers=["CPUExecutionProvider"]
         )
@@ -252,6 +254,25 @@ def replay(model, clips):
         print(f"{os.path.basename(clip)}: {told} ({spent:.1f} CPU s)")
 
 
+def compare_threads(models):
+    """A frame every 20 ms, as of some cameras: spinning shows in the pauses."""
+    ways = [(model, threads, spins) for model in models for threads in (1, 2) for spins in (0, 1)]
+    detectors = {way: Detector(*way) for way in ways}
+    spent = {way: [] for way in ways}
+    for _ in range(30):
+        for way, detector in detectors.items():
+            rgb = np.zeros((detector.height, detector.width, 3), np.uint8)
+            began = time.process_time()
+            for _ in range(5):
+                detector.detect(rgb)
+                time.sleep(0.02)
+            spent[way].append((time.process_time() - began) / 5 * 1e3)
+    for (model, threads, spins), times in spent.items():
+        name = os.path.basename(model)
+        middle = sorted(times)[len(times) // 2]
+        print(f"{name}, {threads} threads, spinning {spins}: {middle:.1f} ms, least {min(times):.1f}")
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["run", path]:
@@ -259,5 +280,7 @@ if __name__ == "__main__":
                 run(json.load(opened))
         case ["replay", network, *recordings]:
             replay(network, recordings)
+        case ["threads", *networks]:
+            compare_threads(networks)
         case _:
             sys.exit(__doc__)
