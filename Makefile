@@ -47,9 +47,37 @@ bench: setup ## Measure each stage beside the bare library; fails over benches/b
 	cargo bench --locked --bench stages --bench decode_threads --bench inference
 
 .PHONY: load
-load: setup-test ## A ward on this machine: make load CAMERAS="64 128" PROFILE=rated SECONDS=60
-	CAMERAS="$(or $(CAMERAS),128)" PROFILE="$(or $(PROFILE),rated)" SECONDS="$(or $(SECONDS),60)" \
+load: setup-test ## A ward on this machine: make load CAMERAS="64 128" PROFILE=rated RELIEF=1
+	RELIEF="$(RELIEF)" CAMERAS="$(or $(CAMERAS),128)" PROFILE="$(or $(PROFILE),rated)" SECONDS="$(or $(SECONDS),60)" \
 		cargo bench --locked --bench load
+
+.PHONY: guard
+guard: setup-test ## Count instructions and allocations of the hot loop against benches/budget.toml
+	cargo test --locked --bench guard -- --test
+
+.PHONY: growth
+growth: setup-test ## What grows how with cameras, boxes, zones, incidents, stored alerts
+	cargo bench --locked --bench growth
+
+# The Python daemon that ours is compared with, on its pinned libraries.
+PEER := .venv/peers/bin/python
+
+$(PEER): benches/peers/requirements.txt
+	python3 -m venv .venv/peers
+	$(PEER) -m pip install --quiet --disable-pip-version-check -r $<
+	touch $(PEER)
+
+# First what a camera costs, then what ten seconds without a broker lose, then how soon each clip's
+# fire is told; both daemons on the same streams.
+.PHONY: peers
+peers: setup-test $(PEER) ## Ours beside a Python daemon: make peers CAMERAS="8 12" SECONDS=60
+	DAEMONS="keng peer" PEER_PYTHON="$(CURDIR)/$(PEER)" PROFILE=rated \
+		CAMERAS="$(or $(CAMERAS),12)" SECONDS="$(or $(SECONDS),60)" \
+		cargo bench --locked --bench load
+	DAEMONS="keng peer" PEER_PYTHON="$(CURDIR)/$(PEER)" PROFILE=fires CAMERAS=6 \
+		SECONDS="$(or $(SECONDS),60)" OUTAGE=10 cargo bench --locked --bench load
+	$(PEER) benches/peers/peer.py replay models/keng.onnx assets/demo/night_fire.mp4 \
+		$(wildcard $(KENG_CORPUS)/clips/*fire*.mp4 $(KENG_CORPUS)/clips/*arson*.mp4)
 
 # How often `make chaos` kills the daemon, and breaks something else.
 KILLS ?= 200

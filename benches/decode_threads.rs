@@ -8,6 +8,7 @@
 mod support {
     pub(crate) mod clips;
     pub(crate) mod measure;
+    pub(crate) mod middle;
 }
 
 use std::sync::Arc;
@@ -31,8 +32,8 @@ use keng::ward::Id;
 use support::clips;
 use support::measure::ClockId;
 use support::measure::is_test;
-use support::measure::median;
 use support::measure::seconds;
+use support::middle::median;
 
 const CAMERAS: usize = 32;
 const PACKETS: usize = 100;

@@ -7,6 +7,7 @@
 
 mod support {
     pub(crate) mod measure;
+    pub(crate) mod middle;
     pub(crate) mod model;
 }
 
@@ -20,8 +21,8 @@ use keng::ward::Id;
 
 use support::measure::ClockId;
 use support::measure::is_test;
-use support::measure::median;
 use support::measure::seconds;
+use support::middle::median;
 use support::model;
 
 const RUNS: usize = 60;

@@ -3,14 +3,31 @@
 //! `make load CAMERAS="32 64 128" PROFILE=rated SECONDS=60`. The rig serves the cameras itself
 //! (`keng::serve`), from this repository's own clips, cut by FFmpeg to the profile's sizes and key
 //! frame intervals; the daemon is the built `keng run`, in a process of its own, so that its cost
-//! is told apart. Both share the machine.
+//! is told apart. Both share the machine. From the environment:
+//!
+//! | | |
+//! | --- | --- |
+//! | `CAMERAS` | numbers of cameras, one round each; several give a curve |
+//! | `PROFILE` | what the cameras send, see `load/film.rs` |
+//! | `SECONDS`, `SETTLE` | how long is measured, and how long before that is not |
+//! | `RELIEF=1` | at last twice the last number of cameras, then that again: how soon it recovers |
+//! | `DAEMONS` | `keng`, `peer` (`benches/peers`, its Python in `PEER_PYTHON`), or both |
+//! | `OUTAGE` | so many seconds of measuring without a broker: which alerts are lost |
+//! | `MODEL` | another detector |
+//! | `KENG` | another build of the daemon, such as the one before a change |
 
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 
+#[path = "load/daemon.rs"]
+mod daemon;
 #[path = "load/ears.rs"]
 mod ears;
 #[path = "load/film.rs"]
 mod film;
+#[path = "load/metrics.rs"]
+mod metrics;
+#[path = "load/plot.rs"]
+mod plot;
 #[path = "load/process.rs"]
 mod process;
 #[path = "load/site.rs"]
@@ -20,65 +37,168 @@ mod tell;
 #[path = "load/watch.rs"]
 mod watch;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use daemon::Kind;
+use ears::Ears;
 use film::Profile;
+use film::Reel;
+use site::Site;
+use tell::Relief;
 use tell::Round;
+use tokio::time::Instant;
 
-/// How long the cameras have to connect and attention to settle.
-const SETTLE: Duration = Duration::from_secs(20);
+/// After relief, recovery is waited for so long.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
+/// Alerts that waited for the broker are waited for so long.
+const CATCHES_UP_WITHIN: Duration = Duration::from_secs(20);
 
 type Failure = Box<dyn std::error::Error>;
 
+/// What was asked for.
+struct Plan {
+    profile: Profile,
+    cameras: Vec<usize>,
+    daemons: Vec<Kind>,
+    settle: Duration,
+    lasts: Duration,
+    outage: Option<Duration>,
+    relief: bool,
+}
+
+impl Plan {
+    fn read(test: bool) -> Result<Self, Failure> {
+        let word = |name: &str, or: &str| std::env::var(name).unwrap_or_else(|_| or.into());
+        let seconds = |name: &str, or: &str| -> Result<Duration, Failure> {
+            let text = word(name, or);
+            let seconds = text.parse().map_err(|_| format!("{name} has {text:?}, no number"))?;
+            Ok(Duration::from_secs(seconds))
+        };
+        let (cameras, lasts, settle) = if test { ("4", "3", "4") } else { ("128", "60", "20") };
+        let counts = word("CAMERAS", cameras);
+        let counts = counts.split_whitespace();
+        let numbers = counts.map(|count| {
+            let number: Option<usize> = count.parse().ok().filter(|number| *number > 0);
+            number.ok_or_else(|| format!("CAMERAS has {count:?}, no number of cameras"))
+        });
+        let daemons = word("DAEMONS", "keng");
+        let outage = seconds("OUTAGE", "0")?;
+        Ok(Self {
+            profile: Profile::named(&word("PROFILE", "rated"))?,
+            cameras: numbers.collect::<Result<_, _>>()?,
+            daemons: daemons.split_whitespace().map(Kind::named).collect::<Result<_, _>>()?,
+            settle: seconds("SETTLE", settle)?,
+            lasts: seconds("SECONDS", lasts)?,
+            outage: (!outage.is_zero()).then_some(outage),
+            relief: word("RELIEF", "").starts_with(['1', 'y']),
+        })
+    }
+}
+
 fn main() -> Result<(), Failure> {
-    let test = std::env::args().any(|word| word == "--test");
-    let word = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.into());
-    let (cameras, seconds) = if test { ("4", "4") } else { ("128", "60") };
-    let cameras: Vec<usize> = word("CAMERAS", cameras)
-        .split_whitespace()
-        .map(|count| count.parse().map_err(|_| format!("CAMERAS has {count:?}, no number")))
-        .collect::<Result<_, _>>()?;
-    let profile = Profile::named(&word("PROFILE", "rated"))?;
-    let seconds: u64 = word("SECONDS", seconds).parse().map_err(|_| "SECONDS is a number")?;
+    let plan = Plan::read(std::env::args().any(|word| word == "--test"))?;
     if let Some(missing) = film::missing() {
         println!("skipped: load ({missing})");
         return Ok(());
     }
-    let reels = film::make(&profile)?;
+    let reels = film::make(&plan.profile)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let settle = if test { Duration::from_secs(6) } else { SETTLE };
+    tell::machine();
     let mut rounds = Vec::new();
-    for count in cameras {
-        let round = runtime.block_on(round(&profile, &reels, count, settle, seconds))?;
-        tell::round(&round);
-        rounds.push(round);
+    for count in &plan.cameras {
+        for kind in &plan.daemons {
+            let round = runtime.block_on(round(&plan, &reels, (*kind, *count)))?;
+            tell::round(&round);
+            rounds.push(round);
+        }
     }
     if rounds.len() > 1 {
         tell::growth(&rounds);
+        let file = film::folder()?.join(format!("{}.svg", plan.profile.name));
+        std::fs::write(&file, plot::knee(&rounds)?)?;
+        println!("\ncurves: {}", file.display());
+    }
+    if let (true, Some(count)) = (plan.relief, plan.cameras.last()) {
+        tell::relief(&runtime.block_on(relief(&plan, &reels, *count))?);
     }
     let analysed = rounds.iter().all(|round| round.cameras.iter().any(|c| c.analysed > 0));
     if analysed { Ok(()) } else { Err("no frame was analysed".into()) }
 }
 
-/// One number of cameras, from start to stop.
+/// One daemon with one number of cameras, from start to stop.
 async fn round(
-    profile: &Profile,
-    reels: &[film::Reel],
-    count: usize,
-    settle: Duration,
-    seconds: u64,
+    plan: &Plan,
+    reels: &[Reel],
+    (kind, count): (Kind, usize),
 ) -> Result<Round, Failure> {
-    let cameras = site::serve(profile, reels, count).await?;
-    let mut site = site::Site::start(profile, &cameras).await?;
+    let cameras = site::serve(&plan.profile, reels, 0..count).await?;
+    let broken = plan.outage.is_some() || kind == Kind::Peer;
+    let mut site = Site::start(kind, &plan.profile, &[&cameras], broken).await?;
     let ears = ears::listen(site.broker);
-    tokio::time::sleep(settle).await;
+    tokio::time::sleep(plan.settle).await;
     ears.forget();
-    let before = site.measure()?;
-    let watched = watch::watch(&site, Duration::from_secs(seconds)).await?;
-    let after = site.measure()?;
+    let before = site.measure().await?;
+    let watching = async {
+        match plan.outage {
+            None => watch::watch(&site, plan.lasts).await,
+            Some(outage) => {
+                let first = plan.lasts.saturating_sub(outage) / 2;
+                watch::watch(&site, first).await?;
+                site.stop_broker().await?;
+                watch::watch(&site, outage).await?;
+                site.start_broker().await?;
+                watch::watch(&site, plan.lasts.saturating_sub(first + outage)).await
+            }
+        }
+    };
+    let watched = watching.await?;
+    let after = site.measure().await?;
+    if plan.outage.is_some() {
+        catch_up(&ears, after.counts.alerts - before.counts.alerts).await;
+    }
     let heard = ears.stop();
     site.stop().await?;
     cameras.stop().await;
-    Ok(Round::new(profile, &before, &after, watched, heard))
+    Ok(Round::new(kind, &plan.profile, (&before, &after), watched, heard))
+}
+
+/// Waits for alerts that were made and have not come yet.
+async fn catch_up(ears: &Ears, made: u64) {
+    let begun = Instant::now();
+    while (ears.distinct() as u64) < made && begun.elapsed() < CATCHES_UP_WITHIN {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Twice as many cameras as `count`, until half of them go away.
+async fn relief(plan: &Plan, reels: &[Reel], count: usize) -> Result<Relief, Failure> {
+    let stay = site::serve(&plan.profile, reels, 0..count).await?;
+    let go = site::serve(&plan.profile, reels, count..2 * count).await?;
+    let mut site = Site::start(Kind::Keng, &plan.profile, &[&stay, &go], false).await?;
+    let ears = ears::listen(site.broker);
+    tokio::time::sleep(plan.settle).await;
+    ears.forget();
+    let before = site.measure().await?;
+    let watched = watch::watch(&site, plan.lasts).await?;
+    let after = site.measure().await?;
+    let heard = ears.snapshot();
+    let over = Round::new(Kind::Keng, &plan.profile, (&before, &after), watched, heard);
+    go.stop().await;
+    let begun = Instant::now();
+    let mut recovered = None;
+    while recovered.is_none() && begun.elapsed() < RECOVERS_WITHIN {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        recovered = ears.restored_since(begun);
+    }
+    let heard = ears.stop();
+    site.stop().await?;
+    stay.stop().await;
+    Ok(Relief { over, recovered, granted: heard.granted_last })
+}
+
+/// Where this repository lies.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

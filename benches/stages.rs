@@ -12,7 +12,9 @@ mod stage;
 mod support {
     pub(crate) mod clips;
     pub(crate) mod measure;
+    pub(crate) mod middle;
     pub(crate) mod model;
+    pub(crate) mod scene;
 }
 
 use std::process::ExitCode;

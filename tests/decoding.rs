@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use keng::camera::Codec;
 use keng::camera::Packet;
+use keng::camera::nal;
 use keng::camera::queue;
 use keng::detection;
 use keng::detection::Class;
@@ -25,6 +26,7 @@ use keng::frame::decode::HOLD_BACK_MAX;
 use keng::frame::decode::Want;
 use keng::frame::mailbox::Exchange;
 use keng::frame::pace::Pace;
+use keng::frame::pace::Schedule;
 use keng::frame::worker;
 use keng::meter::Meters;
 use keng::meter::Stage;
@@ -253,6 +255,25 @@ fn key_frames_alone_give_pictures_and_decoding_can_go_on_from_there() {
         let numbers: Vec<i32> = later.iter().map(number).collect();
         assert!(numbers.contains(&29) && numbers[0] >= 25, "{codec:?} {options}: {numbers:?}");
     }
+}
+
+/// Streams of open groups have but one IDR picture; the others begin with CRA pictures.
+#[test]
+fn of_open_groups_nothing_but_key_frames_goes_to_the_decoder_where_they_do() {
+    let packets = stream(Codec::H265, RISING, 60, "bframes=2:keyint=10:min-keyint=10:open-gop=1");
+    let is_cra = |packet: &&Packet| nal::units(&packet.data).any(|unit| unit[0] >> 1 & 0x3f == 21);
+    assert_eq!(packets.iter().filter(|packet| packet.key).filter(is_cra).count(), 5);
+    let (mut decoder, mut schedule) = (decoder(), Schedule::default());
+    let mut numbers = Vec::new();
+    for packet in &packets {
+        let (at, period) = (packet.received.mono, Duration::from_millis(400));
+        let choice = schedule.choose(at, packet.key, period);
+        assert_eq!(choice.want == Want::Picture, packet.key, "{:?}", packet.received);
+        assert_eq!(choice.want == Want::Nothing, !packet.key, "{:?}", packet.received);
+        let frame = worker::decode(&mut decoder, packet, choice).unwrap();
+        numbers.extend(frame.iter().map(number));
+    }
+    assert_eq!(numbers, [0, 10, 20, 30, 40, 50]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/fire.md",
     "docs/measured.md",
     "docs/mqtt.md",
+    "docs/performance.md",
     "docs/report.md",
     "docs/teams.md",
     "docs/troubleshooting.md",

@@ -1,5 +1,8 @@
-//! A subscriber: when each alert arrives, against when its frame did.
+//! A subscriber: when each alert arrives, against when its frame did; and what the retained topics
+//! say of the machine and of the cameras.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -8,6 +11,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use keng::attention::Level;
 use keng::time::Clock;
 use keng::time::SystemClock;
 use rumqttc::AsyncClient;
@@ -17,16 +21,102 @@ use rumqttc::Packet;
 use rumqttc::QoS;
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// How a team puts an end to an incident.
+const RESOLVE: &str = r#"{"action":"resolve","by":"load"}"#;
+const TOPICS: [&str; 3] = ["keng/load/+/alert", "keng/load/status", "keng/load/+/+/status"];
 
 /// What was received.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Heard {
     /// From a frame's last packet to the receipt of its alert, in milliseconds.
     pub(crate) latency_ms: Vec<f64>,
-    /// All alerts, those without a frame of their own too.
-    pub(crate) alerts: usize,
+    /// Of these alerts' frames, the age at which the detector was done, in milliseconds.
+    pub(crate) analysed_ms: Vec<f64>,
+    /// All alerts by incident and revision, those without a frame of their own too.
+    pub(crate) alerts: BTreeSet<(String, u64)>,
     /// The least share of the wanted rate that the status topic has granted.
     pub(crate) granted_min: Option<f64>,
+    /// The newest one.
+    pub(crate) granted_last: Option<f64>,
+    /// Whether less than what is wanted was granted at some time.
+    pub(crate) degraded: bool,
+    /// When the status topic last said that everything is granted (again).
+    restored: Option<Instant>,
+    /// How closely each camera is watched, and the frames that this asked for until then.
+    levels: BTreeMap<String, Watched>,
+}
+
+#[derive(Clone)]
+struct Watched {
+    level: Level,
+    since: Instant,
+    wanted: f64,
+}
+
+impl Watched {
+    fn turn(&mut self, level: Level, now: Instant) {
+        let spent = now.duration_since(self.since).as_secs_f64();
+        self.wanted += spent / self.level.period().as_secs_f64();
+        (self.level, self.since) = (level, now);
+    }
+}
+
+impl Heard {
+    /// Frames that each camera's level has asked for; nothing of cameras that said nothing.
+    pub(crate) fn wanted(&self, name: &str) -> Option<f64> {
+        self.levels.get(name).map(|watched| watched.wanted)
+    }
+
+    /// Takes in a message; the topic of its incident where somebody should answer.
+    fn note(&mut self, topic: &str, payload: &Value, wall: Timestamp) -> Option<String> {
+        let now = Instant::now();
+        let word: Vec<&str> = topic.split('/').collect();
+        match word[..] {
+            [_, _, "status"] => self.note_ward(payload, now),
+            [_, _, _, camera, "status"] => {
+                let named = |level: &Level| payload["attention"] == level.as_str();
+                let level = Level::ALL.into_iter().find(named)?;
+                let fresh = Watched { level, since: now, wanted: 0.0 };
+                self.levels.entry(camera.to_owned()).or_insert(fresh).turn(level, now);
+            }
+            [_, ward, khu_pho, "alert"] => {
+                self.note_alert(payload, wall);
+                let id = payload["id"].as_str().filter(|_| payload["state"] == "open")?;
+                return Some(format!("keng/{ward}/{khu_pho}/incident/{id}/command"));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn note_ward(&mut self, payload: &Value, now: Instant) {
+        if let Some(granted) = payload["granted"].as_f64() {
+            self.granted_min = Some(self.granted_min.map_or(granted, |least| least.min(granted)));
+            self.granted_last = Some(granted);
+        }
+        match payload["degraded"].as_bool() {
+            Some(true) => (self.degraded, self.restored) = (true, None),
+            Some(false) => {
+                self.restored.get_or_insert(now);
+            }
+            None => {}
+        }
+    }
+
+    fn note_alert(&mut self, payload: &Value, wall: Timestamp) {
+        let Some(updated) = payload["updated_at"].as_str() else { return };
+        let id = payload["id"].as_str().unwrap_or_default().to_owned();
+        let first = self.alerts.insert((id, payload["revision"].as_u64().unwrap_or_default()));
+        let Some(stages) = payload["latency_ms"].as_object().filter(|_| first) else { return };
+        if let Ok(updated) = updated.parse::<Timestamp>() {
+            let took = (wall - updated).total(jiff::Unit::Millisecond).unwrap_or(f64::NAN);
+            self.latency_ms.push(took);
+        }
+        let stage = |name: &str| stages.get(name).and_then(Value::as_f64).unwrap_or_default();
+        self.analysed_ms.push(stage("decode") + stage("queue") + stage("inference"));
+    }
 }
 
 pub(crate) struct Ears {
@@ -38,10 +128,12 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Subscribes to every khu phố's alerts and the ward's status, and goes on doing so.
+/// Subscribes to every khu phố's alerts and to what is retained, and goes on doing so.
 pub(crate) fn listen(broker: SocketAddr) -> Ears {
     let mut options = MqttOptions::new("load-ears", broker.ip().to_string(), broker.port());
-    options.set_keep_alive(Duration::from_secs(30));
+    options.set_keep_alive(Duration::from_secs(30)).set_max_packet_size(1 << 20, 1 << 20);
+    // What comes while the subscriber is away waits for it.
+    options.set_clean_session(false);
     let (client, mut events) = AsyncClient::new(options, 64);
     let heard = Arc::new(Mutex::new(Heard::default()));
     let hears = Arc::clone(&heard);
@@ -50,7 +142,7 @@ pub(crate) fn listen(broker: SocketAddr) -> Ears {
         loop {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                    for topic in ["keng/load/+/alert", "keng/load/status"] {
+                    for topic in TOPICS {
                         if client.subscribe(topic, QoS::AtLeastOnce).await.is_err() {
                             return;
                         }
@@ -58,39 +150,57 @@ pub(crate) fn listen(broker: SocketAddr) -> Ears {
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let now = clock.now().wall.to_jiff();
-                    if let Ok(payload) = serde_json::from_slice(&publish.payload) {
-                        note(&mut lock(&hears), &payload, now);
+                    let Ok(payload) = serde_json::from_slice(&publish.payload) else { continue };
+                    let open = lock(&hears).note(&publish.topic, &payload, now);
+                    // The next fire there shall be an incident of its own.
+                    if let Some(topic) = open
+                        && client.try_publish(topic, QoS::AtLeastOnce, false, RESOLVE).is_err()
+                    {
+                        return;
                     }
                 }
                 Ok(_) => {}
-                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
     });
     Ears { heard, task }
 }
 
-fn note(heard: &mut Heard, payload: &Value, now: Timestamp) {
-    if let Some(granted) = payload["granted"].as_f64() {
-        heard.granted_min = Some(heard.granted_min.map_or(granted, |least| least.min(granted)));
-    }
-    let Some(updated) = payload["updated_at"].as_str() else { return };
-    heard.alerts += 1;
-    if payload["latency_ms"].is_object()
-        && let Ok(updated) = updated.parse::<Timestamp>()
-    {
-        heard.latency_ms.push((now - updated).total(jiff::Unit::Millisecond).unwrap_or(f64::NAN));
-    }
-}
-
 impl Ears {
-    /// What was heard so far doesn't count.
+    /// What was heard so far doesn't count; what holds goes on to hold.
     pub(crate) fn forget(&self) {
-        *lock(&self.heard) = Heard::default();
+        let mut heard = lock(&self.heard);
+        let (now, old) = (Instant::now(), std::mem::take(&mut *heard));
+        heard.granted_min = old.granted_last;
+        heard.granted_last = old.granted_last;
+        heard.degraded = old.degraded && old.restored.is_none();
+        heard.levels = old.levels;
+        for watched in heard.levels.values_mut() {
+            (watched.since, watched.wanted) = (now, 0.0);
+        }
+    }
+
+    /// What was heard so far.
+    pub(crate) fn snapshot(&self) -> Heard {
+        let mut heard = lock(&self.heard).clone();
+        let now = Instant::now();
+        heard.levels.values_mut().for_each(|watched| watched.turn(watched.level, now));
+        heard
+    }
+
+    /// How many different alerts.
+    pub(crate) fn distinct(&self) -> usize {
+        lock(&self.heard).alerts.len()
+    }
+
+    /// Seconds from `begun` until everything was granted; none: it is not.
+    pub(crate) fn restored_since(&self, begun: Instant) -> Option<f64> {
+        lock(&self.heard).restored.map(|at| at.saturating_duration_since(begun).as_secs_f64())
     }
 
     pub(crate) fn stop(self) -> Heard {
         self.task.abort();
-        std::mem::take(&mut *lock(&self.heard))
+        self.snapshot()
     }
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::root;
+
 /// A mix of cameras.
 pub(crate) struct Profile {
     pub(crate) name: &'static str,
@@ -17,7 +19,7 @@ pub(crate) struct Profile {
     pub(crate) busy: usize,
 }
 
-const PROFILES: [Profile; 5] = [
+const PROFILES: [Profile; 6] = [
     Profile { name: "rated", sizes: &[(360, 75), (720, 25)], key_s: 2, codec: "libx264", busy: 5 },
     Profile { name: "small", sizes: &[(360, 100)], key_s: 2, codec: "libx264", busy: 5 },
     Profile { name: "large", sizes: &[(720, 100)], key_s: 2, codec: "libx264", busy: 5 },
@@ -29,6 +31,8 @@ const PROFILES: [Profile; 5] = [
         busy: 5,
     },
     Profile { name: "hevc", sizes: &[(360, 75), (720, 25)], key_s: 2, codec: "libx265", busy: 5 },
+    // Many fires, so that a few seconds without a broker lose somebody's alerts.
+    Profile { name: "fires", sizes: &[(360, 50), (720, 50)], key_s: 2, codec: "libx264", busy: 50 },
 ];
 
 impl Profile {
@@ -65,10 +69,9 @@ pub(crate) struct Reel {
     pub(crate) seconds: u64,
 }
 
-/// Quiet streets, and what burns.
-const SOURCES: [(&str, bool); 2] = [("night_control", false), ("night_fire", true)];
-/// All of them are as long.
-const SECONDS: u64 = 36;
+/// Quiet streets, and what burns: name, seconds of it, whether something goes on. The fire breaks
+/// out at 5 s, and goes out where the clip begins again: an incident a round.
+const SOURCES: [(&str, u64, bool); 2] = [("night_control", 36, false), ("night_fire", 16, true)];
 
 /// Why nothing can be made here, if so.
 pub(crate) fn missing() -> Option<&'static str> {
@@ -76,32 +79,44 @@ pub(crate) fn missing() -> Option<&'static str> {
     asked.is_err().then_some("ffmpeg is not installed: make setup-test")
 }
 
-/// Each source in each size of the profile, made once and kept under `target/load`.
-pub(crate) fn make(profile: &Profile) -> Result<Vec<Reel>, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join("target/load");
+/// Where clips, logs and curves are kept, below Cargo's target folder.
+pub(crate) fn folder() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load");
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Each source in each size of the profile, made once and kept.
+pub(crate) fn make(profile: &Profile) -> Result<Vec<Reel>, String> {
+    let folder = folder()?;
     let mut reels = Vec::new();
-    for (source, busy) in SOURCES {
+    for (source, seconds, busy) in SOURCES {
         for (height, _) in profile.sizes {
             let (codec, key_s) = (profile.codec, profile.key_s);
-            let file = folder.join(format!("{source}_{height}_{codec}_{key_s}.mp4"));
+            let file = folder.join(format!("{source}_{seconds}_{height}_{codec}_{key_s}.mp4"));
             if !file.exists() {
-                encode(&root.join("assets/demo").join(source), &file, *height, profile)?;
+                let source = root().join("assets/demo").join(source).with_extension("mp4");
+                encode((&source, seconds), &file, *height, profile)?;
             }
-            reels.push(Reel { height: *height, busy, file, seconds: SECONDS });
+            reels.push(Reel { height: *height, busy, file, seconds });
         }
     }
     Ok(reels)
 }
 
 /// 15 frames a second where they are small and 20 where they are large, no B-frames, as cameras do.
-fn encode(source: &Path, file: &Path, height: u32, profile: &Profile) -> Result<(), String> {
+fn encode(
+    (source, seconds): (&Path, u64),
+    file: &Path,
+    height: u32,
+    profile: &Profile,
+) -> Result<(), String> {
     let (rate, bits) = if height < 720 { (15, "500k") } else { (20, "1500k") };
     let draft = file.with_extension("part.mp4");
     let done = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-i"])
-        .arg(source.with_extension("mp4"))
+        .arg(source)
+        .args(["-t", &seconds.to_string()])
         .args(["-an", "-vf", &format!("scale=-2:{height},fps={rate}"), "-c:v", profile.codec])
         .args(["-preset", "veryfast", "-bf", "0", "-b:v", bits, "-maxrate", bits])
         .args(["-bufsize", bits, "-g", &(rate * profile.key_s).to_string()])

@@ -1,9 +1,8 @@
 //! The cameras, and a daemon that watches them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::ops::Range;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -17,22 +16,27 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::Failure;
+use crate::daemon;
+use crate::daemon::Kind;
+use crate::daemon::Place;
 use crate::film::Profile;
 use crate::film::Reel;
+use crate::metrics::Counts;
 use crate::process;
 
-/// The daemon answers its page within.
+/// Whoever is started answers within.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Serves `count` cameras, none of whose key frames come together with its neighbour's.
+/// Serves cameras, none of whose key frames come together with its neighbour's.
 pub(crate) async fn serve(
     profile: &Profile,
     reels: &[Reel],
-    count: usize,
+    which: Range<usize>,
 ) -> Result<Running, Failure> {
-    let mounts = (0..count).map(|index| {
+    let mounts = which.map(|index| {
         let (height, busy) = (profile.height(index), profile.is_busy(index));
         let reel = reels.iter().find(|reel| reel.height == height && reel.busy == busy);
         let reel = reel.expect("each height was made busy and quiet");
@@ -46,49 +50,66 @@ pub(crate) async fn serve(
 /// The daemon at work, in a folder of its own.
 pub(crate) struct Site {
     pub(crate) broker: SocketAddr,
+    mosquitto: Option<Child>,
+    kind: Kind,
     page: SocketAddr,
     daemon: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Counters and costs at a moment.
 pub(crate) struct Measured {
-    pub(crate) at: tokio::time::Instant,
+    pub(crate) at: Instant,
     /// Of the daemon, by kind of thread, and of this process.
     pub(crate) daemon_s: BTreeMap<String, f64>,
     pub(crate) rig_s: f64,
+    /// Of the daemon, now and at most; and of this process.
     pub(crate) memory_mib: (f64, f64),
+    pub(crate) rig_mib: f64,
+    pub(crate) counts: Counts,
 }
 
 impl Site {
-    pub(crate) async fn start(profile: &Profile, cameras: &Running) -> Result<Self, Failure> {
+    /// Starts a daemon for all cameras of `servers`; `foreign`: with a broker beside it.
+    pub(crate) async fn start(
+        kind: Kind,
+        profile: &Profile,
+        servers: &[&Running],
+        foreign: bool,
+    ) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let (broker, page) = (free_port()?, free_port()?);
-        let config = folder.path().join("keng.toml");
-        std::fs::write(&config, text(profile, cameras, broker, page)?)?;
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keng"));
-        command.arg("run").arg("--config").arg(&config).stdin(Stdio::null());
-        let log = std::fs::File::create(root.join("target/load/keng.log"))?;
-        command.stdout(Stdio::null()).stderr(log).env("KENG_LOG", "warn");
-        let library = root.join(".runtime/onnxruntime/libonnxruntime.so");
-        if std::env::var_os("ORT_DYLIB_PATH").is_none() && library.exists() {
-            command.env("ORT_DYLIB_PATH", library);
+        let mosquitto = if foreign { Some(mosquitto(&folder, broker)?) } else { None };
+        if foreign {
+            reachable(broker).await?;
         }
-        let daemon = command.spawn()?;
-        let site = Self { broker, page, daemon, _folder: folder };
-        let begun = tokio::time::Instant::now();
-        while site.get("/healthz").await.is_err() {
+        let place = Place { folder: folder.path(), broker, foreign, page };
+        let daemon = daemon::start(kind, profile, servers, &place)?;
+        let mut site = Self { broker, mosquitto, kind, page, daemon, folder };
+        let begun = Instant::now();
+        while site.counts().await.is_err() {
+            site.check()?;
             if begun.elapsed() > STARTS_WITHIN {
-                return Err("the daemon does not answer; see target/load/keng.log".into());
+                return Err(format!("{} says nothing", kind.name()).into());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(site)
     }
 
+    /// What the daemon has counted until now.
+    pub(crate) async fn counts(&self) -> Result<Counts, Failure> {
+        match self.kind {
+            Kind::Keng => Ok(Counts::read(&self.get("/metrics").await?)),
+            Kind::Peer => {
+                let text = std::fs::read_to_string(daemon::peer_counts(self.folder.path()))?;
+                Ok(Counts::of_peer(&text).ok_or("the peer's counts can't be read")?)
+            }
+        }
+    }
+
     /// The body of one of the page's answers.
-    pub(crate) async fn get(&self, path: &str) -> Result<String, Failure> {
+    async fn get(&self, path: &str) -> Result<String, Failure> {
         let mut stream = TcpStream::connect(self.page).await?;
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.page);
@@ -103,54 +124,89 @@ impl Site {
         Ok(body.to_owned())
     }
 
-    /// What has been spent until now.
-    pub(crate) fn measure(&mut self) -> Result<Measured, Failure> {
-        if let Some(status) = self.daemon.try_wait()? {
-            return Err(format!("the daemon has ended: {status}; see target/load/keng.log").into());
+    /// Whether the daemon still works.
+    fn check(&mut self) -> Result<(), Failure> {
+        match self.daemon.try_wait()? {
+            None => Ok(()),
+            Some(status) => {
+                let log = crate::film::folder()?.join(format!("{}.log", self.kind.name()));
+                Err(format!("the daemon has ended: {status}; see {}", log.display()).into())
+            }
         }
-        let pid = self.daemon.id();
+    }
+
+    /// What has been spent until now.
+    pub(crate) async fn measure(&mut self) -> Result<Measured, Failure> {
+        self.check()?;
+        let (pid, own) = (self.daemon.id(), std::process::id());
         Ok(Measured {
-            at: tokio::time::Instant::now(),
+            at: Instant::now(),
             daemon_s: process::seconds(pid),
-            rig_s: process::seconds(std::process::id()).values().sum(),
+            rig_s: process::total(own),
             memory_mib: process::memory(pid),
+            rig_mib: process::memory(own).0,
+            counts: self.counts().await?,
         })
     }
 
-    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
-        self.daemon.kill()?;
-        tokio::task::spawn_blocking(move || self.daemon.wait()).await??;
+    /// Nobody takes alerts from now on.
+    pub(crate) async fn stop_broker(&mut self) -> Result<(), Failure> {
+        match self.mosquitto.take() {
+            Some(mosquitto) => end(mosquitto).await,
+            None => Err("the broker is the daemon's own".into()),
+        }
+    }
+
+    /// Somebody does again, on the same port.
+    pub(crate) async fn start_broker(&mut self) -> Result<(), Failure> {
+        self.mosquitto = Some(mosquitto(&self.folder, self.broker)?);
+        reachable(self.broker).await
+    }
+
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        end(self.daemon).await?;
+        if let Some(mosquitto) = self.mosquitto {
+            end(mosquitto).await?;
+        }
         Ok(())
     }
 }
 
-fn free_port() -> std::io::Result<SocketAddr> {
-    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
+async fn end(mut child: Child) -> Result<(), Failure> {
+    child.kill()?;
+    tokio::task::spawn_blocking(move || child.wait()).await??;
+    Ok(())
 }
 
-/// A ward whose cameras stand a kilometre apart, so that each fire is an incident of its own.
-fn text(
-    profile: &Profile,
-    cameras: &Running,
-    broker: SocketAddr,
-    page: SocketAddr,
-) -> Result<String, std::fmt::Error> {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/keng.onnx");
-    let mut text = format!(
-        "[ward]\nid = \"load\"\nname = \"Load {}\"\n[mqtt]\nlisten = \"{broker}\"\n[web]\nlisten = \
-         \"{page}\"\n[store]\npath = \"var\"\n[detector]\nmodel = \"{}\"\nthreads = 2\n\
-         [incident]\nalerts_per_hour_max = 1000\n[[khu_pho]]\nid = \"kp\"\nname = \"KP\"\n",
-        profile.name,
-        model.display()
+/// A broker as Debian has it, whose sessions outlive it: only what never reached it can be lost.
+fn mosquitto(folder: &TempDir, address: SocketAddr) -> Result<Child, Failure> {
+    let config = folder.path().join("mosquitto.conf");
+    let text = format!(
+        "listener {} {}\nallow_anonymous true\npersistence true\npersistence_location {}/\n\
+         autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n",
+        address.port(),
+        address.ip(),
+        folder.path().display()
     );
-    for (index, camera) in cameras.served().iter().enumerate() {
-        let latitude = 10.0 + index as f64 / 100.0;
-        let (name, url) = (&camera.name, &camera.url);
-        write!(
-            text,
-            "[[camera]]\nid = \"{name}\"\nkhu_pho = \"kp\"\nurl = \"{url}\"\nplace = {{ address = \
-             \"{name}\", latitude = {latitude:.2}, longitude = 106.6 }}\n"
-        )?;
+    std::fs::write(&config, text)?;
+    let debian = "/usr/sbin/mosquitto";
+    let program = if std::path::Path::new(debian).exists() { debian } else { "mosquitto" };
+    let mut command = Command::new(program);
+    command.arg("-c").arg(&config).stdin(Stdio::null());
+    Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+async fn reachable(address: SocketAddr) -> Result<(), Failure> {
+    let begun = Instant::now();
+    while TcpStream::connect(address).await.is_err() {
+        if begun.elapsed() > STARTS_WITHIN {
+            return Err(format!("no broker answers on {address}: make setup-test").into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(text)
+    Ok(())
+}
+
+fn free_port() -> std::io::Result<SocketAddr> {
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

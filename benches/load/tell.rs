@@ -2,68 +2,168 @@
 
 use std::collections::BTreeMap;
 
+use crate::daemon::Kind;
 use crate::ears::Heard;
 use crate::film::Profile;
+use crate::metrics::Histogram;
 use crate::site::Measured;
-use crate::watch::Camera;
+use crate::watch::Gaps;
+
+/// What is promised of a ward's cameras on this machine.
+pub(crate) const CPU_MAX: f64 = 85.0;
+pub(crate) const P99_MAX_MS: f64 = 250.0;
+pub(crate) const MEMORY_MAX_MIB: f64 = 2048.0;
+/// A gap is known only as exactly as the counters are read, and cameras' key frames waver.
+const GAP_BLUR_S: f64 = 0.5;
+
+/// One camera over the time of measurement.
+pub(crate) struct Camera {
+    pub(crate) analysed: u64,
+    dropped: u64,
+    /// Frames that its level of attention asked for; for the peer none.
+    wanted: Option<f64>,
+    /// Longest time without an analysed frame, in seconds.
+    gap_max_s: f64,
+    /// Something goes on there.
+    busy: bool,
+}
 
 /// One number of cameras.
 pub(crate) struct Round {
+    kind: Kind,
     profile: &'static str,
+    key_s: f64,
     seconds: f64,
     /// Processor seconds by kind of thread.
     daemon_s: BTreeMap<String, f64>,
     rig_s: f64,
     memory_mib: (f64, f64),
+    rig_mib: f64,
     pub(crate) cameras: Vec<Camera>,
-    /// Those at which something went on.
-    busy: Vec<bool>,
+    packets_dropped: u64,
+    alerts_made: u64,
+    stages: BTreeMap<String, Histogram>,
     heard: Heard,
     cores: f64,
 }
 
+/// Twice the cameras, then the rest of them.
+pub(crate) struct Relief {
+    pub(crate) over: Round,
+    /// Seconds from the relief until everything was granted; none: it never was.
+    pub(crate) recovered: Option<f64>,
+    pub(crate) granted: Option<f64>,
+}
+
 impl Round {
     pub(crate) fn new(
+        kind: Kind,
         profile: &Profile,
-        before: &Measured,
-        after: &Measured,
-        watched: BTreeMap<String, Camera>,
+        (before, after): (&Measured, &Measured),
+        gaps: Gaps,
         heard: Heard,
     ) -> Self {
         let spent = after.daemon_s.iter().map(|(kind, seconds)| {
             (kind.clone(), seconds - before.daemon_s.get(kind).copied().unwrap_or_default())
         });
-        let index = |name: &str| name.strip_prefix('c')?.parse().ok();
-        let busy = watched.keys().map(|name| index(name).is_some_and(|i| profile.is_busy(i)));
+        let more = |old: &BTreeMap<String, u64>, new: &BTreeMap<String, u64>, name: &str| {
+            let count = |counts: &BTreeMap<String, u64>| counts.get(name).copied().unwrap_or(0);
+            count(new).saturating_sub(count(old))
+        };
+        let (old, new) = (&before.counts, &after.counts);
+        let camera = |name: &String| {
+            let index = name.strip_prefix('c').and_then(|number| number.parse().ok());
+            Camera {
+                analysed: more(&old.analysed, &new.analysed, name),
+                dropped: more(&old.dropped, &new.dropped, name),
+                wanted: heard.wanted(name),
+                gap_max_s: gaps.get(name).copied().unwrap_or(f64::INFINITY),
+                busy: index.is_some_and(|index| profile.is_busy(index)),
+            }
+        };
+        let stages = new.stages.iter();
         Self {
+            kind,
             profile: profile.name,
+            key_s: f64::from(profile.key_s),
             seconds: after.at.duration_since(before.at).as_secs_f64(),
             daemon_s: spent.collect(),
             rig_s: after.rig_s - before.rig_s,
             memory_mib: after.memory_mib,
-            busy: busy.collect(),
-            cameras: watched.into_values().collect(),
+            rig_mib: after.rig_mib,
+            cameras: new.analysed.keys().map(camera).collect(),
+            packets_dropped: new.packets_dropped - old.packets_dropped,
+            alerts_made: new.alerts - old.alerts,
+            stages: stages
+                .map(|(name, stage)| (name.clone(), stage.since(old.stages.get(name))))
+                .collect(),
             heard,
             cores: std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64),
         }
     }
 
-    /// Of one core, what the daemon took.
-    fn daemon_load(&self) -> f64 {
-        self.daemon_s.values().sum::<f64>() / self.seconds
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
-    fn rates(&self, busy: bool) -> Vec<f64> {
-        let of = self.cameras.iter().zip(&self.busy).filter(|(_, is)| **is == busy);
-        of.map(|(camera, _)| camera.analysed as f64 / self.seconds).collect()
+    pub(crate) fn count(&self) -> f64 {
+        self.cameras.len() as f64
     }
 
-    fn gap_max_s(&self) -> f64 {
+    /// What the daemon took, in percent of one core.
+    pub(crate) fn daemon_load(&self) -> f64 {
+        self.daemon_s.values().sum::<f64>() / self.seconds * 100.0
+    }
+
+    /// What the daemon and the rig took, in percent of the machine.
+    pub(crate) fn load(&self) -> f64 {
+        (self.daemon_load() + self.rig_s / self.seconds * 100.0) / self.cores
+    }
+
+    pub(crate) fn memory(&self) -> f64 {
+        self.memory_mib.0 + self.rig_mib
+    }
+
+    pub(crate) fn gap_max_s(&self) -> f64 {
         self.cameras.iter().map(|camera| camera.gap_max_s).fold(0.0, f64::max)
     }
 
-    fn dropped(&self) -> u64 {
-        self.cameras.iter().map(|camera| camera.dropped).sum()
+    pub(crate) fn gap_promised_s(&self) -> f64 {
+        self.key_s + GAP_BLUR_S
+    }
+
+    pub(crate) fn p99_ms(&self) -> f64 {
+        percentile(&self.heard.latency_ms, 99)
+    }
+
+    /// Alerts that were made and never came.
+    fn lost(&self) -> u64 {
+        self.alerts_made.saturating_sub(self.heard.alerts.len() as u64)
+    }
+
+    fn rates(&self, busy: bool) -> Vec<f64> {
+        let of = self.cameras.iter().filter(|camera| camera.busy == busy);
+        of.map(|camera| camera.analysed as f64 / self.seconds).collect()
+    }
+
+    /// Frames a second that a camera's level asked for, on average.
+    fn wanted(&self, busy: bool) -> f64 {
+        let of = self.cameras.iter().filter(|camera| camera.busy == busy);
+        let wanted: Vec<f64> = of.filter_map(|camera| camera.wanted).collect();
+        wanted.iter().sum::<f64>() / wanted.len() as f64 / self.seconds
+    }
+
+    /// The promises that don't hold.
+    fn broken(&self) -> Vec<String> {
+        let p99 = self.p99_ms();
+        let all = [
+            (self.load(), CPU_MAX, "% of the machine"),
+            (self.gap_max_s(), self.gap_promised_s(), "s without a look"),
+            (p99, P99_MAX_MS, "ms p99"),
+            (self.memory(), MEMORY_MAX_MIB, "MiB"),
+        ];
+        let over = all.into_iter().filter(|(found, most, _)| found > most);
+        over.map(|(found, most, what)| format!("{found:.1} {what} (at most {most})")).collect()
     }
 }
 
@@ -75,65 +175,135 @@ fn percentile(values: &[f64], percent: usize) -> f64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
-pub(crate) fn round(round: &Round) {
-    let cameras = round.cameras.len();
-    println!("\n{cameras} cameras ({}), {:.0} s", round.profile, round.seconds);
-    let minutes = round.seconds / 60.0 * cameras as f64;
-    for (kind, seconds) in &round.daemon_s {
-        println!("  {kind:8} {:6.3} CPU s a camera-minute", seconds / minutes);
+/// What all figures depend on.
+pub(crate) fn machine() {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processors = read("/proc/cpuinfo");
+    let model = processors.lines().find(|line| line.starts_with("model name"));
+    let model = model.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown processor");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    println!("machine: {model}, {cores} cores, Linux {}, load {load}", kernel.trim());
+    if cfg!(debug_assertions) {
+        println!("a build without optimisation: the figures mean nothing");
     }
-    println!(
-        "  daemon   {:5.1} % of {:.0} cores; cameras and measuring {:.1} %; together {:.1} %",
-        round.daemon_load() / round.cores * 100.0,
-        round.cores,
-        round.rig_s / round.seconds / round.cores * 100.0,
-        (round.daemon_load() + round.rig_s / round.seconds) / round.cores * 100.0
-    );
-    let (now, peak) = round.memory_mib;
-    println!("  memory   {now:.0} MiB (peak {peak:.0})");
+}
+
+pub(crate) fn round(round: &Round) {
+    let (cameras, name) = (round.cameras.len(), round.kind.name());
+    println!("\n{name}: {cameras} cameras ({}), {:.0} s", round.profile, round.seconds);
+    costs(round);
     for (name, busy) in [("quiet", false), ("busy", true)] {
         let rates = round.rates(busy);
         if !rates.is_empty() {
             let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
-            let middle = percentile(&rates, 50);
-            println!("  {name:8} {middle:.2} frames/s analysed a camera (least {least:.2})");
+            let (middle, wanted) = (percentile(&rates, 50), round.wanted(busy));
+            println!(
+                "  {name:9} {middle:.2} frames/s analysed a camera (least {least:.2}, wanted \
+                 {wanted:.2})"
+            );
         }
     }
     println!(
-        "  stale    at most {:.2} s without a look; {} frames dropped in the mailboxes",
+        "  stale     at most {:.2} s without a look; {} frames dropped in the mailboxes, {} \
+         packets before",
         round.gap_max_s(),
-        round.dropped()
+        round.cameras.iter().map(|camera| camera.dropped).sum::<u64>(),
+        round.packets_dropped
     );
+    alerts(round);
+    if round.heard.degraded {
+        let granted = round.heard.granted_min.unwrap_or(f64::NAN) * 100.0;
+        println!("  degraded  down to {granted:.0} % of the wanted rate");
+    }
+    match &round.broken()[..] {
+        [] if round.p99_ms().is_nan() => println!("  promises  kept, but no alert shows a latency"),
+        [] => println!("  promises  all kept"),
+        broken => println!("  promises  broken: {}", broken.join("; ")),
+    }
+}
+
+fn costs(round: &Round) {
+    let minutes = round.seconds / 60.0 * round.count();
+    for (kind, seconds) in &round.daemon_s {
+        println!("  {kind:9} {:6.3} CPU s a camera-minute", seconds / minutes);
+    }
+    println!(
+        "  daemon    {:5.1} % of one core, {:.2} % a camera; with the cameras {:.1} % of {:.0} \
+         cores",
+        round.daemon_load(),
+        round.daemon_load() / round.count(),
+        round.load(),
+        round.cores
+    );
+    let ((now, peak), rig) = (round.memory_mib, round.rig_mib);
+    println!("  memory    {now:.0} MiB (peak {peak:.0}), cameras {rig:.0}");
+    for (name, stage) in &round.stages {
+        let within = |percent| stage.within_ms(percent);
+        if let (Some(p50), Some(p99)) = (within(50), within(99)) {
+            println!("  {name:9} a frame within {p50:.1} ms (p50), {p99:.1} ms (p99)");
+        }
+    }
+}
+
+fn alerts(round: &Round) {
     let latency = &round.heard.latency_ms;
     println!(
-        "  latency  {} alerts ({} with a frame): p50 {:.0}, p95 {:.0}, p99 {:.0}, max {:.0} ms",
-        round.heard.alerts,
+        "  latency   {} alerts with a frame: p50 {:.0}, p95 {:.0}, p99 {:.0}, max {:.0} ms; \
+         oldest frame {:.0} ms when analysed",
         latency.len(),
         percentile(latency, 50),
         percentile(latency, 95),
         percentile(latency, 99),
-        percentile(latency, 100)
+        percentile(latency, 100),
+        percentile(&round.heard.analysed_ms, 100)
     );
-    if let Some(granted) = round.heard.granted_min.filter(|granted| *granted < 1.0) {
-        println!("  degraded down to {:.0} % of the wanted rate", granted * 100.0);
-    }
+    println!(
+        "  alerts    {} made, {} came, {} lost",
+        round.alerts_made,
+        round.heard.alerts.len(),
+        round.lost()
+    );
 }
 
 /// All rounds beside each other.
 pub(crate) fn growth(rounds: &[Round]) {
-    println!("\n| cameras | CPU, % of a core | quiet /s | busy /s | gap, s | p99, ms | MiB |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "\n| daemon | cameras | CPU, % of a core | a camera | quiet /s | busy /s | gap, s | p99, \
+         ms | lost | MiB |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for round in rounds {
         let middle = |busy| percentile(&round.rates(busy), 50);
         println!(
-            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
+            "| {} | {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {} | {:.0} |",
+            round.kind.name(),
             round.cameras.len(),
-            round.daemon_load() * 100.0,
+            round.daemon_load(),
+            round.daemon_load() / round.count(),
             middle(false),
             middle(true),
             round.gap_max_s(),
-            percentile(&round.heard.latency_ms, 99),
+            round.p99_ms(),
+            round.lost(),
             round.memory_mib.0
         );
+    }
+    if let Some(first) = rounds.iter().find(|round| !round.broken().is_empty()) {
+        println!("\nthe first broken promise: {} at {} cameras", first.broken()[0], first.count());
+    }
+}
+
+pub(crate) fn relief(relief: &Relief) {
+    println!("\ntwice as much as offered:");
+    round(&relief.over);
+    match relief.recovered {
+        Some(seconds) => println!("  relieved  everything was granted again after {seconds:.1} s"),
+        None => {
+            let granted = relief.granted.unwrap_or(f64::NAN) * 100.0;
+            println!("  relieved  {granted:.0} % of the wanted rate granted, and no more");
+        }
     }
 }

@@ -29,7 +29,6 @@ use tokio::sync::mpsc;
 
 use super::bench::Bench;
 use super::bench::Plan;
-use super::core;
 use super::decode;
 use super::decode::GROUP;
 use super::decode::Groups;
@@ -37,6 +36,7 @@ use super::network;
 use crate::support::clips;
 use crate::support::measure::ClockId;
 use crate::support::measure::seconds;
+use crate::support::scene;
 
 /// A thread that stops would otherwise be waited for for ever.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
@@ -103,7 +103,7 @@ struct Ours {
 
 impl Ours {
     fn new(detector: OnnxDetector, period: Duration) -> Self {
-        let clock = Arc::new(ManualClock::new(core::at(0)));
+        let clock = Arc::new(ManualClock::new(scene::at(0)));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let meters = Meters::new();
         let exchange = Arc::new(Exchange::new(Arc::clone(&shared), meters.clone()));
@@ -128,7 +128,7 @@ impl Ours {
             detection::worker::spawn(0, Box::new(detector), detecting).expect("a thread is left"),
         ];
         let built = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let (packets, core) = (Some(packets), core::core());
+        let (packets, core) = (Some(packets), scene::core());
         let runtime = built.expect("the system has a timer");
         Self { clock, packets, exchange, analysed, core, runtime, threads }
     }

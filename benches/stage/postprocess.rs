@@ -12,10 +12,11 @@ use keng::frame::Size;
 use super::bench::Bench;
 use super::bench::Plan;
 use crate::support::measure::ClockId;
-
-const INPUT: Size = Size { width: 512, height: 288 };
-/// Cells of the grids of 8, 16 and 32 pixels on that input.
-const ANCHORS: usize = 64 * 36 + 32 * 18 + 16 * 9;
+use crate::support::scene::ANCHORS;
+use crate::support::scene::INPUT;
+use crate::support::scene::score;
+use crate::support::scene::seeing;
+use crate::support::scene::shipped;
 
 /// Adds `postprocess`: the shipped layout on a street with three things and on a crowd of 100, and
 /// a YOLOX of 80 classes on the same street.
@@ -46,19 +47,6 @@ pub(crate) fn measure(bench: &mut Bench) {
     }
 }
 
-/// `[4 + 3, A]`: each thing is seen by `each` anchors, the others see next to nothing.
-fn shipped(things: usize, each: usize) -> Vec<f32> {
-    let mut values = vec![0.01; 7 * ANCHORS];
-    for (anchor, thing) in seeing(things, each) {
-        let (x, y) = place(thing, anchor);
-        for (channel, value) in [x, y, 22.0, 44.0].into_iter().enumerate() {
-            values[channel * ANCHORS + anchor] = value;
-        }
-        values[(4 + thing % 3) * ANCHORS + anchor] = score(anchor);
-    }
-    values
-}
-
 /// `[A, 5 + 80]`, the first class the person.
 fn foreign(things: usize, each: usize) -> Vec<f32> {
     let mut values = vec![0.01; 85 * ANCHORS];
@@ -66,19 +54,4 @@ fn foreign(things: usize, each: usize) -> Vec<f32> {
         values[anchor * 85..][..6].copy_from_slice(&[0.5, 0.5, 1.0, 1.5, 0.9, score(anchor)]);
     }
     values
-}
-
-/// Which anchor sees which thing; spread over the whole grid.
-fn seeing(things: usize, each: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..things * each).map(move |index| (index * 997 % ANCHORS, index % things))
-}
-
-/// Pixels: things in rows of ten, its anchors around it.
-fn place(thing: usize, anchor: usize) -> (f32, f32) {
-    let around = (anchor % 5) as f32 - 2.0;
-    ((thing % 10) as f32 * 50.0 + 25.0 + around, (thing / 10) as f32 * 28.0 + 16.0 + around)
-}
-
-fn score(anchor: usize) -> f32 {
-    0.4 + (anchor % 50) as f32 / 100.0
 }

@@ -13,9 +13,3 @@ pub(crate) fn seconds(clock: ClockId) -> f64 {
 pub(crate) fn is_test() -> bool {
     std::env::args().any(|word| word == "--test")
 }
-
-/// The middle of `values`, which are sorted by this; of two middles the lower one.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[(values.len() - 1) / 2]
-}

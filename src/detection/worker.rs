@@ -3,6 +3,7 @@
 //! The way to the core is bounded. Where the core is slow, detectors wait, frames in the
 //! mailboxes are replaced by newer ones (and counted there), and nothing piles up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,13 +18,18 @@ use super::flicker::SecondStage;
 use super::onnx::Error;
 use crate::frame::Frame;
 use crate::frame::mailbox::Exchange;
+use crate::meter::Flow;
 use crate::meter::Meters;
 use crate::meter::Stage;
 use crate::meter::Timer;
 use crate::time::Clock;
+use crate::ward::Id;
 
 /// Analysed frames that may wait for the core.
 pub const ANALYSED_MAX: usize = 16;
+
+/// Cameras whose counters are at hand; then they are looked up anew, those that are gone included.
+const FLOWS_MAX: usize = 1024;
 
 /// What a detector thread works with besides its detector.
 #[derive(Clone)]
@@ -54,6 +60,7 @@ pub fn spawn(
         let mut worker = Worker {
             queue: setup.meters.timer(Stage::Queue),
             inference: setup.meters.timer(Stage::Inference),
+            flows: BTreeMap::new(),
             detector,
             setup,
             complained: false,
@@ -71,6 +78,8 @@ struct Worker {
     setup: Setup,
     queue: Timer,
     inference: Timer,
+    /// Looking a camera's counters up costs an allocation and three locks.
+    flows: BTreeMap<Id, Flow>,
     /// Something failed since the last success; said once.
     complained: bool,
 }
@@ -78,7 +87,7 @@ struct Worker {
 impl Worker {
     /// Whether there is still somebody to do it for.
     fn analyse(&mut self, frame: Frame) -> bool {
-        let flow = self.setup.meters.flow(frame.camera.as_str(), Stage::Inference);
+        let flow = self.flow(&frame.camera);
         flow.taken.inc();
         let taken = self.setup.clock.now().mono;
         let decoded = frame.at.mono + Duration::from_micros(frame.decode_us);
@@ -106,6 +115,18 @@ impl Worker {
             flow.dropped.inc()
         };
         sent
+    }
+
+    fn flow(&mut self, camera: &Id) -> Flow {
+        if let Some(flow) = self.flows.get(camera) {
+            return flow.clone();
+        }
+        if self.flows.len() >= FLOWS_MAX {
+            self.flows.clear();
+        }
+        let flow = self.setup.meters.flow(camera.as_str(), Stage::Inference);
+        self.flows.insert(camera.clone(), flow.clone());
+        flow
     }
 
     fn take_result(

@@ -48,11 +48,14 @@ fn solve(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> Vec
     let mut row_potential = vec![0.0; rows + 1];
     let mut column_potential = vec![0.0; columns + 1];
     let mut row_of = vec![0; columns + 1];
+    let mut from = vec![0; columns + 1];
+    let mut slack = vec![f64::INFINITY; columns + 1];
+    let mut visited = vec![false; columns + 1];
     for row in 1..=rows {
         row_of[0] = row;
-        let mut from = vec![0; columns + 1];
-        let mut slack = vec![f64::INFINITY; columns + 1];
-        let mut visited = vec![false; columns + 1];
+        from.fill(0);
+        slack.fill(f64::INFINITY);
+        visited.fill(false);
         let mut column = 0;
         while row_of[column] != 0 {
             visited[column] = true;

@@ -159,6 +159,9 @@ impl Tracker {
         detections: &[Detection],
         at: Stamp,
     ) -> Vec<Detection> {
+        if free.is_empty() || detections.is_empty() {
+            return detections.to_vec();
+        }
         let mut costs = Vec::with_capacity(free.len() * detections.len());
         for &index in &*free {
             let followed = &self.followed[index];

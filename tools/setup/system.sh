@@ -20,6 +20,8 @@ test_packages=(
     python3-gi gir1.2-gst-rtsp-server-1.0
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     chromium # the page is tested in a real browser; without it those tests are skipped
+    valgrind # counts instructions; without it those guards are skipped
+    python3-venv # the daemon that ours is compared with
 )
 
 case "$1" in
