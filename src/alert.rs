@@ -2,6 +2,7 @@
 //!
 //! The form is `config/alert.schema.json`'s. Made once: MQTT, feed and log carry the same bytes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ pub use template::TemplateError;
 pub const SCHEMA: &str = "keng.alert/1";
 /// Fire points further away are of no use.
 const FIRE_POINT_MAX_M: f64 = 150.0;
+/// An incident over more khu phố than this is a power cut, which the ward sees as a whole.
+pub const ALSO_KHU_PHO_MAX: usize = 8;
 /// More fire points don't fit on a lock screen.
 const FIRE_POINTS_MAX: usize = 3;
 
@@ -132,6 +135,7 @@ impl Context {
             siren: incident.siren.as_ref().map(|siren| WireSiren::of(siren, time(siren.at))),
             held_back: incident.held_back,
             merged_into: incident.merged_into.as_ref().map(ToString::to_string),
+            also_khu_pho: self.also_khu_pho(incident),
             snapshot,
             exercise: incident.exercise,
             model: WireModel { name: self.model.name.clone(), sha256: self.model.sha256.clone() },
@@ -142,6 +146,14 @@ impl Context {
 
     fn site(&self, camera: &Id) -> Option<&Site> {
         self.sites.iter().find(|site| site.id == *camera)
+    }
+
+    /// Other khu phố whose cameras see it: a fire on the boundary is theirs as well.
+    fn also_khu_pho(&self, incident: &Incident) -> Vec<String> {
+        let sites = incident.cameras.iter().filter_map(|seen| self.site(&seen.camera));
+        let others: BTreeSet<&Id> = sites.map(|site| &site.khu_pho).collect();
+        let others = others.into_iter().filter(|khu_pho| **khu_pho != incident.khu_pho);
+        others.take(ALSO_KHU_PHO_MAX).map(ToString::to_string).collect()
     }
 
     fn team(&self, incident: &Incident) -> Option<&Team> {
@@ -333,6 +345,8 @@ struct Wire {
     held_back: u32,
     #[serde(default)]
     merged_into: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also_khu_pho: Vec<String>,
     snapshot: Option<String>,
     exercise: bool,
     model: WireModel,

@@ -114,8 +114,12 @@ impl Polygon {
         (twice / 2.0).abs()
     }
 
-    /// Whether `point` lies inside: even-odd rule by ray casting (Shimrat, CACM 1962).
+    /// Whether `point` lies inside: even-odd rule by ray casting (Shimrat, CACM 1962). The
+    /// picture's right and lower edge are inside of what reaches to them: who is cut off by the
+    /// picture's edge stands there.
     pub fn contains(&self, point: Point) -> bool {
+        const LAST: f32 = 1.0 - f32::EPSILON;
+        let point = Point { x: point.x.min(LAST), y: point.y.min(LAST) };
         let mut inside = false;
         for (a, b) in self.edges() {
             let crosses = (a.y > point.y) != (b.y > point.y);
@@ -141,6 +145,17 @@ mod tests {
         let corner = |x, y| Point { x, y };
         Polygon::new(vec![corner(0.2, 0.2), corner(0.8, 0.2), corner(0.8, 0.8), corner(0.2, 0.8)])
             .unwrap()
+    }
+
+    #[test]
+    fn the_pictures_own_edge_is_inside_of_what_reaches_to_it() {
+        let corner = |x, y| Point { x, y };
+        let whole = [corner(0.2, 0.5), corner(1.0, 0.5), corner(1.0, 1.0), corner(0.2, 1.0)];
+        let whole = Polygon::new(whole.to_vec()).unwrap();
+        for (x, y) in [(0.5, 1.0), (1.0, 0.7), (1.0, 1.0)] {
+            assert!(whole.contains(corner(x, y)), "{x} {y}");
+            assert!(!square().contains(corner(x, y)), "{x} {y}");
+        }
     }
 
     #[test]

@@ -208,19 +208,17 @@ impl Core {
         }
     }
 
-    /// What people called a false alarm goes on no longer, though it is still seen: a lamp that is
-    /// never switched off must not leave its camera mute for a real fire beside it.
+    /// What people closed goes on no longer, though it is still seen: a lamp or a gas flame that
+    /// is never switched off must not leave its camera mute for a real fire beside it.
     fn dismiss(&mut self, incident: &Incident, at: Stamp) {
-        let rule = match incident.kind {
-            Kind::Fire => RuleKind::Fire,
-            Kind::Smoke => RuleKind::Smoke,
-            _ => return,
-        };
-        if incident.state != State::FalseAlarm {
+        let burns = matches!(incident.kind, Kind::Fire | Kind::Smoke);
+        if !burns || !matches!(incident.state, State::FalseAlarm | State::Resolved) {
             return;
         }
         for seen in &incident.cameras {
-            if let (Some(camera), Some(bbox)) = (self.cameras.get_mut(&seen.camera), seen.bbox) {
+            let Some(camera) = self.cameras.get_mut(&seen.camera) else { continue };
+            let Some(bbox) = seen.bbox else { continue };
+            for rule in [RuleKind::Fire, RuleKind::Smoke] {
                 camera.rules.dismiss(rule, bbox, at);
                 self.register.forgive(&seen.camera, rule);
             }

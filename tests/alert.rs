@@ -107,6 +107,30 @@ fn json(context: &Context, incident: &Incident) -> serde_json::Value {
 }
 
 #[test]
+fn a_fire_on_the_boundary_names_the_other_khu_pho() {
+    let mut context = context(Language::Vi);
+    let fire = incident(Kind::Fire, &["hem-42", "hem-44"]);
+    assert!(json(&context, &fire).get("also_khu_pho").is_none());
+    context.sites[1].khu_pho = id("kp4");
+    let told = json(&context, &fire);
+    assert_eq!(told["also_khu_pho"], serde_json::json!(["kp4"]));
+    assert_eq!(parse(told.to_string().as_bytes()).unwrap(), fire);
+}
+
+#[test]
+fn what_ails_several_cameras_is_what_ails_them() {
+    for (fault, line) in [
+        (Fault::Offline, "2 camera mất tín hiệu tại "),
+        (Fault::Blinded, "2 camera bị che hoặc lệch hướng tại "),
+    ] {
+        let mut cut = incident(Kind::Camera, &["hem-42", "hem-44"]);
+        cut.cameras.iter_mut().for_each(|seen| seen.fault = Some(fault));
+        let message = json(&context(Language::Vi), &cut)["message"].to_string();
+        assert!(message.contains(line), "{message}");
+    }
+}
+
+#[test]
 fn a_fire_is_told_in_one_line_with_what_is_at_hand() {
     let context = context(Language::Vi);
     let alert = json(&context, &incident(Kind::Fire, &["hem-42", "hem-44"]));

@@ -42,8 +42,33 @@ fn a_store_is_checked_and_mended_while_nobody_uses_it() {
 
     std::fs::write(store.join("snapshots/2.jpg"), b"nobody's").unwrap();
     says(&[], 1, &["snapshots belong to no alert: 2", "--repair"]);
-    says(&["--repair"], 0, &["belong to no alert: 2", "deleted", "consistent again"]);
+    says(&["--repair"], 0, &["belong to no alert: 2", "deleted", "is consistent"]);
     says(&[], 0, &["the store is whole"]);
+
+    // What could not be delivered is shown, and tried once more or forgotten.
+    let outbox = Outbox::open(&store).unwrap();
+    outbox.enrol("webhook/chat").unwrap();
+    outbox.set_aside("webhook/chat", Sequence(2), "HTTP 403", Wall(1)).unwrap();
+    outbox.set_aside("mqtt", Sequence(3), "too long", Wall(1)).unwrap();
+    drop(outbox);
+    says(&[], 0, &["undelivered  1 by webhook/chat; the newest is 2, ", "HTTP 403", "1 by mqtt"]);
+    says(&["--retry", "mqtt"], 1, &["--forget mqtt"]);
+    says(&["--retry", "webhook/chat"], 0, &["1 of webhook/chat will be delivered once more"]);
+    says(&["--forget", "mqtt"], 0, &["1 of mqtt forgotten"]);
+    let (_, said) = check(&config, &[]);
+    assert!(!said.contains("undelivered"), "{said}");
+    let backlog = Outbox::open(&store).unwrap().enrol("webhook/chat").unwrap().backlog;
+    assert!(backlog.contains(&Sequence(2)), "{backlog:?}");
+
+    // The audit log and the ledger are looked at too.
+    says(&[], 0, &["audit    empty", "ledger   0 incidents"]);
+    std::fs::create_dir_all(store.join("ledger")).unwrap();
+    std::fs::write(store.join("ledger/2026-11.jsonl"), "rubbish\n").unwrap();
+    says(&[], 0, &["1 lines of the ledger are damaged", "the store is whole"]);
+    std::fs::create_dir_all(store.join("audit")).unwrap();
+    std::fs::write(store.join("audit/0000000001.jsonl"), "rubbish\n").unwrap();
+    says(&["--repair"], 1, &["the audit log does not check out", "line 1"]);
+    std::fs::remove_dir_all(store.join("audit")).unwrap();
 
     // sled's page of pages: nothing can be read any more.
     let log = store.join("outbox/db");

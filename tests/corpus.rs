@@ -188,6 +188,7 @@ struct Streamed {
 }
 
 /// The fires over and over from GStreamer's server, and traffic beside them, to a real broker.
+#[expect(clippy::print_stdout, reason = "figures for the log")]
 async fn stream(clips: &Path, model: &Path) -> Streamed {
     let served: Vec<&Clip> = CLIPS
         .iter()

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::lens::Lenses;
 use super::load::Gauge;
 use super::said::{Doorman, Heard, Origin};
-use super::scribe::{Job, Shown};
+use super::scribe::{Job, Owed, Shown};
 use super::status::{Seen, Statuses};
 use super::{context, limits, permitted, recall, retention};
 use crate::alert;
@@ -32,6 +32,8 @@ use crate::web::{Ask, Gallery, Outcome};
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
+/// Jobs that may wait with a picture: some 6 MB each at the most that is usual.
+const PICTURES_WAITING_MAX: usize = 48;
 /// How often it is looked whether anything moves in front of a camera.
 const GLANCE: Duration = Duration::from_millis(250);
 /// How often it is looked whether an owner's consent has ended or an alert grown old.
@@ -147,6 +149,7 @@ impl Judge {
         for incident in &taught {
             self.core.recall(incident, now);
         }
+        self.recall_notes(outbox, now);
         self
     }
 
@@ -265,22 +268,30 @@ impl Judge {
             if self.consent_changed(now) {
                 self.apply(self.settings.clone()).await;
             }
-            // Old alerts go though no new one comes: the scribe prunes when it is woken.
-            self.hand_over(Vec::new(), None, now, None).await;
+            // Old alerts go though no new one comes: the scribe prunes when it is woken. One that
+            // has work waiting needs no waking, and is not waited for.
+            if self.jobs.capacity() == self.jobs.max_capacity() {
+                self.hand_over(Vec::new(), None, now, None).await;
+            }
         }
     }
 
     async fn on_inbound(&mut self, message: Inbound) {
         let now = self.clock.now();
-        match self.on_message(&message, now) {
+        let heard = self.on_message(&message, now);
+        let owed = Owed { notes: self.doorman.take_notes(), done: message.done };
+        match heard {
             Heard::Changed(incident) => {
                 announce(&incident);
-                self.hand_over(vec![*incident], None, now, Some(message.done)).await;
+                self.hand_over(vec![*incident], None, now, Some(owed)).await;
             }
             // What made it so may not be durable yet: it is once all before this is.
-            Heard::Same => self.hand_over(Vec::new(), None, now, Some(message.done)).await,
+            Heard::Same => self.hand_over(Vec::new(), None, now, Some(owed)).await,
+            Heard::Refused if !owed.notes.is_empty() => {
+                self.hand_over(Vec::new(), None, now, Some(owed)).await;
+            }
             Heard::Refused => {
-                if message.done.send(()).is_err() {
+                if owed.done.send(()).is_err() {
                     tracing::debug!("the session has ended; the message will come again");
                 }
             }
@@ -300,16 +311,18 @@ impl Judge {
         };
         let is_patrol = matches!(command, Command::Patrol(_));
         let (done, durable) = oneshot::channel();
-        let outcome = match self.take_in(&khu_pho, command, Origin::Page(who), now) {
+        let taken = self.take_in(&khu_pho, command, Origin::Page(who), now);
+        let owed = Owed { notes: self.doorman.take_notes(), done };
+        let outcome = match taken {
             Ok(Some(incident)) => {
                 announce(&incident);
                 let id = incident.id.clone();
-                self.hand_over(vec![incident], None, now, Some(done)).await;
+                self.hand_over(vec![incident], None, now, Some(owed)).await;
                 Outcome::Done { incident: Some(id), durable }
             }
             // What made it so may not be durable yet: it is once all before this is.
             Ok(None) => {
-                self.hand_over(Vec::new(), None, now, Some(done)).await;
+                self.hand_over(Vec::new(), None, now, Some(owed)).await;
                 match is_patrol {
                     true => Outcome::Done { incident: None, durable },
                     false => Outcome::Already { durable },
@@ -353,6 +366,8 @@ impl Judge {
     /// Makes `settings` hold; only cameras that changed are touched.
     async fn apply(&mut self, settings: Settings) {
         let now = self.clock.now();
+        // Alerts and topics must name the same ward: another one holds from the next start.
+        let settings = Settings { ward: self.settings.ward.clone(), ..settings };
         let cameras = permitted(&settings, now.wall);
         self.permitted = cameras.iter().map(|camera| camera.site.id.clone()).collect();
         let watched = |camera: &crate::config::CameraSettings| Watched {
@@ -391,18 +406,20 @@ impl Judge {
         revisions: Vec<Incident>,
         frame: Option<Shown>,
         judged: Stamp,
-        done: Option<oneshot::Sender<()>>,
+        owed: Option<Owed>,
     ) {
         let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
         verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));
+        // Alerts wait for a disk that is full or slow; their pictures would fill the memory.
+        let waiting = self.jobs.max_capacity() - self.jobs.capacity();
         let job = Job {
             revisions,
-            frame,
+            frame: frame.filter(|_| waiting < PICTURES_WAITING_MAX),
             judged,
             context: Arc::clone(&self.context),
             retention: retention(&self.settings.store),
             limits: limits(&self.settings.store),
-            done,
+            owed,
         };
         if self.jobs.send(job).await.is_err() {
             tracing::error!("the outbox's thread is gone; alerts are lost from here on");

@@ -7,19 +7,20 @@
 //!
 //! Three fates, decided here alone: a camera or the broker that fails is tried again by its own
 //! supervisor; a bad frame is dropped and counted where it is found; an outbox, model or address
-//! that can't be had at the start is fatal. A disk that fills up later is waited for.
+//! that can't be had at the start is fatal. A full disk is waited for, at the start and later.
 
 mod inbound;
 mod judge;
 mod lens;
 mod load;
 mod outlets;
+mod patrols;
 mod recall;
 mod said;
 mod scribe;
 mod status;
+mod waiting;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -122,23 +123,30 @@ struct Stops {
     diary: JoinHandle<()>,
     outlets: CancellationToken,
     tasks: TaskTracker,
+    /// Those of `tasks` that no daemon can do without.
+    vital: [(&'static str, tokio::task::JoinHandle<()>); 3],
 }
 
 impl App {
     /// Starts everything, last things first, so that nothing that comes in finds a closed door.
-    /// `file`: watched for changes, where there is one.
+    /// `watch`: begun before the file was read, so that no change of it is missed.
     ///
     /// # Errors
     /// [`Error`]; nothing goes on running then but the embedded broker, which can't be stopped.
     pub async fn start(
         settings: Settings,
-        file: Option<PathBuf>,
+        watch: Option<Watch>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        // Before anything else looks at the settings: a change from here on is seen.
-        let watch = file.as_deref().map(Watch::new);
+        let outlets = CancellationToken::new();
+        // Before what takes long: a signal to read the file again must not end the daemon.
+        let asked = watch
+            .is_some()
+            .then(|| hangups(outlets.clone()))
+            .transpose()
+            .map_err(|source| Error::System { what: "signals", source })?;
         let meters = Meters::new();
-        let outbox = open_outbox(&settings).await?;
+        let outbox = waiting::open_outbox(&settings, &meters, &clock).await?;
         let audit = open_audit(&settings, &meters, &clock).await?;
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
@@ -147,7 +155,6 @@ impl App {
         let page = server.address();
         let (broker, mqtt) = start_broker(&settings).await?;
 
-        let outlets = CancellationToken::new();
         let tasks = TaskTracker::new();
         let board = Board::new();
         let statuses = Statuses::new(&settings, board.clone(), outbox.watch_room());
@@ -162,7 +169,7 @@ impl App {
             clock: Arc::clone(&clock),
         };
         outlets::start(&settings, &links, &statuses, (&tasks, &outlets)).await;
-        tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
+        let publisher = tasks.spawn(publish(mqtt, settings.ward.clone(), links, outlets.clone()));
         let gallery = web::Gallery::new(Arc::clone(&clock));
         let (asks_in, asks) = mpsc::channel(web::ASKS_MAX);
         let served = web::State {
@@ -181,9 +188,11 @@ impl App {
         let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
         let keeper =
             ledger::Keeper::new(&settings.store.path, outbox.clone(), seen, Arc::clone(&clock));
-        tasks.spawn(ledger::keep(keeper, outlets.clone()));
+        let ledger = tasks.spawn(ledger::keep(keeper, outlets.clone()));
         let page_stop = outlets.clone();
-        tasks.spawn(server.serve(served, page_stop));
+        let served = tasks.spawn(server.serve(served, page_stop));
+        let vital =
+            [("what sends over MQTT", publisher), ("the page", served), ("the ledger", ledger)];
 
         let (jobs, scribe) = scribe::spawn(outbox.clone(), meters.clone(), Arc::clone(&clock))
             .map_err(|source| Error::System { what: "a thread", source })?;
@@ -202,9 +211,7 @@ impl App {
 
         let lenses_stop = CancellationToken::new();
         let (reload_in, reloads) = mpsc::channel(1);
-        if let Some(watch) = watch {
-            let asked = hangups(outlets.clone())
-                .map_err(|source| Error::System { what: "signals", source })?;
+        if let (Some(watch), Some(asked)) = (watch, asked) {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
         let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
@@ -213,8 +220,9 @@ impl App {
         let restored = judge.restore(&outbox);
         let doors = judge::Inputs { analysed, inbound, asks, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
+        let lenses = lenses_stop;
         let stops =
-            Stops { lenses: lenses_stop, core, exchange, detectors, scribe, diary, outlets, tasks };
+            Stops { lenses, core, exchange, detectors, scribe, diary, outlets, tasks, vital };
         let version = env!("CARGO_PKG_VERSION");
         audit.note(of_system("start").detail(&format!("version {version}")));
         Ok(Self { page, broker, broker_state, meters, outbox, audit, stops })
@@ -222,18 +230,21 @@ impl App {
 
     /// Ends when a thread that everything needs has ended by itself: it has panicked, and half a
     /// daemon that looks healthy is worse than one that starts again.
-    pub async fn broken(&self) -> &'static str {
+    pub async fn broken(&self) -> String {
         let mut looks = tokio::time::interval(LOOK);
         loop {
             looks.tick().await;
             if self.stops.scribe.is_finished() {
-                return "the outbox's thread has ended";
+                return "the outbox's thread has ended".to_owned();
             }
             if self.stops.detectors.iter().any(JoinHandle::is_finished) {
-                return "a detector's thread has ended";
+                return "a detector's thread has ended".to_owned();
             }
             if self.stops.core.is_finished() {
-                return "the core has ended";
+                return "the core has ended".to_owned();
+            }
+            if let Some((what, _)) = self.stops.vital.iter().find(|(_, task)| task.is_finished()) {
+                return format!("{what} has ended");
             }
         }
     }
@@ -280,12 +291,6 @@ async fn join_all(threads: Vec<JoinHandle<()>>) {
     if let Ok(broken @ 1..) = joined.await {
         tracing::error!(broken, "threads had panicked");
     }
-}
-
-async fn open_outbox(settings: &Settings) -> Result<Outbox, Error> {
-    let path = settings.store.path.clone();
-    let opened = tokio::task::spawn_blocking(move || Outbox::open(&path)).await;
-    Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
 
 /// Who may sign in at the page.

@@ -3,12 +3,15 @@
 
 use super::inbound;
 use super::judge::Judge;
+use super::patrols;
+use super::patrols::Patrols;
 use crate::access::Pace;
 use crate::audit::{Actor, ActorKind, Quota, Record, Via};
 use crate::diary;
 use crate::diary::PatrolNotice;
 use crate::incident::{AnswerError, Incident, Patrol, Silence, State};
 use crate::mqtt::{Inbound, Incoming, Key, Seal, Seals, Topics};
+use crate::outbox::{Note, Outbox};
 use crate::pipeline::Command;
 use crate::time::Stamp;
 use crate::ward::Id;
@@ -50,6 +53,16 @@ pub(super) struct Doorman {
     idle: Quota,
     /// Of each khu phố's reports and patrols.
     pace: Pace<Id>,
+    patrols: Patrols,
+    /// To be written with what the message at hand has brought.
+    notes: Vec<Note>,
+}
+
+impl Doorman {
+    /// What is to be noted since this was last asked.
+    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
 }
 
 /// What a message of MQTT came to.
@@ -70,6 +83,24 @@ enum Came {
 }
 
 impl Judge {
+    /// Takes back which signatures were taken in, and which patrols are still there.
+    pub(super) fn recall_notes(&mut self, outbox: &Outbox, now: Stamp) {
+        let read = |prefix| {
+            outbox.notes(prefix).unwrap_or_else(|error| {
+                tracing::error!(%error, "what was noted can't be read back");
+                Vec::new()
+            })
+        };
+        self.doorman.seals = Seals::restore(read(Seals::noted()));
+        self.doorman.patrols = Patrols::restore(read(patrols::NOTED));
+        for (khu_pho, patrol) in self.doorman.patrols.still_there(now.wall) {
+            tracing::info!(%khu_pho, ?patrol, "a patrol is still there");
+            if let Err(error) = self.core.on_command(&khu_pho, Command::Patrol(patrol), now) {
+                tracing::warn!(%error, "a patrol is not taken back");
+            }
+        }
+    }
+
     /// Takes in what came over MQTT.
     pub(super) fn on_message(&mut self, message: &Inbound, now: Stamp) -> Heard {
         let taken = match self.admit(message, now) {
@@ -109,8 +140,9 @@ impl Judge {
             let key = Key { secret, age_max: self.settings.mqtt.signed_age_max };
             let from = (khu_pho.as_str(), topic.as_str());
             let seal = self.doorman.seals.check(from, &message.payload, &key, now.wall);
-            if seal.map_err(|error| error.to_string())? == Seal::Repeated {
-                return Ok(Came::Again(khu_pho.clone()));
+            match seal.map_err(|error| error.to_string())? {
+                Seal::Repeated => return Ok(Came::Again(khu_pho.clone())),
+                Seal::Fresh(notes) => self.doorman.notes.extend(notes),
             }
             origin = Origin::Team;
         }
@@ -139,7 +171,10 @@ impl Judge {
         now: Stamp,
     ) -> Result<Option<Incident>, AnswerError> {
         tracing::info!(%khu_pho, ?command, "taken in");
-        if let Command::Patrol(Patrol { lasts, zone, .. }) = &command {
+        if let Command::Patrol(patrol) = &command {
+            let note = self.doorman.patrols.take(khu_pho, patrol, now.wall);
+            self.doorman.notes.push(note);
+            let Patrol { lasts, zone, .. } = patrol;
             let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
             let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
             self.keeper.keep(diary::Record::Patrol(notice));

@@ -16,7 +16,7 @@ use crate::frame::Picture;
 use crate::incident::Incident;
 use crate::meter::{Meters, Stage};
 use crate::mqtt::Topics;
-use crate::outbox::{Append, Limits, Outbox, Room, Sequence};
+use crate::outbox::{Append, Limits, Note, Outbox, Room, Sequence};
 use crate::time::{Clock, Mono, Stamp};
 use crate::ward::Id;
 
@@ -46,8 +46,16 @@ pub(super) struct Job {
     pub(super) retention: Duration,
     /// What the store may take of the disk.
     pub(super) limits: Limits,
+    /// What somebody waits for.
+    pub(super) owed: Option<Owed>,
+}
+
+/// What is owed to whoever asked for something.
+pub(super) struct Owed {
+    /// Noted in the write of the revisions, or alone where there are none.
+    pub(super) notes: Vec<Note>,
     /// Signalled once all is durable.
-    pub(super) done: Option<oneshot::Sender<()>>,
+    pub(super) done: oneshot::Sender<()>,
 }
 
 /// A frame that brought forth revisions.
@@ -112,10 +120,10 @@ impl Scribe {
     }
 
     fn write(&self, group: Group) {
-        let Group { drafts, frames, waiting, .. } = group;
-        if !drafts.is_empty() {
+        let Group { drafts, notes, frames, waiting, .. } = group;
+        if !drafts.is_empty() || !notes.is_empty() {
             let begun = self.clock.now().mono;
-            self.append(&drafts);
+            self.append(&drafts, &notes);
             let now = self.clock.now().mono;
             self.meters.timer(Stage::Store).observe(now.since(begun));
             self.meters.alerts.inc_by(drafts.len() as u64);
@@ -139,7 +147,7 @@ impl Scribe {
     }
 
     /// Until it is durable.
-    fn append(&self, drafts: &[Draft]) {
+    fn append(&self, drafts: &[Draft], notes: &[Note]) {
         let mut complained = false;
         loop {
             let now = self.clock.now();
@@ -150,7 +158,7 @@ impl Scribe {
                     (draft.append(now), make)
                 })
                 .collect();
-            match self.outbox.append_many(appends) {
+            match self.outbox.append_noting(appends, notes) {
                 Ok(_) => {
                     self.meters.outbox_stuck.set(0);
                     return;
@@ -187,6 +195,7 @@ impl Scribe {
 #[derive(Default)]
 struct Group {
     drafts: Vec<Draft>,
+    notes: Vec<Note>,
     /// When the last packets of the frames arrived that showed them.
     frames: Vec<Mono>,
     /// Who waits for them to be durable.
@@ -197,7 +206,10 @@ struct Group {
 
 impl Group {
     fn add(&mut self, job: Job, pictured: bool) {
-        self.waiting.extend(job.done);
+        if let Some(Owed { notes, done }) = job.owed {
+            self.notes.extend(notes);
+            self.waiting.push(done);
+        }
         self.frames.extend(job.frame.as_ref().map(|shown| shown.at));
         let picture = job.frame.as_ref().filter(|_| pictured);
         let snapshot = picture.and_then(|shown| snapshot(shown, &job.revisions));

@@ -21,6 +21,8 @@ use crate::time::{Stamp, Wall};
 use crate::ward::{Id, KhuPho, Owner, Ward};
 use crate::web::{self, StatusBoard};
 
+/// Why a camera is away whose packets come.
+const NO_PICTURE: &str = "it streams, but nothing that can be decoded";
 /// Frames are counted over as long for the rate that is told.
 const RATE_OVER_S: f64 = 10.0;
 /// With cameras online, a detector that says nothing for as long hangs or is overrun.
@@ -205,7 +207,8 @@ impl Statuses {
         };
         let (word, reason) = match seen.state {
             Some(State::Streaming { .. }) => match seen.fault {
-                None | Some(Fault::Offline) => ("online", None),
+                None => ("online", None),
+                Some(Fault::Offline) => ("offline", Some(NO_PICTURE.to_owned())),
                 // What it shows can be used, whatever its clock says.
                 Some(Fault::Clock) => ("online", None),
                 Some(fault) => (fault.as_str(), None),

@@ -17,8 +17,6 @@ pub enum Step {
     Setup,
     /// Starting it (PLAY).
     Play,
-    /// Receiving.
-    Receive,
 }
 
 impl std::fmt::Display for Step {
@@ -27,7 +25,6 @@ impl std::fmt::Display for Step {
             Self::Describe => "DESCRIBE",
             Self::Setup => "SETUP",
             Self::Play => "PLAY",
-            Self::Receive => "receiving",
         })
     }
 }
@@ -205,7 +202,6 @@ impl Error {
             }
             Some(status @ 461) => Self::Transport { place, status },
             Some(status) => Self::Status { place, step, status, detail },
-            None if step == Step::Receive => Self::Ended { place, detail },
             // retina tells its errors apart in their texts alone.
             None if detail.starts_with("Unable to connect") => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);

@@ -41,10 +41,11 @@ pub const CONNECTS_MAX: usize = 32;
 
 /// After this long an attempt gives its permit back and goes on without. Otherwise a street of
 /// cameras that are off (each attempt takes its whole time limit) would keep those that answer
-/// A camera's clock is told anew where it differs by as much from what was told.
-const CLOCK_WAVERS_S: u64 = 5;
 /// waiting for minutes. With 300 of them off, 46 attempts begin a second and hold 23 permits.
 const PERMIT_HELD_MAX: Duration = Duration::from_millis(500);
+
+/// A camera's clock is told anew where it differs by as much from what was told.
+const CLOCK_WAVERS_S: u64 = 5;
 
 /// A session without a complete packet for this long is dead: cameras send several a second.
 const STALL_AFTER: Duration = Duration::from_secs(5);
@@ -119,7 +120,8 @@ pub async fn supervise<S: Source>(
         shutdown,
         up,
         sessions,
-        backoff: Backoff::default(),
+        away: Backoff::default(),
+        refused: Backoff::default(),
         quiet: Quiet::default(),
     };
     supervisor.run().instrument(span).await;
@@ -136,14 +138,16 @@ struct Supervisor<S, R> {
     shutdown: CancellationToken,
     up: Gauge,
     sessions: Counter,
-    backoff: Backoff,
+    /// Apart: an hour of silence must not make a refusal at the first answer last for minutes.
+    away: Backoff,
+    refused: Backoff,
     quiet: Quiet,
 }
 
 impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     async fn run(mut self) {
+        // `up` was lowered when the last session ended: whoever follows may have raised it since.
         while self.once().await.is_ok() {}
-        self.up.set(0);
         tracing::debug!("camera task ends");
     }
 
@@ -189,7 +193,8 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
         self.up.set(0);
         let stable = |since: Stamp| self.now().mono.since(since.mono) >= STABLE_AFTER;
         if since.is_some_and(stable) {
-            self.backoff.reset();
+            self.away.reset();
+            self.refused.reset();
             self.quiet.reset();
         }
         match ended {
@@ -247,7 +252,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
         let since = self.now();
         self.up.set(1);
         self.outlets.state.send_replace(State::Streaming { since, codec, clock_ahead_s: None });
-        let failures = self.backoff.failures();
+        let failures = self.quiet.failures;
         if self.quiet.told {
             tracing::info!(?codec, failures, "camera streams");
         } else {
@@ -275,12 +280,15 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     /// attempt, so that a camera that is not there is asked just as often as one that refuses.
     async fn waiting(&mut self, failure: Error, began: Stamp) -> Result<(), Over> {
         let Waits { away, refused } = self.doors.waits;
-        let policy = if failure.needs_person() { refused } else { away };
-        let nominal = self.backoff.fail(&policy, &mut self.rng);
+        let nominal = match failure.needs_person() {
+            true => self.refused.fail(&refused, &mut self.rng),
+            false => self.away.fail(&away, &mut self.rng),
+        };
         let spent = self.now().mono.since(began.mono);
         let wait = nominal.saturating_sub(spent).max(nominal / WAIT_REMAINS);
-        let (failures, seconds) = (self.backoff.failures(), wait.as_secs_f32());
-        if self.quiet.tells(failures, failure.kind()) {
+        let tells = self.quiet.tells(failure.kind());
+        let (failures, seconds) = (self.quiet.failures, wait.as_secs_f32());
+        if tells {
             tracing::warn!(%failure, failures, wait_s = seconds, "camera does not stream");
         } else {
             tracing::debug!(%failure, failures, wait_s = seconds, "camera does not stream");
@@ -305,19 +313,22 @@ struct Quiet {
     kinds: BTreeSet<&'static str>,
     /// Whether the newest failure was told; then its end is told as well.
     told: bool,
+    /// In a row, of whatever kind.
+    failures: u32,
 }
 
 impl Default for Quiet {
     fn default() -> Self {
-        Self { kinds: BTreeSet::new(), told: true }
+        Self { kinds: BTreeSet::new(), told: true, failures: 0 }
     }
 }
 
 impl Quiet {
-    /// Whether to tell the `failures`-th failure in a row: each kind the first time, then the
+    /// Whether to tell another failure in a row: each kind the first time, then the
     /// 1st, 2nd, 4th, 8th, … of all. A camera that is off for a month is told 20 times.
-    fn tells(&mut self, failures: u32, kind: &'static str) -> bool {
-        self.told = self.kinds.insert(kind) || failures.is_power_of_two();
+    fn tells(&mut self, kind: &'static str) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.told = self.kinds.insert(kind) || self.failures.is_power_of_two();
         self.told
     }
 

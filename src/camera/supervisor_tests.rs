@@ -398,10 +398,10 @@ fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<St
 #[test]
 fn repeated_failures_are_told_at_a_decreasing_rate() {
     let mut quiet = Quiet::default();
-    let told: Vec<u32> = (1..=40).filter(|n| quiet.tells(*n, "unreachable")).collect();
+    let told: Vec<u32> = (1..=40).filter(|_| quiet.tells("unreachable")).collect();
     assert_eq!(told, [1, 2, 4, 8, 16, 32]);
-    assert!(quiet.tells(41, "no answer"), "another kind is news");
-    assert!(!quiet.tells(42, "unreachable"));
+    assert!(quiet.tells("no answer"), "another kind is news");
+    assert!(!quiet.tells("unreachable"));
     quiet.reset();
-    assert!(quiet.tells(3, "unreachable"));
+    assert!(quiet.tells("unreachable"));
 }

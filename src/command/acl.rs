@@ -1,7 +1,8 @@
 //! `keng acl mosquitto`: who may read and write what, in the form of a broker.
 //!
 //! Each team reads its khu phố alone and writes its own commands alone; the daemon has the ward's
-//! topics; whoever gives no name has nothing. Passwords stand in the file as mosquitto's own tool
+//! topics, and those of Home Assistant's discovery where that is on; whoever gives no name has
+//! nothing. Passwords stand in the file as mosquitto's own tool
 //! writes them (PBKDF2 with HMAC-SHA-512, RFC 8018), so that this works without it.
 
 use std::collections::BTreeMap;
@@ -165,6 +166,13 @@ fn rights(settings: &Settings, daemon: &str) -> String {
     let mut text = format!(
         "{BEGINNING}; written anew where [[khu_pho]] changes.\n\nuser {daemon}\ntopic readwrite {under}#\n"
     );
+    // It announces its own there, and hears of all: when Home Assistant begins, and what an earlier
+    // configuration has left.
+    if let Some(home) = &settings.home_assistant {
+        let own = home.own_topics(&settings.ward.id);
+        let lines = [format!("topic read {}/#", home.prefix), format!("topic readwrite {own}#\n")];
+        text.push_str(&lines.join("\n"));
+    }
     for khu_pho in &settings.khu_pho {
         let id = &khu_pho.id;
         let own = format!("{under}{id}/");

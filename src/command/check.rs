@@ -27,13 +27,20 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Verifies the alerts on the disk instead, while no daemon runs: gaps, checksums, cursors,
-    /// indexes, snapshots.
+    /// Verifies what is on the disk instead, while no daemon runs: the alerts with their gaps,
+    /// checksums, cursors, indexes and snapshots, the audit log, the ledger; and shows what could
+    /// not be delivered.
     #[arg(long)]
     pub store: bool,
     /// Mends what can be mended, and says what is lost.
     #[arg(long, requires = "store")]
     pub repair: bool,
+    /// Delivers what this reader has set aside once more, at the next start.
+    #[arg(long, requires = "store", value_name = "READER", conflicts_with = "forget")]
+    pub retry: Option<String>,
+    /// Forgets what this reader has set aside; the alerts themselves stay.
+    #[arg(long, requires = "store", value_name = "READER")]
+    pub forget: Option<String>,
 }
 
 /// What the check came to.
@@ -53,9 +60,7 @@ pub enum Outcome {
 /// Where `out` or `err` can't be written.
 pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
     match config::load(&args.config) {
-        Ok(loaded) if args.store => {
-            check_store::run(&loaded.settings.store.path, args.repair, out, err)
-        }
+        Ok(loaded) if args.store => check_store::run(&loaded.settings, args, out, err),
         Ok(loaded) => {
             if let Some(fault) = page_fault(&loaded.settings) {
                 writeln!(
@@ -360,8 +365,12 @@ mod tests {
         let config = folder.path().join("keng.toml");
         std::fs::write(&config, text).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let outcome =
-            run(&Args { config, store: false, repair: false }, &mut out, &mut err).unwrap();
+        let outcome = run(
+            &Args { config, store: false, repair: false, retry: None, forget: None },
+            &mut out,
+            &mut err,
+        )
+        .unwrap();
         (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 

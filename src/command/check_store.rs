@@ -1,33 +1,151 @@
-//! `keng check --store`: whether the alerts on the disk are whole, and what is lost where not.
+//! `keng check --store`: whether what is on the disk is whole, and what is lost where not; what
+//! could not be delivered, and whether it is tried once more.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::io::Write;
 use std::path::Path;
 
+use super::check::Args;
 use super::check::Outcome;
+use crate::audit;
+use crate::config::Settings;
+use crate::ledger;
+use crate::mqtt;
 use crate::outbox;
+use crate::outbox::DeadLetter;
 use crate::outbox::Error;
 use crate::outbox::Fault;
+use crate::outbox::Outbox;
 use crate::outbox::Verdict;
+use crate::time::Wall;
 
-/// Verifies the store in the folder `path`. What holds goes to `out`, faults go to `err`.
+/// Verifies the store of `settings`. What holds goes to `out`, faults go to `err`.
 pub(super) fn run(
-    path: &Path,
-    repair: bool,
+    settings: &Settings,
+    args: &Args,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Outcome> {
-    match outbox::verify(path, repair) {
-        Ok(verdict) => report(&verdict, repair, out, err),
+    let path = &settings.store.path;
+    let alerts = match outbox::verify(path, args.repair) {
+        Ok(verdict) => {
+            let outcome = report(&verdict, args.repair, out, err)?;
+            set_aside(&verdict.set_aside, settings, out)?;
+            outcome
+        }
         Err(Error::Locked { path }) => {
             let path = path.display();
             writeln!(err, "a daemon is at work on {path}; stop it first: this works offline only")?;
-            Ok(Outcome::Damaged)
+            return Ok(Outcome::Damaged);
+        }
+        Err(error) => {
+            writeln!(err, "{error}")?;
+            return Ok(Outcome::Damaged);
+        }
+    };
+    let log = audit_log(path, out, err)?;
+    ledger(path, out, err)?;
+    if alerts == Outcome::Good && log == Outcome::Good {
+        let what = if args.repair { "consistent" } else { "whole" };
+        writeln!(out, "the store is {what}")?;
+    }
+    if alerts != Outcome::Good {
+        return Ok(alerts);
+    }
+    let changed = change(path, args, out, err)?;
+    Ok(if log == Outcome::Good { changed } else { log })
+}
+
+/// What each reader has given up on, with the newest reason.
+fn set_aside(letters: &[DeadLetter], settings: &Settings, out: &mut dyn Write) -> io::Result<()> {
+    let mut readers: BTreeMap<&str, Vec<&DeadLetter>> = BTreeMap::new();
+    for letter in letters {
+        readers.entry(&letter.reader).or_default().push(letter);
+    }
+    for (reader, letters) in &readers {
+        let Some(newest) = letters.last() else { continue };
+        let (count, at) = (letters.len(), newest.at.to_rfc3339(&settings.ward.timezone));
+        let (last, reason) = (newest.sequence.0, &newest.reason);
+        writeln!(out, "undelivered  {count} by {reader}; the newest is {last}, {at}: {reason}")?;
+    }
+    if !readers.is_empty() {
+        writeln!(out, "  --retry READER delivers them once more, --forget READER forgets them")?;
+    }
+    Ok(())
+}
+
+/// What was asked for about what was set aside.
+fn change(
+    path: &Path,
+    args: &Args,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Outcome> {
+    let changed = match (&args.retry, &args.forget) {
+        (Some(reader), _) if reader == mqtt::CURSOR => {
+            // A revision that comes after newer ones is no news; its state is said on connecting.
+            writeln!(
+                err,
+                "mqtt sends none once more; with --forget mqtt it says those that go on"
+            )?;
+            return Ok(Outcome::Damaged);
+        }
+        (Some(reader), _) => Outbox::open(path)
+            .and_then(|outbox| outbox.retry_set_aside(reader))
+            .map(|count| format!("{count} of {reader} will be delivered once more")),
+        (None, Some(reader)) => Outbox::open(path)
+            .and_then(|outbox| outbox.forget_set_aside(reader))
+            .map(|count| format!("{count} of {reader} forgotten")),
+        (None, None) => return Ok(Outcome::Good),
+    };
+    match changed {
+        Ok(words) => {
+            writeln!(out, "{words}")?;
+            Ok(Outcome::Good)
         }
         Err(error) => {
             writeln!(err, "{error}")?;
             Ok(Outcome::Damaged)
         }
+    }
+}
+
+/// As `keng audit verify`. It is never mended: it would be no evidence.
+fn audit_log(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
+    match audit::verify(path, None) {
+        Ok(summary) => {
+            match summary.head.number {
+                0 => writeln!(out, "audit    empty")?,
+                last => {
+                    writeln!(out, "audit    {} to {last} follow from each other", summary.first)?;
+                }
+            }
+            Ok(Outcome::Good)
+        }
+        Err(error) => {
+            writeln!(
+                err,
+                "the audit log does not check out: {error}; --repair leaves it as it is"
+            )?;
+            Ok(Outcome::Damaged)
+        }
+    }
+}
+
+/// What is damaged in it is told, and counts as no fault: reports pass over it, nothing else reads
+/// it, and it can't be brought back.
+fn ledger(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
+    match ledger::Folder::of(path).read(Wall(i64::MIN)) {
+        Ok(book) => {
+            writeln!(out, "ledger   {} incidents", book.cases.len())?;
+            if book.damaged > 0 {
+                let damaged = book.damaged;
+                writeln!(err, "{damaged} lines of the ledger are damaged; reports lack them")?;
+            }
+            Ok(())
+        }
+        Err(error) => writeln!(err, "the ledger can't be read: {error}"),
     }
 }
 
@@ -56,14 +174,7 @@ fn report(
         writeln!(err, "the damaged store is now in {}", aside.display())?;
     }
     match (verdict.faults.is_empty(), repair) {
-        (true, _) => {
-            writeln!(out, "the store is whole")?;
-            Ok(Outcome::Good)
-        }
-        (false, true) => {
-            writeln!(out, "the store is consistent again")?;
-            Ok(Outcome::Good)
-        }
+        (true, _) | (false, true) => Ok(Outcome::Good),
         (false, false) => {
             writeln!(err, "--repair mends what can be mended")?;
             Ok(Outcome::Damaged)

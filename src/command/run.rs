@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app;
 use crate::app::App;
 use crate::config;
-use crate::config::Faults;
+use crate::config::{Faults, Watch};
 use crate::time::Clock;
 use crate::time::SystemClock;
 
@@ -31,7 +31,7 @@ pub enum Error {
     Start(#[from] app::Error),
     /// A part of it has panicked.
     #[error("{0}, see the log; whoever supervises the daemon should start it again")]
-    Broken(&'static str),
+    Broken(String),
 }
 
 impl Error {
@@ -47,13 +47,20 @@ impl Error {
 /// [`Error`] where it can't start, or where a part that everything needs has panicked.
 pub async fn run(args: &Args, shutdown: CancellationToken) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "keng");
+    // Begun first: a change from here on is seen.
+    let watch = Watch::new(&args.config);
     let loaded = config::load(&args.config).map_err(Error::Config)?;
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let web = loaded.settings.web.clone();
-    let app = App::start(loaded.settings, Some(args.config.clone()), clock).await?;
+    let app = tokio::select! {
+        biased;
+        // It may wait for the disk; nothing has been taken in that could be lost.
+        () = shutdown.cancelled() => return Ok(()),
+        app = App::start(loaded.settings, Some(watch), clock) => app?,
+    };
     tracing::info!(page = %web.url(app.page), broker = ?app.broker, "ready");
     let broken = tokio::select! {
         biased;

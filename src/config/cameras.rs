@@ -123,7 +123,7 @@ fn owner(section: &Section<'_>, rest: &Surrounding<'_>) -> Option<Owner> {
     if let (Some(item), Some(until), Some(ward)) = (&consent, consent_until, rest.ward)
         && expired(until, ward, rest.around.now)
     {
-        let remedy = "ask the owner again, or take the camera out";
+        let remedy = "it is not watched any more: ask the owner again, or take the camera out";
         item.warning(format!("the consent ended on {until}"), remedy);
     }
     owner.finish();

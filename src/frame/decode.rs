@@ -41,6 +41,8 @@ use crate::ward::Id;
 /// Damaged pictures are held back, but for no longer than this after the last true one.
 pub const HOLD_BACK_MAX: Duration = Duration::from_secs(3);
 
+/// 4096 x 4096: whoever claims more wants the memory of all others.
+const PIXELS_MAX: &str = "16777216";
 /// What a camera shows as a whole changes slowly.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -349,6 +351,7 @@ fn open(codec: Codec) -> Result<codec::decoder::Video, ffmpeg::Error> {
     context.set_threading(codec::threading::Config::count(1));
     let mut options = ffmpeg::Dictionary::new();
     options.set("flags", "+low_delay");
+    options.set("max_pixels", PIXELS_MAX);
     context.decoder().open_as_with(found, options)?.video()
 }
 

@@ -12,6 +12,8 @@ use crate::time::Stamp;
 use crate::time::Wall;
 use crate::ward::Id;
 
+/// What is seen belongs to an incident of that kind there whose evidence is no older.
+pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(120);
 /// Without evidence for as long, an incident that nobody took charge of expires.
 const EXPIRE_OPEN: Duration = Duration::from_secs(300);
 /// Whoever took charge has longer to say how it ended.
@@ -133,6 +135,13 @@ impl Entry {
         (silent && at.mono.since(self.last_evidence) >= patience).then_some(State::Expired)
     }
 
+    /// Whether something that a person sees now may be this: what somebody took charge of long
+    /// ago, and nothing was seen of since, is not. It would be lost in there.
+    pub(super) fn may_gain(&self, at: Mono) -> bool {
+        let fresh = !self.active.is_empty() || at.since(self.last_evidence) <= JOIN_WITHIN;
+        fresh || self.incident.state == State::Open
+    }
+
     pub(super) fn has_evidence(&mut self, at: Mono) {
         self.last_evidence = at;
         self.evidence = Since::now(at);
@@ -144,7 +153,10 @@ impl Entry {
     pub(super) fn take_in(&mut self, event: &Event, source: Source) -> Option<bool> {
         let kind = self.incident.kind.max(event.rule.into());
         let risen = kind > self.incident.kind;
+        let stale = self.active.is_empty() && event.at.mono.since(self.last_evidence) > JOIN_WITHIN;
         let begun = self.active.insert(source);
+        // What flares up again is news to whoever took charge of it before.
+        let again = begun && stale;
         self.has_evidence(event.at.mono);
         self.settled = false;
         self.incident.kind = kind;
@@ -161,9 +173,9 @@ impl Entry {
         }
         let risen = risen || self.is_told() && self.severity() > self.incident.severity;
         let told = event.phase == Phase::Ongoing;
-        let news = risen || joined || told || begun && self.incident.state == State::Open;
+        let news = risen || joined || told || again || begun && self.incident.state == State::Open;
         let burns = matches!(kind, Kind::Fire | Kind::Smoke);
-        news.then_some(burns && (risen || joined || !self.is_told()))
+        news.then_some(burns && (risen || joined || again || !self.is_told()))
     }
 
     /// Notes how large it is, and since when it is seen.

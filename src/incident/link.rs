@@ -7,15 +7,13 @@
 use std::time::Duration;
 
 use crate::incident::answer::REPORTS_MAX;
-use crate::incident::entry::Entry;
+use crate::incident::entry::{Entry, JOIN_WITHIN};
 use crate::incident::register::Serial;
 use crate::incident::{Incident, Kind, Register, Sighting, Siren, Sites, State};
 use crate::rule::Event;
 use crate::rule::health::Fault;
 use crate::time::Stamp;
 
-/// Another camera's event joins an incident whose evidence is no older.
-const JOIN_WITHIN: Duration = Duration::from_secs(120);
 /// Cameras that failed in the same way within as long of each other failed together.
 const CUT_WITHIN: Duration = Duration::from_secs(60);
 /// Of so many merged incidents, the newest, people may still answer by the old id.

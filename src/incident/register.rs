@@ -21,6 +21,8 @@ use crate::ward::Id;
 const SAME_REPORT: Duration = Duration::from_secs(600);
 /// Cameras that fail one after another are told together, as often as this.
 const CUT_TOLD_EVERY: Duration = Duration::from_secs(10);
+/// For as long, what people closed and a camera goes on to see is not told again.
+const SETTLED_MAX: Duration = Duration::from_secs(1_800);
 /// Patrols of one khu phố at a time; the one that was announced first gives way.
 const PATROLS_MAX: usize = 32;
 /// More incidents open at once are an attack or a broken model; the oldest of them expires.
@@ -47,8 +49,9 @@ struct News {
 pub struct Register {
     pub(super) open: BTreeMap<Serial, Entry>,
     opened: Serial,
-    /// Events whose incident people closed while they went on: mute until they end.
-    settled: BTreeSet<Source>,
+    /// Events whose incident people closed while they went on, and when: mute until they end, or
+    /// for [`SETTLED_MAX`]; a camera's own fault until it ends.
+    settled: BTreeMap<Source, Mono>,
     patrols: Vec<(Id, Patrol, Mono)>,
     pub(super) policy: Policy,
     /// The ward's.
@@ -63,7 +66,7 @@ impl Default for Register {
         Self {
             open: BTreeMap::new(),
             opened: 0,
-            settled: BTreeSet::new(),
+            settled: BTreeMap::new(),
             patrols: Vec::new(),
             policy: Policy::default(),
             timezone: jiff::tz::TimeZone::UTC,
@@ -116,11 +119,6 @@ impl Register {
         self.open.values().filter(|entry| entry.is_told()).map(|entry| &entry.incident)
     }
 
-    /// Whether an event of `camera` belongs to an open incident just now.
-    pub fn involves(&self, camera: &Id) -> bool {
-        self.open.values().any(|entry| entry.active.iter().any(|(id, _)| id == camera))
-    }
-
     /// Takes in what happened at one moment, in any order of cameras; answers with one revision
     /// for each incident that people should know more of: a power cut of a whole street is told
     /// once.
@@ -151,7 +149,7 @@ impl Register {
         closed: &mut Vec<Incident>,
     ) {
         let source = (event.camera.clone(), event.rule);
-        if self.settled.contains(&source) || self.is_patrolled(event, sites) {
+        if self.is_settled(&source, event.at.mono) || self.is_patrolled(event, sites) {
             return;
         }
         let mut linked = self.linked(event, sites);
@@ -317,7 +315,7 @@ impl Register {
         let Report { kind, witness, exercise, siren } = report;
         let fits = |entry: &&mut Entry| {
             let Incident { khu_pho: its, kind: known, exercise: drill, .. } = &entry.incident;
-            its == khu_pho && known.joins(kind) && *drill == exercise
+            its == khu_pho && known.joins(kind) && *drill == exercise && entry.may_gain(at.mono)
         };
         if let Some(entry) = self.open.values_mut().rev().find(fits) {
             let repeats = |old: &Witness| {
@@ -326,7 +324,9 @@ impl Register {
                 let apart_us = witness.at.0.saturating_sub(old.at.0).unsigned_abs();
                 same && Duration::from_micros(apart_us) < SAME_REPORT
             };
-            if entry.incident.reports.iter().any(repeats) {
+            // Whoever saw smoke and now sees flames says something new.
+            let rises = kind > entry.incident.kind || siren && !entry.siren_asked;
+            if !rises && entry.incident.reports.iter().any(repeats) {
                 return None;
             }
             entry.incident.kind = entry.incident.kind.max(kind);
@@ -389,10 +389,22 @@ impl Register {
     /// None: nobody had been told of it.
     pub(super) fn close(&mut self, serial: Serial, state: State, at: Stamp) -> Option<Incident> {
         let mut entry = self.open.remove(&serial)?;
-        self.settled.append(&mut entry.active);
+        self.settled.extend(entry.active.iter().map(|source| (source.clone(), at.mono)));
+        entry.active.clear();
         let closed = entry.is_told().then(|| entry.close(state, at))?;
         self.lately.remember(&closed, entry.formerly);
         Some(closed)
+    }
+
+    /// Whether people closed an incident of what `source` still sees. The rule of a camera sees one
+    /// thing at a time: after a while it is asked whether this is still the same.
+    fn is_settled(&mut self, source: &Source, at: Mono) -> bool {
+        let Some(since) = self.settled.get(source) else { return false };
+        let settled = Fault::of(source.1).is_some() || at.since(*since) < SETTLED_MAX;
+        if !settled {
+            self.settled.remove(source);
+        }
+        settled
     }
 
     /// What `rule` sees on `camera` is told again, though people closed an incident of it.

@@ -20,6 +20,8 @@ use crate::outbox::Sequence;
 pub(super) enum Part {
     /// On the khu phố's alert topic.
     Alert,
+    /// The same on that of another khu phố whose cameras see it, counted from 0.
+    Also(u8),
     /// The order to the khu phố's siren.
     Siren,
     /// On the incident's retained topic, or clearing it.

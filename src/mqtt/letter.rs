@@ -8,6 +8,7 @@ use super::in_flight::Part;
 use super::siren;
 use super::siren::Order;
 use super::topic::Topics;
+use crate::alert::ALSO_KHU_PHO_MAX;
 use crate::outbox::Entry;
 use crate::time::Wall;
 use crate::ward::Id;
@@ -30,6 +31,7 @@ pub(super) struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Letter {
     alert: Message,
+    also: Vec<Message>,
     siren: Option<Order>,
     retained: Message,
     snapshot: Option<Message>,
@@ -58,6 +60,8 @@ struct Head {
     siren: Option<siren::Head>,
     #[serde(default)]
     exercise: bool,
+    #[serde(default)]
+    also_khu_pho: Vec<String>,
 }
 
 impl Letter {
@@ -79,7 +83,12 @@ impl Letter {
         let order = head.siren.as_ref().and_then(|siren| {
             Order::new(topics, (&khu_pho, &id), (siren, head.revision, head.exercise))
         });
+        let also =
+            head.also_khu_pho.iter().take(ALSO_KHU_PHO_MAX).map(|other| {
+                Ok(message(topics.alert(&Id::new(other)?), false, entry.payload.clone()))
+            });
         Ok(Self {
+            also: also.collect::<Result<_, IdError>>()?,
             siren: order,
             alert: message(topics.alert(&khu_pho), false, entry.payload.clone()),
             retained: message(topics.incident(&khu_pho, &id), true, retained),
@@ -89,20 +98,20 @@ impl Letter {
         })
     }
 
-    /// What it consists of.
-    pub(super) fn parts(&self) -> &'static [Part] {
-        match (&self.siren, &self.snapshot) {
-            (None, None) => &[Part::Alert, Part::Retained],
-            (None, Some(_)) => &[Part::Alert, Part::Retained, Part::Snapshot],
-            (Some(_), None) => &[Part::Alert, Part::Siren, Part::Retained],
-            (Some(_), Some(_)) => &[Part::Alert, Part::Siren, Part::Retained, Part::Snapshot],
-        }
+    /// What it consists of, in the order in which it is sent.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let also = (0u8..).zip(&self.also).map(|(index, _)| Part::Also(index));
+        let siren = self.siren.as_ref().map(|_| Part::Siren);
+        let snapshot = self.snapshot.as_ref().map(|_| Part::Snapshot);
+        let first = std::iter::once(Part::Alert).chain(siren).chain(also);
+        first.chain([Part::Retained]).chain(snapshot).collect()
     }
 
     /// One of its parts.
     pub(super) fn part(&self, part: Part) -> Option<&Message> {
         match part {
             Part::Alert => Some(&self.alert),
+            Part::Also(index) => self.also.get(usize::from(index)),
             Part::Siren => self.siren.as_ref().map(|order| &order.message),
             Part::Retained => Some(&self.retained),
             Part::Snapshot => self.snapshot.as_ref(),
@@ -161,6 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn a_neighbouring_khu_pho_whose_cameras_see_it_hears_of_it() {
+        let alert = r#"{"khu_pho":"kp3","id":"i-1","state":"open","also_khu_pho":["kp4","kp5"]}"#;
+        let letter = letter(alert, None).unwrap();
+        let all = [Part::Alert, Part::Also(0), Part::Also(1), Part::Retained];
+        assert_eq!(letter.parts(), all);
+        let there = letter.part(Part::Also(1)).unwrap();
+        assert_eq!((there.topic.as_str(), there.retain), ("keng/p14/kp5/alert", false));
+        assert_eq!(&*there.payload, alert.as_bytes());
+    }
+
+    #[test]
     fn what_is_no_alert_is_poison() {
         for bad in [
             "",
@@ -168,6 +188,7 @@ mod tests {
             "gong",
             r##"{"khu_pho":"#","id":"i-1","state":"open"}"##,
             r#"{"khu_pho":"kp3","id":"a/b","state":"open"}"#,
+            r#"{"khu_pho":"kp3","id":"i-1","state":"open","also_khu_pho":["+"]}"#,
         ] {
             assert!(letter(bad, None).is_err(), "{bad}");
         }

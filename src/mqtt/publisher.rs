@@ -232,7 +232,7 @@ impl Line {
                 Ok(letter) => {
                     let parts = letter.parts();
                     self.letters.insert(at, (letter, now));
-                    self.in_flight.load(at, parts)
+                    self.in_flight.load(at, &parts)
                 }
                 Err(poison) => {
                     // It would never get better: the rest must not wait for it.

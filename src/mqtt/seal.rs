@@ -3,16 +3,21 @@
 //! The signature is the HMAC-SHA256 (RFC 2104) of the topic and of every other member of the
 //! payload, as [`signed_text`] puts them: so a message can't be used on another topic, for another
 //! incident, or with other words. Its time `at` is part of it; one that is too old is refused, and
-//! one that was taken in before is known again for as long, so that nobody gains by sending it
-//! once more. That memory does not outlive the daemon.
+//! one that was taken in before is known again, so that nobody gains by sending it once more.
+//!
+//! That memory outlives the daemon: each signature is a [`Note`] in the write that makes durable
+//! what the message has brought. Never before: a daemon that dies in between must take the message
+//! in when the broker delivers it again. Whatever was forgotten is refused as old, so a clock that
+//! is set back opens nothing either.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
+use crate::outbox::Note;
 use crate::time::Wall;
 use crate::ward::Secret;
 
@@ -22,8 +27,12 @@ const SIGNATURE: &str = "hmac";
 const SENT: &str = "at";
 /// A phone's clock may be ahead of ours by as much.
 const AHEAD_MAX: Duration = Duration::from_secs(300);
-/// Signatures that are known again, of one khu phố; the one that was taken in first is forgotten.
+/// Signatures that are known again, of one khu phố; the one that was sent first is forgotten.
 const KNOWN_MAX: usize = 1_024;
+/// With as many read back, some may have been forgotten before; a failed write may cost a few.
+const FORGETFUL: usize = KNOWN_MAX / 2;
+/// Signatures' notes begin so.
+const NOTED: &[u8] = b"seal/";
 
 /// Why a message is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,19 +58,47 @@ pub enum SealError {
 }
 
 /// What a message that is believed is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seal {
-    /// Signed, and not seen before.
-    Fresh,
+    /// Signed, and not seen before. To be noted in the write that makes durable what it brings.
+    Fresh(Vec<Note>),
     /// The very same was taken in before.
     Repeated,
 }
 
 /// The signatures that were taken in, a khu phố's by its id.
 #[derive(Debug, Default)]
-pub struct Seals(BTreeMap<String, VecDeque<Vec<u8>>>);
+pub struct Seals(BTreeMap<String, Known>);
+
+/// Of one khu phố.
+#[derive(Debug, Default)]
+struct Known {
+    /// When each was sent, and its signature.
+    seen: BTreeSet<(Wall, Vec<u8>)>,
+    /// Nothing that was sent until then is believed any more: some of it was forgotten.
+    forgotten: Option<Wall>,
+}
 
 impl Seals {
+    /// Reads back what was noted; what is no such note is passed over.
+    pub fn restore(notes: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
+        let mut seals = Self::default();
+        for (key, value) in notes {
+            if let Some((khu_pho, seen)) = read(&key, &value) {
+                seals.0.entry(khu_pho).or_default().seen.insert(seen);
+            }
+        }
+        for known in seals.0.values_mut().filter(|known| known.seen.len() >= FORGETFUL) {
+            known.forgotten = known.seen.first().map(|(sent, _)| *sent);
+        }
+        seals
+    }
+
+    /// The beginning of the keys that [`Seals::restore`] reads.
+    pub fn noted() -> &'static [u8] {
+        NOTED
+    }
+
     /// Looks at a message that came in on `topic` of `khu_pho`, whose team has `key`.
     ///
     /// # Errors
@@ -95,15 +132,37 @@ impl Seals {
             return Err(SealError::Early(ahead.as_secs()));
         }
         let known = self.0.entry(khu_pho.to_owned()).or_default();
-        if known.contains(&signature) {
+        let seen = (sent, signature);
+        if known.seen.contains(&seen) {
             return Ok(Seal::Repeated);
         }
-        known.push_back(signature);
-        if known.len() > KNOWN_MAX {
-            known.pop_front();
+        if known.forgotten.is_some_and(|forgotten| sent <= forgotten) {
+            return Err(SealError::Old(age.as_secs()));
         }
-        Ok(Seal::Fresh)
+        let value = sent.0.to_be_bytes().to_vec();
+        let mut notes = vec![Note::Keep { key: key_of(khu_pho, &seen.1), value }];
+        known.seen.insert(seen);
+        if known.seen.len() > KNOWN_MAX
+            && let Some((sent, signature)) = known.seen.pop_first()
+        {
+            known.forgotten = known.forgotten.max(Some(sent));
+            notes.push(Note::Forget { key: key_of(khu_pho, &signature) });
+        }
+        Ok(Seal::Fresh(notes))
     }
+}
+
+/// The khu phố's id, which has no zero byte, a zero byte, and the signature.
+fn key_of(khu_pho: &str, signature: &[u8]) -> Vec<u8> {
+    [NOTED, khu_pho.as_bytes(), &[0], signature].concat()
+}
+
+fn read(key: &[u8], value: &[u8]) -> Option<(String, (Wall, Vec<u8>))> {
+    let rest = key.strip_prefix(NOTED)?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let (khu_pho, signature) = (std::str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]);
+    let sent = Wall(i64::from_be_bytes(value.try_into().ok()?));
+    Some((khu_pho.to_owned(), (sent, signature.to_vec())))
 }
 
 /// What a team signs with, and how old a message may be.
@@ -209,7 +268,7 @@ mod tests {
     fn what_is_signed_is_believed_once() {
         let mut seals = Seals::default();
         let payload = signed(TOPIC, command(NOW));
-        assert_eq!(check(&mut seals, TOPIC, &payload), Ok(Seal::Fresh));
+        assert!(is_fresh(&check(&mut seals, TOPIC, &payload)));
         assert_eq!(check(&mut seals, TOPIC, &payload), Ok(Seal::Repeated));
         let other = payload.replace("hmac\":\"", "hmac\":\"00");
         assert_eq!(check(&mut seals, TOPIC, &other), Err(SealError::Wrong));
@@ -241,8 +300,8 @@ mod tests {
         let mut seals = Seals::default();
         let at = |at: &str| signed(TOPIC, command(at));
         let mut check = |at: &str| check(&mut seals, TOPIC, at);
-        assert_eq!(check(&at("2026-11-21T22:00:00+07:00")), Ok(Seal::Fresh));
-        assert_eq!(check(&at("2026-11-21T15:20:00Z")), Ok(Seal::Fresh));
+        assert!(is_fresh(&check(&at("2026-11-21T22:00:00+07:00"))));
+        assert!(is_fresh(&check(&at("2026-11-21T15:20:00Z"))));
         assert_eq!(check(&at("2026-11-21T21:59:59+07:00")), Err(SealError::Old(901)));
         assert_eq!(check(&at("2026-11-21T22:20:01+07:00")), Err(SealError::Early(301)));
         assert_eq!(check(&at("yesterday")), Err(SealError::NoTime));
@@ -263,14 +322,60 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_memory_is_bounded() {
-        let mut seals = Seals::default();
-        for number in 0..KNOWN_MAX + 10 {
-            let members = serde_json::json!({"by": format!("{number}"), "at": NOW});
-            check(&mut seals, TOPIC, &signed(TOPIC, members)).unwrap();
+    fn is_fresh(seal: &Result<Seal, SealError>) -> bool {
+        matches!(seal, Ok(Seal::Fresh(_)))
+    }
+
+    /// A store of notes.
+    #[derive(Default)]
+    struct Noted(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl Noted {
+        fn take(&mut self, seal: Result<Seal, SealError>) {
+            let Ok(Seal::Fresh(notes)) = seal else { panic!("{seal:?}") };
+            for note in notes {
+                match note {
+                    Note::Keep { key, value } => drop(self.0.insert(key, value)),
+                    Note::Forget { key } => drop(self.0.remove(&key)),
+                }
+            }
         }
-        assert_eq!(seals.0["kp3"].len(), KNOWN_MAX);
+
+        fn restore(&self) -> Seals {
+            let strange = (b"seal/no zero".to_vec(), b"x".to_vec());
+            Seals::restore(self.0.clone().into_iter().chain([strange]))
+        }
+    }
+
+    #[test]
+    fn what_was_taken_in_is_known_again_after_a_restart() {
+        let (mut seals, mut noted) = (Seals::default(), Noted::default());
+        let (one, two) =
+            (signed(TOPIC, command(NOW)), signed(&TOPIC.replace('1', "2"), command(NOW)));
+        noted.take(check(&mut seals, TOPIC, &one));
+        let mut seals = noted.restore();
+        assert_eq!(check(&mut seals, TOPIC, &one), Ok(Seal::Repeated));
+        assert!(is_fresh(&check(&mut seals, &TOPIC.replace('1', "2"), &two)));
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_what_it_has_lost_is_refused() {
+        let (mut seals, mut noted) = (Seals::default(), Noted::default());
+        let said = |second: usize| {
+            let at = Wall(now().0 - 600_000_000 + i64::try_from(second).unwrap() * 500_000);
+            let at = at.to_rfc3339(&jiff::tz::TimeZone::UTC);
+            signed(TOPIC, serde_json::json!({"by": "x", "at": at}))
+        };
+        for number in 0..KNOWN_MAX + 10 {
+            noted.take(check(&mut seals, TOPIC, &said(number)));
+        }
+        assert_eq!((seals.0["kp3"].seen.len(), noted.0.len()), (KNOWN_MAX, KNOWN_MAX));
+        for mut seals in [seals, noted.restore()] {
+            assert_eq!(check(&mut seals, TOPIC, &said(0)), Err(SealError::Old(600)));
+            assert_eq!(check(&mut seals, TOPIC, &said(10)), Ok(Seal::Repeated));
+            assert_eq!(check(&mut seals, TOPIC, &said(KNOWN_MAX + 9)), Ok(Seal::Repeated));
+            assert!(is_fresh(&check(&mut seals, TOPIC, &said(KNOWN_MAX + 10))));
+        }
     }
 
     proptest! {

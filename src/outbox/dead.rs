@@ -84,6 +84,28 @@ impl Outbox {
         self.read(|store, _| Ok(store.tree(TREE)?.len()))
     }
 
+    /// Gives what `reader` has set aside to it once more: it reads that first at its next start,
+    /// whatever it has read since. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error`](super::Error); some may then be read once more and stand here all the same.
+    pub fn retry_set_aside(&self, reader: &str) -> Result<usize> {
+        let letters = self.set_aside_list()?.into_iter().filter(|l| l.reader == reader);
+        let again: Vec<Sequence> = letters.map(|letter| letter.sequence).collect();
+        if !again.is_empty() {
+            self.give_again(reader, &again)?;
+        }
+        self.forget_set_aside(reader)
+    }
+
+    /// Forgets what `reader` has set aside. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error`](super::Error), as every call that writes to the disk.
+    pub fn forget_set_aside(&self, reader: &str) -> Result<usize> {
+        self.forget_letters(|letter| letter.reader == reader)
+    }
+
     /// Forgets the letters that `unwanted` names; returns how many.
     pub(super) fn forget_letters(&self, unwanted: impl Fn(&DeadLetter) -> bool) -> Result<usize> {
         let old: Vec<DeadLetter> = self.set_aside_list()?.into_iter().filter(unwanted).collect();
@@ -102,7 +124,7 @@ impl Outbox {
     }
 }
 
-fn letters(store: &Store) -> Result<Vec<DeadLetter>> {
+pub(super) fn letters(store: &Store) -> Result<Vec<DeadLetter>> {
     let mut found = Vec::new();
     for item in store.tree(TREE)?.iter() {
         let (key, value) = item.map_err(|error| store.failed(error))?;
@@ -155,6 +177,28 @@ mod tests {
             reason: "HTTP 400".to_owned(),
         };
         assert_eq!(outbox.set_aside_list().unwrap()[0], first);
+    }
+
+    #[test]
+    fn what_was_set_aside_is_read_once_more_when_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = open(&folder);
+        let backlog = |outbox: &Outbox, reader| outbox.enrol(reader).unwrap().backlog;
+        for reader in ["webhook/a", "webhook/b"] {
+            outbox.enrol(reader).unwrap();
+            for at in [9, 7] {
+                outbox.set_aside(reader, Sequence(at), "HTTP 400", Wall(1)).unwrap();
+            }
+        }
+        outbox.leave("webhook/a", &[Sequence(7), Sequence(8)]).unwrap();
+        assert_eq!(outbox.retry_set_aside("webhook/a").unwrap(), 2);
+        assert_eq!(outbox.retry_set_aside("webhook/a").unwrap(), 0);
+        assert_eq!(outbox.forget_set_aside("webhook/b").unwrap(), 2);
+        drop(outbox);
+        let outbox = open(&folder);
+        assert_eq!(backlog(&outbox, "webhook/a"), [Sequence(7), Sequence(8), Sequence(9)]);
+        assert_eq!(backlog(&outbox, "webhook/b"), []);
+        assert_eq!(outbox.set_aside_count().unwrap(), 0);
     }
 
     #[test]

@@ -27,6 +27,8 @@
 //! - **Who deletes.** [`Outbox::prune`] by age: never what a cursor has not passed, never a live
 //!   subject's newest entry or newest snapshot, never the last entry. [`Outbox::keep_within`] by
 //!   size, snapshots alone: the oldest, never a live subject's newest.
+//! - **Notes.** [`Outbox::append_noting`] writes small facts with the entries that they come with:
+//!   all or nothing. Whoever notes bounds their number.
 //! - **Dead letters.** What a reader can never pass on is set aside for it ([`Outbox::set_aside`]),
 //!   durably, and stays in the log like any other entry; the rest never waits for it.
 //! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that fails
@@ -48,6 +50,7 @@
 
 mod dead;
 mod mark;
+mod note;
 mod reader;
 mod record;
 mod room;
@@ -63,6 +66,7 @@ use std::sync::Arc;
 
 pub use self::dead::DeadLetter;
 pub use self::dead::LETTERS_MAX;
+pub use self::note::Note;
 pub use self::reader::Enrolment;
 pub use self::room::Limits;
 pub use self::room::Room;

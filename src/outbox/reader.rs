@@ -63,6 +63,20 @@ impl Outbox {
         })
     }
 
+    /// Lets the reader `name` read `again` too before what lies behind its cursor; on the disk when
+    /// this returns.
+    pub(super) fn give_again(&self, name: &str, again: &[Sequence]) -> Result<()> {
+        let mut writer = self.writer()?;
+        self.write(&mut writer, |store| {
+            let mut left = backlog(store, name)?;
+            left.extend(again);
+            left.sort_unstable();
+            left.dedup();
+            store.inserted(&store.tree(TREE)?, name.as_bytes(), bytes(&left))?;
+            store.sync()
+        })
+    }
+
     /// Forgets each reader whose name begins with `prefix` and that `wanted` does not name, and
     /// what it has set aside; returns their names. Nothing is kept for them any more.
     ///

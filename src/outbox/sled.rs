@@ -17,9 +17,11 @@ use super::Append;
 use super::Entry;
 use super::Error;
 use super::Limits;
+use super::Note;
 use super::Room;
 use super::Sequence;
 use super::mark::Mark;
+use super::note;
 use super::record::SUBJECT_BYTES_MAX;
 use super::room;
 use super::snapshot::Snapshots;
@@ -109,6 +111,18 @@ impl Outbox {
     where
         M: FnOnce(Sequence) -> Vec<u8>,
     {
+        self.append_noting(appends, &[])
+    }
+
+    /// As [`Outbox::append_many`], with `notes` in the same write: all or nothing. Without entries
+    /// the notes are written alone.
+    ///
+    /// # Errors
+    /// As [`Outbox::append`].
+    pub fn append_noting<M>(&self, appends: Vec<(Append, M)>, notes: &[Note]) -> Result<Sequence>
+    where
+        M: FnOnce(Sequence) -> Vec<u8>,
+    {
         for (append, _) in &appends {
             if !(1..=SUBJECT_BYTES_MAX).contains(&append.subject.len()) {
                 return Err(Error::Subject(append.subject.len()));
@@ -126,6 +140,7 @@ impl Outbox {
         }
         let kept = self.shared.snapshots.write(&jpegs);
         let mut batch = Batch::default();
+        note::insert(&mut batch, notes, (last > writer.last).then_some(last));
         for (sequence, subject, live, wall, make) in drafts {
             let entry = Entry {
                 sequence,
@@ -403,6 +418,7 @@ impl Outbox {
         *slot = None;
         let store = Store::open(&self.shared.folder)?;
         let mut batch = Batch::default();
+        note::take_back(&store, &mut batch, last)?;
         let mut subjects = BTreeSet::new();
         for unheard in store.entries(last.next(), Sequence(u64::MAX - 1)) {
             let unheard = unheard?;

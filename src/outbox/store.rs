@@ -7,6 +7,7 @@
 //! | `l` subject | the same, while the subject is live |
 //! | `n` subject | sequence of its newest entry with a snapshot, while the subject is live |
 //! | `c` cursor's name | sequence up to which its reader is done |
+//! | `k` key | a note: sequence of the entry that it came with, then what is noted |
 //! | `t` word | what retention has taken, so that nothing that is absent goes unexplained |
 //!
 //! One tree holds them all, so that an entry and its indexes are one batch. Readers' dead letters

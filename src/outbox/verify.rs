@@ -12,9 +12,11 @@ use std::sync::Arc;
 
 use ::sled::Batch;
 
+use super::DeadLetter;
 use super::Entry;
 use super::Error;
 use super::Sequence;
+use super::dead;
 use super::mark::Mark;
 use super::record;
 use super::snapshot::Snapshots;
@@ -87,6 +89,8 @@ pub struct Verdict {
     pub lost_before: u64,
     /// Where each reader is, by name.
     pub cursors: Vec<(String, Sequence)>,
+    /// What readers have set aside.
+    pub set_aside: Vec<DeadLetter>,
     /// What is wrong; with a repair, what was.
     pub faults: Vec<Fault>,
     /// What the repair has set aside, if it had to.
@@ -176,6 +180,7 @@ impl Look {
         look.cursors(store, told.max(store.last()?))?;
         look.entries(store)?;
         look.indexes(store)?;
+        look.verdict.set_aside = dead::letters(store)?;
         Ok(look)
     }
 

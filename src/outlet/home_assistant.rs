@@ -50,6 +50,13 @@ pub struct Config {
     pub prefix: String,
 }
 
+impl Config {
+    /// What the discovery topics of a ward's own devices begin with.
+    pub fn own_topics(&self, ward: &Id) -> String {
+        format!("{}/device/keng_{ward}/", self.prefix)
+    }
+}
+
 /// Whether `text` can be the beginning of topics that are not ours.
 pub fn is_prefix(text: &str) -> bool {
     let levels = text.split('/').all(|level| !level.is_empty());
@@ -148,7 +155,7 @@ impl Announcer {
         board.listen(Ears {
             birth: format!("{}/status", config.prefix),
             refreshed: format!("{}/", config.prefix),
-            own: (format!("{}/device/keng_{}/", config.prefix, ward.id), "/config".to_owned()),
+            own: (config.own_topics(&ward.id), "/config".to_owned()),
         });
         let topics = Topics::new(ward.id.clone());
         let inner = Mutex::default();

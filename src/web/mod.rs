@@ -7,6 +7,8 @@
 //! **Invariants:** there is no address without a right (`routes`), and whoever asks is known before
 //! a handler is (`admit`). Without users it is served to this machine alone; to others it is served
 //! with users and over TLS only, its own or a proxy's: `config` and [`Server::bind`] see to that.
+//! While the daemon can't start for want of room, one page says so to everybody, and nothing else
+//! (`waiting`).
 //!
 //! Does not belong here: what an alert says.
 
@@ -30,6 +32,7 @@ mod sign_in;
 mod statistics;
 mod tls;
 mod views;
+mod waiting;
 
 use std::net::IpAddr;
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! The wall clock is stepped an hour ahead and back while the daemon is at work.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
@@ -20,6 +22,38 @@ use crate::mosquitto::Mosquitto;
 use crate::mosquitto::until;
 
 const HOUR_US: i64 = 3_600_000_000;
+
+/// Where Debian puts libfaketime; `KENG_FAKETIME` names it elsewhere.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/// The wall clock of a real daemon, moved by libfaketime; the monotonic one goes on as it is.
+pub(crate) struct WallClock {
+    library: PathBuf,
+    /// Read at each look at the clock.
+    file: PathBuf,
+}
+
+impl WallClock {
+    /// None where there is no libfaketime.
+    pub(crate) fn new(site: &Site) -> Option<Self> {
+        let library = std::env::var_os("KENG_FAKETIME").unwrap_or_else(|| FAKETIME.into());
+        let wall = Self { library: library.into(), file: site.path("faketime") };
+        wall.library.is_file().then_some(wall).inspect(|wall| wall.set(0))
+    }
+
+    /// So many hours off.
+    pub(crate) fn set(&self, hours: i32) {
+        let draft = self.file.with_extension("new");
+        std::fs::write(&draft, format!("{hours:+}h\n")).unwrap();
+        std::fs::rename(draft, &self.file).unwrap();
+    }
+
+    pub(crate) fn put_before(&self, command: &mut Command) {
+        command.env("LD_PRELOAD", &self.library);
+        command.env("FAKETIME_TIMESTAMP_FILE", &self.file);
+        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+}
 
 /// The system's clock, its wall time off by something.
 struct Stepping {
@@ -47,7 +81,7 @@ async fn nothing_is_lost_when_the_clock_is_stepped() {
     // What is said before there is a session is nobody's.
     let mut session = app.broker_state.clone();
     session.wait_for(|state| *state == State::Online).await.unwrap();
-    let load = Load::start(broker.port, &ledger, 7);
+    let load = Load::start(broker.port, &ledger, 7, None);
     for step in [0, HOUR_US, -HOUR_US, HOUR_US, 0] {
         clock.off_us.store(step, Ordering::Relaxed);
         let news = ledger.book().news;

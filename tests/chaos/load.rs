@@ -7,6 +7,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hmac::Hmac;
+use hmac::KeyInit as _;
+use hmac::Mac as _;
+use jiff::tz::TimeZone;
+use keng::mqtt::signed_text;
+use keng::time::Clock as _;
+use keng::time::SystemClock;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
@@ -16,6 +23,9 @@ use rumqttc::EventLoop;
 use rumqttc::MqttOptions;
 use rumqttc::Packet;
 use rumqttc::QoS;
+use serde_json::Value;
+use serde_json::json;
+use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +38,9 @@ const ANSWERS: u32 = 12;
 /// The broker acknowledges within, or it is asked again.
 const PUBACK: Duration = Duration::from_secs(2);
 
+/// The khu phố whose people sign.
+pub(crate) const SIGNING: &str = "kp5";
+
 /// The people.
 pub(crate) struct Load {
     /// Reports that the broker has acknowledged, by number.
@@ -37,14 +50,21 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Two people in each khu phố; the same seed, the same words.
-    pub(crate) fn start(port: u16, ledger: &Arc<Ledger>, seed: u64) -> Self {
+    /// Two people in each khu phố; the same seed, the same words. `key`: what those of `kp5` sign
+    /// with.
+    pub(crate) fn start(
+        port: u16,
+        ledger: &Arc<Ledger>,
+        seed: u64,
+        key: Option<&'static str>,
+    ) -> Self {
         let (stop, people) = (CancellationToken::new(), TaskTracker::new());
         let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
         let numbers = Arc::new(AtomicU64::new(1));
         for (index, khu_pho) in ["kp3", "kp5", "kp3", "kp5"].into_iter().enumerate() {
             let person = Person {
                 khu_pho,
+                key,
                 voice: Voice::new(port, &format!("person-{index}")),
                 ledger: ledger.clone(),
                 acknowledged: acknowledged.clone(),
@@ -66,6 +86,7 @@ impl Load {
 
 struct Person {
     khu_pho: &'static str,
+    key: Option<&'static str>,
     voice: Voice,
     ledger: Arc<Ledger>,
     acknowledged: Arc<Mutex<BTreeSet<u64>>>,
@@ -84,19 +105,36 @@ impl Person {
                 Some((khu_pho, id)) => {
                     let topic = format!("keng/p14/{khu_pho}/incident/{id}/command");
                     let action = ["acknowledge", "on_scene", "resolve"][pick % 3];
-                    let answer = format!(r#"{{"action":"{action}","by":"Tổ {pick}"}}"#);
-                    self.voice.say(&topic, &answer).await;
+                    let answer = json!({ "action": action, "by": format!("Tổ {pick}") });
+                    let key = self.key.filter(|_| khu_pho == SIGNING);
+                    self.voice.say(&topic, &worded(&topic, answer, key)).await;
                 }
                 None => {
                     let number = self.numbers.fetch_add(1, Ordering::Relaxed);
                     let kind = ["fire", "smoke", "loitering", "other"][pick % 4];
-                    let report = format!(r#"{{"kind":"{kind}","by":"Bà Tám","note":"{number}"}}"#);
-                    self.voice.say(&format!("keng/p14/{}/report", self.khu_pho), &report).await;
+                    let report =
+                        json!({ "kind": kind, "by": "Bà Tám", "note": number.to_string() });
+                    let topic = format!("keng/p14/{}/report", self.khu_pho);
+                    let key = self.key.filter(|_| self.khu_pho == SIGNING);
+                    self.voice.say(&topic, &worded(&topic, report, key)).await;
                     self.acknowledged.lock().unwrap().insert(number);
                 }
             }
         }
     }
+}
+
+/// The payload, signed if there is a key: what comes again after a kill must count, and only once.
+fn worded(topic: &str, mut members: Value, key: Option<&str>) -> String {
+    let Some(key) = key else { return members.to_string() };
+    let map = members.as_object_mut().unwrap();
+    let at = SystemClock::new().now().wall.to_rfc3339(&TimeZone::UTC);
+    map.insert("at".to_owned(), at.into());
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(signed_text(topic, map).unwrap().as_bytes());
+    let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    map.insert("hmac".to_owned(), hex.into());
+    members.to_string()
 }
 
 /// Says one thing after another, each until the broker has acknowledged it.

@@ -3,7 +3,8 @@
 //!
 //! People report over MQTT. A report that the broker has acknowledged must come out as an alert.
 //! Meanwhile the daemon is killed with -9, at its start too; the broker is restarted; the daemon's
-//! way to it is cut, goes silent or drags; the disk is filled; the wall clock is stepped. A
+//! way to it is cut, goes silent or drags; the disk is filled; the wall clock is stepped, where
+//! libfaketime is installed in a real daemon, else in this process alone. A
 //! subscriber with a persistent session keeps the ledger. Beside it a publisher without an outbox
 //! has the same lot. `KILLS`, `BREAKS` and `SEED` choose how much and which; `make chaos` is the
 //! long form. The broker is stopped in order, never killed: what it acknowledged and then forgot
@@ -41,14 +42,23 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use tokio::time::Instant;
 
+use clock::WallClock;
 use daemon::Site;
 use daemon::ward;
 use disk::Disk;
 use ledger::Ledger;
 use load::Load;
+use load::SIGNING;
 use mosquitto::Mosquitto;
 use mosquitto::until;
 use proxy::Proxy;
+
+/// A half-open connection is given up after twice as long.
+const KEEP_ALIVE_S: u32 = 4;
+/// Of one khu phố's team.
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+/// So long without a new alert, and what was not told is lost.
+const LAST_WAIT: Duration = Duration::from_secs(45);
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +70,7 @@ enum Fault {
     HalfOpen,
     Delay,
     DiskFull,
+    ClockStep,
 }
 
 impl Fault {
@@ -72,6 +83,7 @@ impl Fault {
             Self::HalfOpen => "connection half-open, for ever",
             Self::Delay => "packets delayed by 20 to 200 ms, for 1 s",
             Self::DiskFull => "disk filled for 2 s",
+            Self::ClockStep => "wall clock stepped by up to 2 h",
         }
     }
 }
@@ -82,7 +94,7 @@ fn wanted(name: &str, otherwise: u64) -> u64 {
 }
 
 /// All that is to happen, in the order in which it will.
-fn plan(kills: u64, breaks: u64, has_disk: bool, rng: &mut SmallRng) -> Vec<Fault> {
+fn plan((kills, breaks): (u64, u64), town: &mut Town) -> Vec<Fault> {
     let mut plan = Vec::new();
     for number in 0..kills {
         plan.push(if number % 4 == 3 { Fault::KillAtStart } else { Fault::Kill });
@@ -94,10 +106,14 @@ fn plan(kills: u64, breaks: u64, has_disk: bool, rng: &mut SmallRng) -> Vec<Faul
             other => [Fault::BrokerRestart, Fault::Cut, Fault::Delay][(other % 3) as usize],
         });
     }
-    if has_disk {
-        plan.extend(vec![Fault::DiskFull; usize::try_from(1 + kills / 40).unwrap()]);
+    let few = usize::try_from(1 + kills / 40).unwrap();
+    if town.disk.is_some() {
+        plan.extend(vec![Fault::DiskFull; few]);
     }
-    plan.shuffle(rng);
+    if town.wall.is_some() {
+        plan.extend(vec![Fault::ClockStep; 2 * few]);
+    }
+    plan.shuffle(&mut town.rng);
     plan
 }
 
@@ -107,6 +123,7 @@ struct Town {
     broker: Mosquitto,
     proxy: Proxy,
     disk: Option<Disk>,
+    wall: Option<WallClock>,
     daemon: Child,
     bare: Child,
     rng: SmallRng,
@@ -114,9 +131,10 @@ struct Town {
 
 impl Town {
     async fn build(seed: u64) -> Self {
-        // A small window: mosquitto 2.0.11 drops a session that has hundreds in flight as "out of
-        // memory", and after a restart it sends all that it holds at once, whatever the window.
-        let more = "max_queued_messages 100000\nmax_inflight_messages 10\n";
+        // Nothing that it holds for somebody is dropped for its number. It writes its store when it
+        // is stopped, and never otherwise: with a write and a sync for each change it was the
+        // slowest of all, ever slower the more it held, and what it held grew with each fault.
+        let more = "max_queued_messages 0\nautosave_on_changes false\nautosave_interval 0\n";
         let broker = Mosquitto::start_with(|_| format!("allow_anonymous true\n{more}")).await;
         let proxy = Proxy::new(broker.port).await;
         let disk = Disk::mount();
@@ -125,17 +143,32 @@ impl Town {
         }
         let disk = disk.ok();
         let site = Site::new();
-        let second = "[[khu_pho]]\nid = \"kp5\"\n".to_owned();
-        let mut text = ward(proxy.port, &[second]);
-        // Everybody speaks far more often than people do.
-        text = text.replace("\n[web]", "reports_per_minute = 100000\n\n[web]");
+        let wall = WallClock::new(&site);
+        // What is signed carries the time: nobody signs while the daemon's clock is stepped.
+        let key = if wall.is_none() { "key = { file = \"kp5.key\" }\n" } else { "" };
+        std::fs::write(site.path("kp5.key"), KEY).unwrap();
+        let second = format!("[[khu_pho]]\nid = \"{SIGNING}\"\n{key}");
+        // Silence is told by the keep-alive alone: short, or half of the time is spent in it. And
+        // everybody speaks far more often than people do.
+        let text = ward(proxy.port, &[second]);
+        let more = format!("keep_alive_s = {KEEP_ALIVE_S}\nreports_per_minute = 100000\n");
+        let mut text = text.replace("\n[web]", &format!("{more}\n[web]"));
         if let Some(disk) = &disk {
             let store = format!("path = \"{}\"", disk.path().join("var").display());
             text = text.replace("path = \"var\"", &store);
         }
         site.configure(&text);
-        let (daemon, bare) = (start(&site), bare::spawn(proxy.port));
-        Self { site, broker, proxy, disk, daemon, bare, rng: SmallRng::seed_from_u64(seed) }
+        if wall.is_none() {
+            println!("skipped: no daemon's wall clock is stepped (there is no libfaketime)");
+        }
+        let (daemon, bare) = (start(&site, wall.as_ref()), bare::spawn(proxy.port));
+        let rng = SmallRng::seed_from_u64(seed);
+        Self { site, broker, proxy, disk, wall, daemon, bare, rng }
+    }
+
+    /// What the people of one khu phố sign with.
+    fn key(&self) -> Option<&'static str> {
+        self.wall.is_none().then_some(KEY)
     }
 
     /// Waits until everybody has a session: what is said before is nobody's.
@@ -189,6 +222,10 @@ impl Town {
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 disk.clear();
             }
+            Fault::ClockStep => {
+                let hours = self.rng.random_range(-1..=1);
+                self.wall.as_ref().unwrap().set(hours);
+            }
         }
     }
 
@@ -199,16 +236,15 @@ impl Town {
         }
     }
 
-    /// As systemd does: a daemon that ended by itself, since it found a full disk at its start, is
-    /// started again.
-    fn supervise(&mut self) {
-        if self.daemon.try_wait().unwrap().is_some() {
-            self.daemon = start(&self.site);
-        }
+    /// Nothing but a kill ends it.
+    fn must_live(&mut self) {
+        let ended = self.daemon.try_wait().unwrap();
+        assert_eq!(ended, None, "the daemon has ended by itself");
     }
 
     fn start(&mut self) {
-        (self.daemon, self.bare) = (start(&self.site), bare::spawn(self.proxy.port));
+        let daemon = start(&self.site, self.wall.as_ref());
+        (self.daemon, self.bare) = (daemon, bare::spawn(self.proxy.port));
     }
 
     async fn pause(&mut self, ms: std::ops::Range<u64>) {
@@ -236,9 +272,12 @@ impl Drop for Town {
 }
 
 /// Starts the daemon and waits for nothing.
-fn start(site: &Site) -> Child {
+fn start(site: &Site, wall: Option<&WallClock>) -> Child {
     let config = site.config();
     let mut command = site.command(&["run", "--config", config.to_str().unwrap()]);
+    if let Some(wall) = wall {
+        wall.put_before(&mut command);
+    }
     let log = File::options().append(true).create(true).open(site.path("log")).unwrap();
     command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
@@ -251,13 +290,15 @@ async fn nothing_is_lost_whatever_dies() {
     let mut town = Town::build(seed).await;
     let ledger = Arc::new(Ledger::new(town.broker.port));
     town.is_whole(&ledger).await;
-    let load = Load::start(town.broker.port, &ledger, seed);
+    let load = Load::start(town.broker.port, &ledger, seed, town.key());
     until("the first alerts", || ledger.book().news > 20).await;
 
-    let plan = plan(kills, breaks, town.disk.is_some(), &mut town.rng);
+    let plan = plan((kills, breaks), &mut town);
     let mut healed: Vec<(Fault, Duration)> = Vec::new();
     for fault in &plan {
-        println!("{:.1} s: {}", begun.elapsed().as_secs_f64(), fault.words());
+        let waiting = load.acknowledged.lock().unwrap().difference(&ledger.book().told).count();
+        let (at, words) = (begun.elapsed().as_secs_f64(), fault.words());
+        println!("{at:.1} s: {words}; {waiting} reports under way");
         town.pause(0..300).await;
         let hurt = Instant::now();
         town.suffer(*fault).await;
@@ -266,7 +307,7 @@ async fn nothing_is_lost_whatever_dies() {
         tokio::time::sleep(Duration::from_millis(30)).await;
         let news = ledger.book().news;
         until("alerts come again", || {
-            town.supervise();
+            town.must_live();
             ledger.book().news > news
         })
         .await;
@@ -275,16 +316,19 @@ async fn nothing_is_lost_whatever_dies() {
     }
     load.stop().await;
     let acknowledged = load.acknowledged.lock().unwrap().clone();
-    let last_wait = tokio::time::timeout(Duration::from_secs(45), async {
-        while !acknowledged.is_subset(&ledger.book().told) {
-            town.supervise();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    // As long as news come, they are waited for; what is missing then is counted as lost.
+    let (mut news, mut since) = (0, Instant::now());
+    while !acknowledged.is_subset(&ledger.book().told) {
+        town.must_live();
+        let heard = ledger.book().news;
+        if heard > news {
+            (news, since) = (heard, Instant::now());
+        } else if since.elapsed() > LAST_WAIT {
+            let missing = acknowledged.difference(&ledger.book().told).copied().collect::<Vec<_>>();
+            println!("no alert has told of the reports {missing:?}");
+            break;
         }
-    });
-    // What is missing then is counted as lost.
-    if last_wait.await.is_err() {
-        let missing = acknowledged.difference(&ledger.book().told).copied().collect::<Vec<_>>();
-        println!("no alert has told of the reports {missing:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // What the publisher without an outbox still has under way, too.
     tokio::time::sleep(Duration::from_secs(1)).await;

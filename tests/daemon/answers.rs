@@ -171,6 +171,20 @@ async fn where_a_team_has_a_key_only_what_it_signs_counts() {
     assert!(daemon.log.text().contains("said again"));
     let team = |row: &[String; 3]| row[0] == "Tổ bảo vệ 3" && row[2].starts_with("done");
     assert_eq!(audit(&site).iter().filter(|row| team(row)).count(), 1);
+
+    // A daemon that was killed knows it again; and who was on patrol still is.
+    let patrol = r#"{"team":"Tổ 4","minutes":30}"#;
+    say(broker.port, "keng/p14/kp4/patrol", patrol, &[]);
+    until("the patrol is taken in", || daemon.log.text().contains("Tổ 4")).await;
+    // What is said next waits for what was said before to be durable.
+    say(broker.port, "keng/p14/kp4/report", r#"{"kind":"other","by":"Bà Năm"}"#, &[]);
+    until("what comes behind it", || daemon.alerts().len() == 3).await;
+    daemon.kill();
+    let daemon = start(&site).await;
+    assert!(daemon.log.text().contains("a patrol is still there"));
+    say(broker.port, REPORTS, &sent, &[]);
+    until("it is known", || daemon.log.text().contains("said again")).await;
+    assert_eq!(daemon.alerts().len(), 3);
 }
 
 #[tokio::test]

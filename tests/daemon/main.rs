@@ -21,6 +21,7 @@ mod receiver;
 mod scene;
 
 mod answers;
+mod full;
 mod life;
 mod outlets;
 mod page;

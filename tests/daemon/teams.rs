@@ -90,7 +90,8 @@ fn text(port: u16) -> String {
     );
     let named = "name = \"Khu phố 3\"\n";
     let more = format!("{named}password = {{ env = \"KENG_KP3\" }}\n\n[[khu_pho]]\nid = \"kp4\"\n");
-    ward_with(&mqtt, "127.0.0.1:0", &[]).replace(named, &more)
+    let text = ward_with(&mqtt, "127.0.0.1:0", &[]).replace(named, &more);
+    format!("{text}\n[home_assistant]\nenabled = true\nprefix = \"ha/tổ\"\n")
 }
 
 /// Runs the command; answers with what it printed and the two files.
@@ -172,6 +173,17 @@ async fn each_team_has_its_own_khu_pho_and_nothing_else() {
         assert_eq!(phone.on(STATUS).unwrap()["state"], "online");
     }
     assert_eq!(daemon.metric("keng_messages_refused_total"), 0, "the broker kept them out");
+
+    // The daemon may announce itself to Home Assistant, and nobody else.
+    let itself = Phone::new(broker.port, "keng", "the daemon's").await;
+    let announced = "ha/tổ/device/keng_p14/khu-pho_kp3/config";
+    until("the announcement", || itself.on(announced).is_some()).await;
+    itself.say("ha/tổ/device/another/config", r#"{"state":"forged"}"#);
+    itself.say("ha/tổ/device/keng_p14/last/config", r#"{"state":"own"}"#);
+    until("what comes behind it", || itself.on("ha/tổ/device/keng_p14/last/config").is_some())
+        .await;
+    assert_eq!(itself.on("ha/tổ/device/another/config"), None);
+    assert!([&three, &four].iter().all(|phone| phone.on(announced).is_none()));
 }
 
 /// The users of a password file.

@@ -128,19 +128,25 @@ impl Site {
 
     /// Starts the daemon and waits until it is at work.
     pub(crate) async fn start(&self) -> Daemon {
-        let config = self.config();
-        let arguments = ["--log", "json", "run", "--config", config.to_str().unwrap()];
-        let mut child = self.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
-        let log = Log::default();
-        let reader = log.follow(child.stderr.take().unwrap());
-        let mut daemon = Daemon { child, log, page: None, reader: Some(reader) };
-        until("the daemon is ready or has ended", || {
-            daemon.page = daemon.log.page();
-            daemon.page.is_some() || daemon.child.try_wait().unwrap().is_some()
-        })
-        .await;
-        assert!(daemon.page.is_some(), "the daemon ended at its start");
+        let mut daemon = Daemon::of(&mut self.daemon());
+        daemon.ready().await;
         daemon
+    }
+
+    /// Starts the daemon where no file may grow, as if the disk were full; waits for nothing.
+    pub(crate) fn start_without_room(&self) -> Daemon {
+        let inner = self.daemon();
+        let mut limited = Command::new("bash");
+        limited.args(["-c", "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" \"$@\""]);
+        limited.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+        limited.current_dir(self.folder.path());
+        limited.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Daemon::of(&mut limited)
+    }
+
+    fn daemon(&self) -> Command {
+        let config = self.config();
+        self.command(&["--log", "json", "run", "--config", config.to_str().unwrap()])
     }
 }
 
@@ -168,10 +174,11 @@ impl Log {
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    fn page(&self) -> Option<SocketAddr> {
+    fn page(&self, words: &str) -> Option<SocketAddr> {
         let events = self.events();
-        let ready = events.iter().find(|event| event["fields"]["message"] == "ready")?;
-        ready["fields"]["page"].as_str()?.strip_prefix("http://")?.parse().ok()
+        let told = events.iter().find(|event| event["fields"]["message"] == words)?;
+        let page = told["fields"]["page"].as_str()?;
+        page.strip_prefix("http://").unwrap_or(page).parse().ok()
     }
 }
 
@@ -184,6 +191,39 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = Log::default();
+        let reader = log.follow(child.stderr.take().unwrap());
+        Self { child, log, page: None, reader: Some(reader) }
+    }
+
+    /// Waits until it is at work.
+    pub(crate) async fn ready(&mut self) {
+        until("the daemon is ready or has ended", || {
+            self.page = self.log.page("ready");
+            self.page.is_some() || self.child.try_wait().unwrap().is_some()
+        })
+        .await;
+        assert!(self.page.is_some(), "the daemon ended at its start");
+    }
+
+    /// Waits until it has said so of a page.
+    pub(crate) async fn says_of_its_page(&mut self, words: &str) {
+        until(words, || {
+            self.page = self.log.page(words);
+            self.page.is_some()
+        })
+        .await;
+    }
+
+    /// The disk that was full has room again.
+    pub(crate) fn give_room(&self) {
+        let child = self.child.id().to_string();
+        let lift = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &child]).status();
+        assert!(lift.expect("prlimit is part of util-linux").success());
+    }
+
     /// The body of a page.
     pub(crate) fn get(&self, path: &str) -> String {
         String::from_utf8(self.bytes(path)).unwrap()

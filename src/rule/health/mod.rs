@@ -64,6 +64,8 @@ pub struct Health {
     frozen: Option<Stamp>,
     blinded: Blinded,
     clock_wrong: Option<Stamp>,
+    /// Whether events are told of it. What is wrong is known either way.
+    told: bool,
 }
 
 /// Whether and since when the camera does not see.
@@ -85,6 +87,7 @@ impl Health {
             frozen: None,
             blinded: Blinded::default(),
             clock_wrong: None,
+            told: true,
         }
     }
 
@@ -100,7 +103,7 @@ impl Health {
     }
 
     pub(crate) fn on_frame(&mut self, at: Stamp, events: &mut Vec<Draft>) {
-        if std::mem::take(&mut self.offline) {
+        if std::mem::take(&mut self.offline) && self.told {
             events.push(draft(RuleKind::Offline, Phase::Ended, self.last_frame, at));
         }
         self.last_frame = at;
@@ -117,17 +120,15 @@ impl Health {
     ) {
         let still = self.still.see(look, at);
         let verdict = self.view.see(look, at);
-        if !config.enabled {
-            return;
-        }
+        let mut drafts = Vec::new();
         match (still, self.frozen) {
-            (Some(still), None) if still >= config.frozen => {
-                self.frozen = Some(at);
-                events.push(draft(RuleKind::Frozen, Phase::Started, at, at));
+            (Some(since), None) if at.mono.since(since.mono) >= config.frozen => {
+                self.frozen = Some(since);
+                drafts.push(draft(RuleKind::Frozen, Phase::Started, since, at));
             }
             (None, Some(since)) => {
                 self.frozen = None;
-                events.push(draft(RuleKind::Frozen, Phase::Ended, since, at));
+                drafts.push(draft(RuleKind::Frozen, Phase::Ended, since, at));
             }
             _ => {}
         }
@@ -136,7 +137,8 @@ impl Health {
             Verdict::Blind => false,
             Verdict::Dark => !daylight,
         };
-        events.extend(self.blinded.see(sees, config.blinded, at));
+        drafts.extend(self.blinded.see(sees, config.blinded, at));
+        events.extend(drafts.into_iter().filter(|_| self.told));
     }
 
     /// Takes in by how many seconds the camera's clock is ahead of ours.
@@ -163,12 +165,17 @@ impl Health {
     }
 
     pub(crate) fn on_tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
-        let silent = at.mono.since(self.last_frame.mono);
-        if !config.enabled {
+        if config.enabled != self.told {
+            // What is told ends; what is not told yet begins anew.
             self.end(at, events);
-        } else if !self.offline && silent >= config.offline {
+            self.told = config.enabled;
+        }
+        let silent = at.mono.since(self.last_frame.mono);
+        if !self.offline && silent >= config.offline {
             // Told before what it was until now ends, so that it stays one incident.
-            events.push(draft(RuleKind::Offline, Phase::Started, self.last_frame, at));
+            if self.told {
+                events.push(draft(RuleKind::Offline, Phase::Started, self.last_frame, at));
+            }
             self.end(at, events);
             self.offline = true;
         }
@@ -176,16 +183,17 @@ impl Health {
 
     /// What goes on ends.
     pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
-        if std::mem::take(&mut self.offline) {
-            events.push(draft(RuleKind::Offline, Phase::Ended, self.last_frame, at));
-        }
-        if let Some(since) = self.frozen.take() {
-            events.push(draft(RuleKind::Frozen, Phase::Ended, since, at));
-        }
-        if let Some(since) = self.clock_wrong.take() {
-            events.push(draft(RuleKind::Clock, Phase::Ended, since, at));
-        }
-        events.extend(self.blinded.end(at));
+        let offline = std::mem::take(&mut self.offline).then_some(self.last_frame);
+        let over = [
+            (RuleKind::Offline, offline),
+            (RuleKind::Frozen, self.frozen.take()),
+            (RuleKind::Clock, self.clock_wrong.take()),
+        ];
+        let ended = |(rule, since): (RuleKind, Option<Stamp>)| {
+            since.map(|since| draft(rule, Phase::Ended, since, at))
+        };
+        let ended = over.into_iter().filter_map(ended).chain(self.blinded.end(at));
+        events.extend(ended.filter(|_| self.told));
         self.still.interrupt();
         self.view.interrupt();
     }

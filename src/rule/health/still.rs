@@ -9,7 +9,6 @@
 //! A picture without texture (a black night) can't be told from a stuck one and never counts.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::frame::look::{CELLS, Look};
 use crate::time::Stamp;
@@ -32,8 +31,8 @@ pub(super) struct Stillness {
 }
 
 impl Stillness {
-    /// Takes in a picture; how long it has been the same by now, or `None` where it is not.
-    pub(super) fn see(&mut self, look: &Look, at: Stamp) -> Option<Duration> {
+    /// Takes in a picture; since when it has been the same, or `None` where it is not.
+    pub(super) fn see(&mut self, look: &Look, at: Stamp) -> Option<Stamp> {
         let known = self.history.iter().rposition(|before| is_same(before, look));
         if let Some(index) = known {
             self.history.remove(index);
@@ -45,8 +44,7 @@ impl Stillness {
             self.since = None;
             return None;
         }
-        let since = self.since.get_or_insert(at);
-        Some(at.mono.since(since.mono))
+        Some(*self.since.get_or_insert(at))
     }
 
     /// The camera was away: what comes next is compared with nothing.

@@ -1,0 +1,131 @@
+//! Notes: small facts beside the log, durable in the very write of the entries that they come
+//! with, so that none is there without the other.
+//!
+//! What they say is the caller's affair, and so is their number: there is no retention here.
+
+use ::sled::Batch;
+
+use super::Outbox;
+use super::Sequence;
+use super::store;
+use super::store::Result;
+use super::store::Store;
+
+/// A change of what is noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// `value` stands at `key` from now on.
+    Keep {
+        /// Up to a few hundred bytes.
+        key: Vec<u8>,
+        /// Up to a few thousand.
+        value: Vec<u8>,
+    },
+    /// Nothing stands at `key` any more.
+    Forget {
+        /// As it was kept.
+        key: Vec<u8>,
+    },
+}
+
+impl Outbox {
+    /// What is noted at keys that begin with `prefix`: keys and values, by key.
+    ///
+    /// # Errors
+    /// [`Error`](super::Error), as every call that reads the disk.
+    pub fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.read(|store, _| {
+            let mut found = Vec::new();
+            for item in store.raw(&noted_key(prefix)) {
+                let (key, value) = item?;
+                let value = value.get(PLACE..).unwrap_or_default();
+                found.push((key[1..].to_vec(), value.to_vec()));
+            }
+            Ok(found)
+        })
+    }
+}
+
+/// Bytes of the place before a note's value: of the last entry that it came with, 0 for none.
+const PLACE: usize = 8;
+
+/// Adds `notes` to `batch`, which come with the entry at `last`.
+pub(super) fn insert(batch: &mut Batch, notes: &[Note], last: Option<Sequence>) {
+    let place = last.unwrap_or_default().0.to_be_bytes();
+    for note in notes {
+        match note {
+            Note::Keep { key, value } => {
+                batch.insert(noted_key(key), [&place[..], value.as_slice()].concat());
+            }
+            Note::Forget { key } => batch.remove(noted_key(key)),
+        }
+    }
+}
+
+/// Takes back in `batch` what came with entries behind `last`: they count as never written.
+pub(super) fn take_back(store: &Store, batch: &mut Batch, last: Sequence) -> Result<()> {
+    for item in store.raw(&noted_key(b"")) {
+        let (key, value) = item?;
+        if value.get(..PLACE).map(store::sequence).is_some_and(|place| place > last) {
+            batch.remove(key);
+        }
+    }
+    Ok(())
+}
+
+fn noted_key(key: &[u8]) -> Vec<u8> {
+    [b"k", key].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Append;
+    use super::*;
+    use crate::time::Wall;
+
+    fn keep(key: &str, value: &str) -> Note {
+        Note::Keep { key: key.into(), value: value.into() }
+    }
+
+    fn entry(subject: &str) -> (Append, impl FnOnce(Sequence) -> Vec<u8> + Clone) {
+        let append = Append { subject: subject.into(), live: true, wall: Wall(1), snapshot: None };
+        (append, |_| b"{}".to_vec())
+    }
+
+    fn pair(key: &str, value: &str) -> (Vec<u8>, Vec<u8>) {
+        (key.into(), value.into())
+    }
+
+    #[test]
+    fn notes_come_with_entries_or_alone_and_outlive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(folder.path()).unwrap();
+        let notes = [keep("a/1", "x"), keep("b/1", "y")];
+        assert_eq!(outbox.append_noting(vec![entry("s")], &notes).unwrap(), Sequence(1));
+        let mut none = vec![entry("s")];
+        none.clear();
+        let notes = [keep("a/2", "z"), Note::Forget { key: b"b/1".to_vec() }];
+        assert_eq!(outbox.append_noting(none, &notes).unwrap(), Sequence(1));
+        drop(outbox);
+        let outbox = Outbox::open(folder.path()).unwrap();
+        assert_eq!(outbox.notes(b"a/").unwrap(), [pair("a/1", "x"), pair("a/2", "z")]);
+        assert_eq!(outbox.notes(b"b").unwrap(), []);
+        assert_eq!(outbox.last(), Sequence(1));
+    }
+
+    #[test]
+    fn what_came_with_an_entry_that_counts_as_unwritten_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(folder.path()).unwrap();
+        outbox.append_noting(vec![entry("s")], &[keep("old", "x")]).unwrap();
+        outbox.append_noting(vec![entry("s")], &[keep("new", "y")]).unwrap();
+        drop(outbox);
+        let store = Store::open(&folder.path().join("outbox")).unwrap();
+        let mut batch = Batch::default();
+        take_back(&store, &mut batch, Sequence(1)).unwrap();
+        store.commit(batch).unwrap();
+        drop(store);
+        let outbox = Outbox::open(folder.path()).unwrap();
+        assert_eq!(outbox.notes(b"").unwrap(), [pair("old", "x")]);
+    }
+}
