@@ -164,7 +164,8 @@ fn rights(settings: &Settings, daemon: &str) -> String {
     let status = topics.status();
     let under = status.trim_end_matches("status");
     let mut text = format!(
-        "{BEGINNING}; written anew where [[khu_pho]] changes.\n\nuser {daemon}\ntopic readwrite {under}#\n"
+        "{BEGINNING}; written anew where [[khu_pho]] changes.\n\n\
+         user {daemon}\ntopic readwrite {under}#\n"
     );
     // It announces its own there, and hears of all: when Home Assistant begins, and what an earlier
     // configuration has left.

@@ -27,6 +27,8 @@ use super::letter::Letter;
 use super::session;
 use super::suspect::Suspicion;
 use super::topic::Topics;
+use crate::frame::heads;
+use crate::incident::Kind;
 use crate::meter::Flow;
 use crate::meter::Meters;
 use crate::meter::Stage;
@@ -335,7 +337,29 @@ fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>
         tracing::warn!(sequence = entry.sequence.0, %error, "can't read a snapshot");
         None
     });
+    // A khu phố's team may not see the faces of a street's neighbours: not at the page, nor here.
+    let snapshot = match shows_people(&entry) {
+        true => snapshot.and_then(|jpeg| {
+            let hidden = heads::hidden(&jpeg);
+            hidden
+                .inspect_err(|error| {
+                    tracing::warn!(sequence = entry.sequence.0, %error, "faces can't be hidden");
+                })
+                .ok()
+        }),
+        false => snapshot,
+    };
     Ok((entry, snapshot))
+}
+
+/// Whether it is about people.
+fn shows_people(entry: &Entry) -> bool {
+    #[derive(serde::Deserialize)]
+    struct About {
+        kind: String,
+    }
+    let about = serde_json::from_slice::<About>(&entry.payload);
+    about.is_ok_and(|about| about.kind == Kind::Loitering.as_str())
 }
 
 /// Runs `work` where it may block.

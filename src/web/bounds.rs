@@ -3,7 +3,7 @@
 //! | | |
 //! | --- | --- |
 //! | bound | `FEEDS_MAX` feeds, `A_USER_MAX` of one user; `REPORTS_A_MINUTE` of one user |
-//! | overflow | one more feed ends the user's oldest, or is told to come back; a report is refused |
+//! | overflow | one more feed ends the user's oldest, or must come back; a report is refused |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -112,8 +112,8 @@ pub(super) async fn serve(door: Door, shutdown: CancellationToken) {
     }
 }
 
-/// Server-sent events are small, and wait for nobody; who acknowledges nothing for [`STALL`] is gone,
-/// though the system would try for a quarter of an hour and hold the feed's place.
+/// Server-sent events are small, and wait for nobody; who acknowledges nothing for [`STALL`] is
+/// gone, though the system would try for a quarter of an hour and hold the feed's place.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stall = u32::try_from(STALL.as_millis()).map_err(io::Error::other)?;

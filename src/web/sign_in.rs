@@ -184,8 +184,8 @@ pub(super) async fn sign_out(
 }
 
 impl Shared {
-    /// Anybody can have as many of these as they like: only so many are written down, and none where
-    /// the disk's last room is for alerts.
+    /// Anybody can have as many of these as they like: only so many are written down, and none
+    /// where the disk's last room is for alerts.
     fn note_refused(&self, record: Record) {
         if self.state.outbox.room() == Room::Enough {
             let now = self.state.clock.now().mono;

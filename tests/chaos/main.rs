@@ -148,11 +148,11 @@ impl Town {
         let key = if wall.is_none() { "key = { file = \"kp5.key\" }\n" } else { "" };
         std::fs::write(site.path("kp5.key"), KEY).unwrap();
         let second = format!("[[khu_pho]]\nid = \"{SIGNING}\"\n{key}");
-        // Silence is told by the keep-alive alone: short, or half of the time is spent in it.
+        // Silence is told by the keep-alive alone: short, or half of the time is spent in it. And
+        // everybody speaks far more often than people do.
         let text = ward(proxy.port, &[second]);
-        let mut text = text.replace("\n[web]", &format!("keep_alive_s = {KEEP_ALIVE_S}\n\n[web]"));
-        // Everybody speaks far more often than people do.
-        text = text.replace("\n[web]", "reports_per_minute = 100000\n\n[web]");
+        let more = format!("keep_alive_s = {KEEP_ALIVE_S}\nreports_per_minute = 100000\n");
+        let mut text = text.replace("\n[web]", &format!("{more}\n[web]"));
         if let Some(disk) = &disk {
             let store = format!("path = \"{}\"", disk.path().join("var").display());
             text = text.replace("path = \"var\"", &store);

@@ -8,8 +8,9 @@ use crate::browser::chromium;
 use crate::mosquitto::until;
 
 /// The paths of which something is kept, and for whom.
-const KEPT: &str = "caches.open('keng-last').then(async (cache) => { let told = []; for (const at \
-                    of await cache.keys()) { const { login } = await (await cache.match(at)).json(); \
+const KEPT: &str = "caches.open('keng-last').then(async (cache) => { let told = []; \
+                    for (const at of await cache.keys()) { \
+                    const { login } = await (await cache.match(at)).json(); \
                     told.push(new URL(at.url).pathname + '=' + login); } return told.join(); })";
 
 #[tokio::test]
