@@ -62,15 +62,15 @@ growth: setup-test ## What grows how with cameras, boxes, zones, incidents, stor
 # The Python daemon that ours is compared with, on its pinned libraries.
 PEER := .venv/peers/bin/python
 
-$(PEER): benches/peers/requirements.txt
+.venv/peers/installed.txt: benches/peers/requirements.txt
 	python3 -m venv .venv/peers
 	$(PEER) -m pip install --quiet --disable-pip-version-check -r $<
-	touch $(PEER)
+	$(PEER) -m pip freeze >$@
 
 # First what a camera costs, then what ten seconds without a broker lose, then how soon each clip's
 # fire is told; both daemons on the same streams.
 .PHONY: peers
-peers: setup-test $(PEER) ## Ours beside a Python daemon: make peers CAMERAS="8 12" SECONDS=60
+peers: setup-test .venv/peers/installed.txt ## Ours beside a Python daemon: make peers CAMERAS="8 12" SECONDS=60
 	DAEMONS="keng peer" PEER_PYTHON="$(CURDIR)/$(PEER)" PROFILE=rated \
 		CAMERAS="$(or $(CAMERAS),12)" SECONDS="$(or $(SECONDS),60)" \
 		cargo bench --locked --bench load
