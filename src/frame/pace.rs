@@ -14,12 +14,6 @@ use std::time::Duration;
 use super::decode::Want;
 use crate::time::Mono;
 
-/// Where a picture is wanted no oftener than this, key frames that come every [`KEY_FRAMES_REST`]
-/// do: an idle camera that is looked at every other second costs a fifth of one that is decoded
-/// whole for a look a second, and its packets still tell what moves.
-const RELAXED: Duration = Duration::from_secs(1);
-const KEY_FRAMES_REST: Duration = Duration::from_secs(2);
-
 /// How often a camera's pictures are wanted, and what its decoder's thread noticed. Clones share
 /// the values.
 #[derive(Clone, Debug, Default)]
@@ -218,8 +212,7 @@ impl Schedule {
         let (enough, patience) = if wanted.thrifty {
             (wanted.gap, wanted.gap)
         } else {
-            let rest = if period >= RELAXED { period.max(KEY_FRAMES_REST) } else { period };
-            ((rest + rest / 10).min(wanted.gap), (rest + rest / 2).min(wanted.gap))
+            (period + period / 10, (period + period / 2).min(wanted.gap))
         };
         match self.key_interval.usual {
             Some(usual) => usual <= enough && since <= patience,
@@ -302,19 +295,6 @@ mod tests {
         let often = Packets { group: 5, ..packets };
         let text = choices(&mut Schedule::default(), 0, often, 2000);
         assert_eq!(text, format!("P{}", ".".repeat(19)).repeat(5));
-    }
-
-    #[test]
-    fn an_idle_camera_makes_do_with_key_frames_every_other_second_and_no_rarer() {
-        let every_other = Packets { count: 100, fps: 10, group: 20 };
-        let text = choices(&mut Schedule::default(), 0, every_other, 1000);
-        assert!(text.ends_with(&format!("P{}", ".".repeat(19)).repeat(3)), "{text}");
-        let rarer = Packets { count: 150, fps: 10, group: 30 };
-        let text = choices(&mut Schedule::default(), 0, rarer, 1000);
-        assert!(text.ends_with(&"Prrrrrrrrr".repeat(3)), "{text}");
-        // Whoever is curious wants more.
-        let text = choices(&mut Schedule::default(), 0, every_other, 500);
-        assert!(text.ends_with(&"Prrrr".repeat(4)), "{text}");
     }
 
     #[test]
