@@ -121,6 +121,14 @@ impl Browser {
     }
 
     fn call(&self, session: &str, method: &str, params: Value) -> Value {
+        let told = format!("{method} {params}");
+        let said = self.ask(session, method, params);
+        assert!(said["error"].is_null(), "{told}: {}", said["error"]);
+        said["result"].clone()
+    }
+
+    /// What Chromium says, an error too.
+    fn ask(&self, session: &str, method: &str, params: Value) -> Value {
         let id = {
             let mut next = self.next.lock().unwrap();
             *next += 1;
@@ -136,9 +144,7 @@ impl Browser {
         bytes.push(0);
         self.pipe.lock().unwrap().write_all(&bytes).unwrap();
         let said = answer.recv_timeout(PATIENCE);
-        let said = said.unwrap_or_else(|_| panic!("Chromium has no answer to {method}"));
-        assert!(said["error"].is_null(), "{method} {params}: {}", said["error"]);
-        said["result"].clone()
+        said.unwrap_or_else(|_| panic!("Chromium has no answer to {method}"))
     }
 
     /// A page of somebody's own: its cookies and what it keeps are not those of others.
@@ -232,7 +238,8 @@ impl Page<'_> {
                 "expression": format!("(() => {{ try {{ return {condition}; }} catch {{ }} }})()"),
                 "returnByValue": true,
             });
-            let said = self.call("Runtime.evaluate", asked)["result"]["value"].clone();
+            let said = self.browser.ask(&self.session, "Runtime.evaluate", asked);
+            let said = said["result"]["result"]["value"].clone();
             if !matches!(said, Value::Null | Value::Bool(false)) && said != "" && said != 0 {
                 return said;
             }
