@@ -99,16 +99,62 @@ impl Cause {
     }
 }
 
+/// Motion that was looked at closely for as long, and was nothing, is a street's own.
+const SPELL_MAX: Duration = Duration::from_secs(10);
+/// It is not asked for again for as long, and for twice as long each time, up to the bound.
+const REST_MIN: Duration = Duration::from_secs(10);
+const REST_MAX: Duration = Duration::from_secs(120);
+
 /// The attention of one camera.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attention {
     /// When each cause was last noted, in the order of [`Cause::ALL`].
     noted: [Option<Mono>; Cause::COUNT],
+    habit: Habit,
+}
+
+/// Gets used to motion in which closer looks find nothing: a street with traffic would want three
+/// looks a second all evening, and take them from others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habit {
+    /// Since when motion is looked at closely.
+    spell: Option<Mono>,
+    /// It is passed over until then.
+    rests_until: Option<Mono>,
+    rest: Duration,
+}
+
+impl Habit {
+    /// Whether motion at `at` is worth a closer look; `ongoing`: it is looked at already.
+    fn admits(&mut self, at: Mono, ongoing: bool) -> bool {
+        if self.rests_until.is_some_and(|until| at < until) {
+            return false;
+        }
+        if self.rests_until.is_some_and(|until| at.since(until) > REST_MAX) {
+            self.rest = Duration::ZERO;
+        }
+        let since = match self.spell {
+            Some(since) if ongoing => since,
+            _ => *self.spell.insert(at),
+        };
+        if at.since(since) < SPELL_MAX {
+            return true;
+        }
+        self.rest = (self.rest * 2).clamp(REST_MIN, REST_MAX);
+        *self = Self { spell: None, rests_until: Some(at + self.rest), rest: self.rest };
+        false
+    }
 }
 
 impl Attention {
     /// `cause` was there at `at`. What is older than what is known changes nothing.
     pub fn note(&mut self, cause: Cause, at: Stamp) {
+        match cause {
+            Cause::Motion if !self.habit.admits(at.mono, self.holds(Cause::Motion, at)) => return,
+            // Something is there: what moves is worth looking at again.
+            Cause::Candidate | Cause::Event => self.habit = Habit::default(),
+            Cause::Motion | Cause::Neighbour | Cause::Look => {}
+        }
         let noted = &mut self.noted[cause as usize];
         *noted = (*noted).max(Some(at.mono));
     }
@@ -125,11 +171,13 @@ impl Attention {
 
     /// The level at `at`: that of the most urgent cause that still holds.
     pub fn level(&self, at: Stamp) -> Level {
-        let holds = |cause: &Cause| {
-            let noted = self.noted[*cause as usize];
-            noted.is_some_and(|since| at.mono.since(since) < cause.lasts())
-        };
-        Cause::ALL.into_iter().filter(holds).map(Cause::level).max().unwrap_or_default()
+        let held = Cause::ALL.into_iter().filter(|cause| self.holds(*cause, at));
+        held.map(Cause::level).max().unwrap_or_default()
+    }
+
+    fn holds(&self, cause: Cause, at: Stamp) -> bool {
+        let noted = self.noted[cause as usize];
+        noted.is_some_and(|since| at.mono.since(since) < cause.lasts())
     }
 }
 
@@ -148,6 +196,31 @@ mod tests {
         assert_eq!(attention.level(after(9)), Level::Focused);
         assert_eq!(attention.level(after(10)), Level::Curious);
         assert_eq!(attention.level(after(12)), Level::Idle);
+    }
+
+    /// Seconds of `range`, each with motion, in which the camera is not idle.
+    fn awake(attention: &mut Attention, range: std::ops::Range<u64>) -> usize {
+        let mut awake = |second: u64| {
+            let at = Stamp::default() + Duration::from_secs(second);
+            attention.note(Cause::Motion, at);
+            attention.level(at) != Level::Idle
+        };
+        range.filter(|second| awake(*second)).count()
+    }
+
+    #[test]
+    fn a_street_that_always_moves_is_got_used_to_until_something_is_there() {
+        let mut attention = Attention::default();
+        assert_eq!(awake(&mut attention, 0..10), 10);
+        let evening = awake(&mut attention, 10..3_600);
+        assert!((360..540).contains(&evening), "{evening} s of an hour");
+        // Somebody comes: the motion that brings them is looked at as if it were the first.
+        attention.wonder(Stamp::default() + Duration::from_secs(3_600));
+        assert_eq!(awake(&mut attention, 3_601..3_612), 11);
+        // So is motion after a quiet time.
+        let mut attention = Attention::default();
+        awake(&mut attention, 0..100);
+        assert_eq!(awake(&mut attention, 300..310), 10);
     }
 
     #[test]
