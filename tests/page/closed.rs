@@ -57,6 +57,7 @@ async fn a_closed_page_is_told_through_a_service_that_can_not_read_it() {
     // Whoever reports is elsewhere; this phone's page is closed.
     let other = browser.open(&post.page, Screen::Desktop);
     signed_in::sign_in(&other, "ba-nam").await;
+    other.wait(LIVE).await;
     page.go("about:blank");
     let reported = other.eval(
         "fetch('/api/me').then((answer) => answer.json()).then((me) => \
@@ -64,7 +65,9 @@ async fn a_closed_page_is_told_through_a_service_that_can_not_read_it() {
          body: JSON.stringify({ kind: 'fire', place: 'Chợ nhỏ' }) })).then((answer) => \
          answer.json())",
     );
-    let id = reported["alert"]["id"].as_str().unwrap().to_owned();
+    let Some(id) = reported["alert"]["id"].as_str().map(str::to_owned) else {
+        panic!("no alert came of the report: {reported}");
+    };
     until("the service has it", || !service.got().is_empty()).await;
     let got = service.got();
     assert!(!String::from_utf8_lossy(&got[0].body).contains("Chợ"));
