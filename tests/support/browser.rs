@@ -22,6 +22,8 @@ use tokio::time::Instant;
 
 /// How long Chromium may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Clicks at what moves meanwhile.
+const CLICKS_MAX: u32 = 5;
 /// How often it is looked whether what is waited for is there.
 const LOOK: Duration = Duration::from_millis(15);
 /// Names of the program, as distributions have them.
@@ -257,11 +259,21 @@ impl Page<'_> {
             "(() => {{ const e = document.querySelector({selector:?}); if (!e || e.disabled) \
              return null; e.scrollIntoView({{block: 'center'}}); const r = \
              e.getBoundingClientRect(); const [x, y] = [r.x + r.width / 2, r.y + r.height / 2]; \
-             const top = document.elementFromPoint(x, y); return e === top || e.contains(top) ? \
-             [x, y] : null; }})()"
+             const top = document.elementFromPoint(x, y); if (e !== top && !e.contains(top)) \
+             return null; window.missed = true; e.addEventListener('click', () => {{ window.missed \
+             = false; }}, {{once: true, capture: true}}); return [x, y]; }})()"
         );
-        let found = self.wait(&script).await;
-        self.press(found[0].as_f64().unwrap(), found[1].as_f64().unwrap());
+        // What comes meanwhile may push it away from under the mouse: people try again, too.
+        for _ in 0..CLICKS_MAX {
+            let found = self.wait(&script).await;
+            self.press(found[0].as_f64().unwrap(), found[1].as_f64().unwrap());
+            let asked = json!({"expression": "window.missed === true", "returnByValue": true});
+            let said = self.browser.ask(&self.session, "Runtime.evaluate", asked);
+            if said["result"]["result"]["value"] != true {
+                return;
+            }
+        }
+        panic!("{selector} slips away from under the mouse");
     }
 
     /// Clicks at a place of the screen.
