@@ -20,14 +20,7 @@ without() {
     exit 0
 }
 
-python=
-for candidate in python3 /usr/bin/python3; do
-    if "$candidate" -m pip --version >/dev/null 2>&1; then
-        python=$candidate
-        break
-    fi
-done
-[ -n "$python" ] || without "there is no python3 with pip"
+python=$(python_with_pip) || without "there is no python3 with pip"
 
 say "fetching axe-core (0.2 MB)"
 work=$(mktemp -d .runtime/fetch.XXXXXX)

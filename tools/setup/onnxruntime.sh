@@ -33,14 +33,7 @@ if [ -f "$target/SHA256SUMS" ] &&
     exit 0
 fi
 
-python=
-for candidate in python3 /usr/bin/python3; do
-    if "$candidate" -m pip --version >/dev/null 2>&1; then
-        python=$candidate
-        break
-    fi
-done
-[ -n "$python" ] || die "python3 with pip is needed to fetch ONNX Runtime: install python3-pip."
+python=$(python_with_pip) || die "python3 with pip is needed to fetch ONNX Runtime: install python3-pip."
 
 say "fetching ONNX Runtime $version (24 MB)"
 work=$(mktemp -d .runtime/fetch.XXXXXX)
