@@ -83,6 +83,10 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whose pictures show faces to everybody who may see the incident: whoever is to be helped
+    /// out of a fire has to be found.
+    pub const WITH_FACES: [Self; 2] = [Self::Fire, Self::Smoke];
+
     /// As alerts write it.
     pub fn as_str(self) -> &'static str {
         match self {

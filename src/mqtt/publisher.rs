@@ -338,7 +338,7 @@ fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>
         None
     });
     // A khu phố's team may not see the faces of a street's neighbours: not at the page, nor here.
-    let snapshot = match shows_people(&entry) {
+    let snapshot = match hides_faces(&entry) {
         true => snapshot.and_then(|jpeg| {
             let hidden = heads::hidden(&jpeg);
             hidden
@@ -352,14 +352,14 @@ fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>
     Ok((entry, snapshot))
 }
 
-/// Whether it is about people.
-fn shows_people(entry: &Entry) -> bool {
+/// Whether its picture may show people whom not everybody who gets it may see.
+fn hides_faces(entry: &Entry) -> bool {
     #[derive(serde::Deserialize)]
     struct About {
         kind: String,
     }
     let about = serde_json::from_slice::<About>(&entry.payload);
-    about.is_ok_and(|about| about.kind == Kind::Loitering.as_str())
+    about.is_ok_and(|about| !Kind::WITH_FACES.iter().any(|kind| kind.as_str() == about.kind))
 }
 
 /// Runs `work` where it may block.

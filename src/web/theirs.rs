@@ -11,12 +11,9 @@ use super::feed::readable;
 use crate::access::Role;
 use crate::access::Viewer;
 use crate::frame::heads::Note;
+use crate::incident::Kind;
 use crate::outbox::Entry;
 use crate::ward::Id;
-
-/// Kinds whose pictures show faces to everybody who may see the incident: whoever is to be helped
-/// out of a fire has to be found.
-const WITH_FACES: [&str; 2] = ["fire", "smoke"];
 
 /// What has to be known of an alert here.
 #[derive(Default, Deserialize)]
@@ -75,7 +72,7 @@ impl Shared {
         if !theirs {
             return None;
         }
-        match WITH_FACES.contains(&&*head.kind) {
+        match Kind::WITH_FACES.iter().any(|kind| kind.as_str() == head.kind) {
             true => Some(jpeg),
             false => self.state.gallery.without_faces(jpeg).await,
         }
