@@ -31,7 +31,7 @@ async fn what_was_kept_for_somebody_else_is_gone() {
         ));
     }
     assert!(kept().contains("/theirs=tu") && kept().contains("/old=undefined"));
-    page.reload();
+    page.reload().await;
     page.wait(LIVE).await;
     until("they are gone", || !kept().contains("/theirs") && !kept().contains("/old")).await;
     assert!(kept().contains("/api/alerts="), "{}", kept());

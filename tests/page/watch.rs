@@ -125,12 +125,12 @@ async fn a_daemon_that_is_gone_is_told_loudly_and_nothing_is_missed_when_it_is_b
     assert_eq!(page.eval("window.stayed"), true, "no reload");
 
     // Opened while the daemon is away, it shows what was last known, and says so.
-    page.reload();
+    page.reload().await;
     page.wait(LIVE).await;
     page.wait("window.stayed === undefined && document.querySelectorAll('.card').length > 0").await;
     page.eval("caches.open('keng-last').then((kept) => kept.keys()).then((keys) => keys.length)");
     daemon.kill();
-    page.reload();
+    page.reload().await;
     page.wait("!document.querySelector('#old').hidden").await;
     page.wait("!document.querySelector('#down').hidden").await;
     assert!(text(&page, "#old").contains("ĐANG XEM BẢN CŨ"));
@@ -167,7 +167,7 @@ async fn an_incident_s_page_tells_what_happened_as_it_happens() {
     page.click("#lang").await;
     page.wait("document.documentElement.lang === 'en'").await;
     page.wait("document.querySelector('.timeline')?.innerText.includes('Incident opened')").await;
-    page.reload();
+    page.reload().await;
     page.wait("document.querySelector('.timeline')?.innerText.includes('Acknowledged')").await;
     page.eval("location.hash = '#/incident/kp3/nowhere'");
     page.wait("document.querySelector('main').innerText.includes('Not found')").await;

@@ -203,8 +203,12 @@ impl Page<'_> {
         self.call("Page.navigate", json!({"url": url}));
     }
 
-    pub(crate) fn reload(&self) {
+    /// Loads the page anew; what is asked afterwards is asked of the new one, never of the old
+    /// one that is still on the screen for a moment.
+    pub(crate) async fn reload(&self) {
+        self.eval("window.stale = true");
         self.call("Page.reload", json!({}));
+        self.wait("window.stale === undefined && document.readyState !== 'loading'").await;
     }
 
     pub(crate) fn resize(&self, screen: Screen) {
