@@ -257,35 +257,61 @@ impl Page<'_> {
         }
     }
 
-    /// Clicks what the selector finds, as a mouse does: it must be on the screen and on top.
-    pub(crate) async fn click(&self, selector: &str) {
+    /// Waits until what the selector finds can be clicked: it must be on the screen and on top.
+    /// The middle of it.
+    async fn reach(&self, selector: &str) -> [f64; 2] {
         let script = format!(
             "(() => {{ const e = document.querySelector({selector:?}); if (!e || e.disabled) \
              return null; e.scrollIntoView({{block: 'center'}}); const r = \
              e.getBoundingClientRect(); const [x, y] = [r.x + r.width / 2, r.y + r.height / 2]; \
              const top = document.elementFromPoint(x, y); if (e !== top && !e.contains(top)) \
-             return null; window.missed = true; e.addEventListener('click', () => {{ window.missed \
-             = false; }}, {{once: true, capture: true}}); return [x, y]; }})()"
+             return null; window.missed = true; addEventListener('click', (event) => {{ if \
+             (event.target.closest({selector:?})) window.missed = false; }}, {{once: true, \
+             capture: true}}); return [x, y]; }})()"
         );
+        let found = self.wait(&script).await;
+        [found[0].as_f64().unwrap(), found[1].as_f64().unwrap()]
+    }
+
+    /// Clicks what the selector finds, as a mouse does.
+    pub(crate) async fn click(&self, selector: &str) {
         // What comes meanwhile may push it away from under the mouse: people try again, too.
         for _ in 0..CLICKS_MAX {
-            let found = self.wait(&script).await;
-            self.press(found[0].as_f64().unwrap(), found[1].as_f64().unwrap());
-            let asked = json!({"expression": "window.missed === true", "returnByValue": true});
-            let said = self.browser.ask(&self.session, "Runtime.evaluate", asked);
-            if said["result"]["result"]["value"] != true {
+            let [x, y] = self.reach(selector).await;
+            self.press(x, y);
+            if !self.missed() {
                 return;
             }
         }
         panic!("{selector} slips away from under the mouse");
     }
 
+    /// Clicks what the selector finds, slowly: `meanwhile` happens before the button is let go.
+    /// Whether the click was heard.
+    pub(crate) async fn click_slowly(&self, selector: &str, meanwhile: impl AsyncFnOnce()) -> bool {
+        let [x, y] = self.reach(selector).await;
+        self.mouse("mousePressed", x, y);
+        meanwhile().await;
+        self.mouse("mouseReleased", x, y);
+        !self.missed()
+    }
+
+    fn missed(&self) -> bool {
+        // A click may lead away: then there is nothing to ask, and it was heard.
+        let asked = json!({"expression": "window.missed === true", "returnByValue": true});
+        let said = self.browser.ask(&self.session, "Runtime.evaluate", asked);
+        said["result"]["result"]["value"] == true
+    }
+
     /// Clicks at a place of the screen.
     pub(crate) fn press(&self, x: f64, y: f64) {
-        for kind in ["mousePressed", "mouseReleased"] {
-            let event = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
-            self.call("Input.dispatchMouseEvent", event);
-        }
+        self.mouse("mousePressed", x, y);
+        self.mouse("mouseReleased", x, y);
+    }
+
+    fn mouse(&self, kind: &str, x: f64, y: f64) {
+        let event = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+        self.call("Input.dispatchMouseEvent", event);
     }
 
     /// Presses a key that has no text, such as `ArrowLeft`.

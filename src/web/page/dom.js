@@ -48,6 +48,42 @@ export const incidentLink = (alert) =>
   `#/incident/${encodeURIComponent(alert.khu_pho)}/${encodeURIComponent(alert.id)}`;
 export const cameraLink = (id) => `#/camera/${encodeURIComponent(id)}`;
 
+// A button that is drawn anew between press and release never hears of the click: what is drawn
+// while a finger or a mouse button is down waits until it is lifted.
+
+const HOLD_MS = 8_000; // A finger that rests on the screen stops no news.
+const TAP_MS = 60; // A tap's click comes a little after the finger is gone.
+const held = new Set();
+let pressed = false;
+let lifting = 0;
+
+/** Draws now, or as soon as nothing is pressed. */
+export function drawCalmly(draw) {
+  if (pressed) held.add(draw);
+  else draw();
+}
+function lift() {
+  pressed = false;
+  const waiting = [...held];
+  held.clear();
+  for (const draw of waiting) requestAnimationFrame(draw);
+}
+function liftIn(ms) {
+  clearTimeout(lifting);
+  lifting = setTimeout(lift, ms);
+}
+addEventListener(
+  'pointerdown',
+  () => {
+    pressed = true;
+    liftIn(HOLD_MS);
+  },
+  true,
+);
+for (const over of ['pointerup', 'pointercancel', 'blur']) {
+  addEventListener(over, () => pressed && liftIn(TAP_MS), true);
+}
+
 // Times in the ward's zone, by the server's clock: an old PC's may be hours off.
 
 let zone;

@@ -2,7 +2,7 @@
 
 import { enable } from './act.js';
 import { age, card } from './card.js';
-import { $, element, now, tell } from './dom.js';
+import { $, drawCalmly, element, now, tell } from './dom.js';
 import { older } from './link.js';
 import { incidents, isGoing, KINDS, khuPho, khuPhoName, known, on, order } from './state.js';
 import { tellButtons } from './tell.js';
@@ -252,7 +252,7 @@ function schedule() {
   scheduled = true;
   requestAnimationFrame(() => {
     scheduled = false;
-    draw();
+    drawCalmly(draw);
   });
 }
 

@@ -6,6 +6,7 @@ import {
   button,
   cameraLink,
   clockText,
+  drawCalmly,
   element,
   getJson,
   link,
@@ -32,12 +33,13 @@ export function incidentPage(main, khuPho, id) {
   let known = null;
   let cameras = [];
   let chosen = 0; // 0: the newest picture.
-  const draw = () => {
+  const drawNow = () => {
     if (open && known) show(box, { path, known, cameras, chosen, choose });
   };
+  const draw = () => drawCalmly(drawNow);
   const choose = (sequence) => {
     chosen = sequence;
-    draw();
+    drawNow();
   };
   const load = async () => {
     try {
