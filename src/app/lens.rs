@@ -110,7 +110,7 @@ impl Lenses {
             let period = governor.period(level);
             lens.pace.set(period);
             lens.pace.bound(self.picture_gap_max.max(period));
-            lens.pace.save(governor.is_thrifty(level, lens.spot), governor.is_patient(level));
+            lens.pace.save(governor.thrift(level, lens.spot), governor.is_patient(level));
             self.exchange.attend(camera, level, period);
         }
     }

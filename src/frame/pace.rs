@@ -24,7 +24,8 @@ struct Shared {
     period_ms: AtomicU64,
     /// 0: no bound.
     gap_ms: AtomicU64,
-    thrifty: AtomicBool,
+    /// 0: key frames alone do only where they come as often as pictures are wanted.
+    thrift_ms: AtomicU64,
     patient: AtomicBool,
     asked: AtomicBool,
     late: AtomicBool,
@@ -39,8 +40,9 @@ pub struct Wanted {
     pub period: Duration,
     /// Two pictures are never further apart, as far as the stream allows.
     pub gap: Duration,
-    /// Key frames alone do wherever they come within `gap`, though a picture is wanted sooner.
-    pub thrifty: bool,
+    /// Key frames alone do wherever they come within as long, though a picture is wanted sooner;
+    /// zero: only where they come as often as pictures are wanted.
+    pub thrift: Duration,
     /// Going over from key frames to every frame waits for the next key frame, which spares
     /// decoding what lies between.
     pub patient: bool,
@@ -50,7 +52,7 @@ pub struct Wanted {
 
 impl From<Duration> for Wanted {
     fn from(period: Duration) -> Self {
-        Self { period, gap: Duration::MAX, thrifty: false, patient: false, asked: false }
+        Self { period, gap: Duration::MAX, thrift: Duration::ZERO, patient: false, asked: false }
     }
 }
 
@@ -67,10 +69,10 @@ impl Pace {
         self.0.period_ms.store(millis(period), Ordering::Relaxed);
     }
 
-    /// From now on, whether key frames alone do wherever they come within the bound, and whether
-    /// more than those can wait for the next one.
-    pub fn save(&self, thrifty: bool, patient: bool) {
-        self.0.thrifty.store(thrifty, Ordering::Relaxed);
+    /// From now on, within which distance of one another key frames suffice though pictures are
+    /// wanted sooner, and whether more than those can wait for the next one.
+    pub fn save(&self, thrift: Option<Duration>, patient: bool) {
+        self.0.thrift_ms.store(thrift.map_or(0, millis), Ordering::Relaxed);
         self.0.patient.store(patient, Ordering::Relaxed);
     }
 
@@ -95,9 +97,9 @@ impl Pace {
         let asked =
             shared.asked.load(Ordering::Relaxed) && shared.asked.swap(false, Ordering::Relaxed);
         let period = Duration::from_millis(shared.period_ms.load(Ordering::Relaxed));
-        let thrifty = shared.thrifty.load(Ordering::Relaxed);
+        let thrift = Duration::from_millis(shared.thrift_ms.load(Ordering::Relaxed));
         let patient = shared.patient.load(Ordering::Relaxed);
-        Wanted { period, gap, thrifty, patient, asked }
+        Wanted { period, gap, thrift, patient, asked }
     }
 
     /// A wanted picture was late already when it was its turn to be decoded.
@@ -209,11 +211,10 @@ impl Schedule {
     fn key_frames_do(&self, at: Mono, wanted: Wanted) -> bool {
         let Some(last) = self.key_interval.last else { return false };
         let (since, period) = (at.since(last), wanted.period);
-        let (enough, patience) = if wanted.thrifty {
-            (wanted.gap, wanted.gap)
-        } else {
-            (period + period / 10, (period + period / 2).min(wanted.gap))
-        };
+        // Beyond the bound on the gap there is nothing to be saved.
+        let period = period.max(wanted.thrift);
+        let enough = (period + period / 10).min(wanted.gap);
+        let patience = (period + period / 2).min(wanted.gap);
         match self.key_interval.usual {
             Some(usual) => usual <= enough && since <= patience,
             None => since < period,
@@ -298,6 +299,28 @@ mod tests {
     }
 
     #[test]
+    fn key_frames_do_though_pictures_are_wanted_sooner_only_as_far_as_thrift_goes() {
+        let pictures = |group: u64, thrift: u32| {
+            let mut schedule = Schedule::default();
+            let thrift = thrift * SECOND;
+            let wanted = Wanted { thrift, gap: 5 * SECOND, ..Wanted::from(SECOND) };
+            let choose = |index: u64| {
+                let key = index.is_multiple_of(group);
+                schedule.choose(Mono(index * 100_000), key, wanted).want
+            };
+            let wants: Vec<Want> = (0..200).map(choose).collect();
+            // What it has come to when the rhythm of key frames is known.
+            [Want::Picture, Want::Reference]
+                .map(|want| wants[120..].iter().filter(|chosen| **chosen == want).count())
+        };
+        assert_eq!(pictures(20, 0), [8, 72]);
+        assert_eq!(pictures(20, 2), [4, 0]);
+        assert_eq!(pictures(40, 2), [8, 72]);
+        assert_eq!(pictures(40, 5), [2, 0]);
+        assert_eq!(pictures(80, 5), [8, 72], "the bound on the gap would be broken");
+    }
+
+    #[test]
     fn a_quicker_pace_decodes_everything_from_the_next_packet_on() {
         let mut schedule = Schedule::default();
         let packets = Packets { count: 45, fps: 10, group: 20 };
@@ -329,7 +352,7 @@ mod tests {
             let wanted = Wanted {
                 period: Duration::from_millis(4500),
                 gap: gap * SECOND,
-                thrifty: false,
+                thrift: Duration::ZERO,
                 patient: false,
                 asked: false,
             };

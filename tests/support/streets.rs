@@ -46,7 +46,7 @@ struct Camera {
     /// After a drop only a key frame may come next.
     needs_key: bool,
     spot: f64,
-    thrifty: bool,
+    thrift: Option<Duration>,
     schedule: Schedule,
 }
 
@@ -120,7 +120,7 @@ impl Ward {
                 needs_key: true,
                 // The golden ratio's multiples fill 0..1 evenly.
                 spot: (index as f64 * 0.618_033_988_75).fract(),
-                thrifty: false,
+                thrift: None,
                 schedule: Schedule::default(),
             });
             ward.at(Mono(draw(1_000_000 / fps)), Event::Packet(index));
@@ -133,7 +133,7 @@ impl Ward {
         self.seen[camera].level = level;
         let seat = &mut self.seats[camera];
         (seat.level, seat.period) = (level, self.governor.period(level));
-        self.cameras[camera].thrifty = self.governor.is_thrifty(level, self.cameras[camera].spot);
+        self.cameras[camera].thrift = self.governor.thrift(level, self.cameras[camera].spot);
     }
 
     /// Begins to measure.
@@ -222,8 +222,8 @@ impl Ward {
             let period = self.seats[index].period;
             let gap = self.config.picture_gap_max().max(period);
             let patient = self.governor.is_patient(self.seats[index].level);
-            let thrifty = camera.thrifty;
-            let wanted = Wanted { period, gap, thrifty, patient, asked: false };
+            let thrift = camera.thrift.unwrap_or_default();
+            let wanted = Wanted { period, gap, thrift, patient, asked: false };
             let mut want = camera.schedule.choose(taken, key, wanted).want;
             if want == Want::Picture {
                 let late = self.now.since(taken) > AGE_MAX;
@@ -311,7 +311,7 @@ impl Ward {
         self.governor.step(self.now, demand, load);
         for (seat, camera) in self.seats.iter_mut().zip(&mut self.cameras) {
             seat.period = self.governor.period(seat.level);
-            camera.thrifty = self.governor.is_thrifty(seat.level, camera.spot);
+            camera.thrift = self.governor.thrift(seat.level, camera.spot);
         }
         self.at(self.now + Duration::from_secs(1), Event::Tick);
     }
