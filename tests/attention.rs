@@ -35,7 +35,7 @@ use streets::{Seen, Ward};
 const COUNTS: [usize; 8] = [10, 30, 100, 200, 300, 500, 700, 1000];
 /// Everybody is seen as often as `idle_gap_max_s` says with as many cameras on the simulated
 /// machine; with more it can't be done.
-const ENOUGH_FOR: usize = 300;
+const ENOUGH_FOR: usize = 500;
 const GAP_MAX_S: f64 = 6.0;
 
 /// How it went with so many cameras.
