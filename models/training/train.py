@@ -4,7 +4,8 @@
 
 The learning rate and the input size follow the progress of the run, which is the share of
 `--steps` done or of `--minutes` spent, whichever is further (steps alone repeat exactly for a
-seed). `--resume` goes on from the last checkpoint in `--out`. Runs on a CPU in bfloat16 and on a
+seed). Minutes are of the training thread's own processor time: a machine that is busy with
+something else, or stops the run for a while, shortens no schedule. `--resume` goes on from the last checkpoint in `--out`. Runs on a CPU in bfloat16 and on a
 CUDA GPU unchanged. On a CPU shared with other work one compute thread is faster than two.
 """
 
@@ -185,12 +186,12 @@ class Run:
             points, strides = anchor_points(height, width, self.device)
             batches = loader.batches(augmenter, size, self.step)
             bar = tqdm(desc=f"{width}x{height}", unit="step", mininterval=5.0)
-            saved = last = time.monotonic()
+            saved, last = time.monotonic(), time.thread_time()
             sums, counted = np.zeros(3), 0
             while self.progress() < 1.0 and stage_at(self.progress()) == stage:
                 losses = self.train_batch(next(batches), points, strides)
-                now = time.monotonic()
-                self.seconds, last = self.seconds + now - last, now
+                now, spent = time.monotonic(), time.thread_time()
+                self.seconds, last = self.seconds + spent - last, spent
                 sums, counted = sums + losses, counted + 1
                 bar.update()
                 if self.step % 50 == 0:
