@@ -75,7 +75,7 @@ impl Plan {
             let seconds = text.parse().map_err(|_| format!("{name} has {text:?}, no number"))?;
             Ok(Duration::from_secs(seconds))
         };
-        let (cameras, lasts, settle) = if test { ("4", "3", "4") } else { ("128", "60", "20") };
+        let (cameras, lasts, settle) = if test { ("4", "3", "4") } else { ("128", "60", "60") };
         let counts = word("CAMERAS", cameras);
         let counts = counts.split_whitespace();
         let numbers = counts.map(|count| {

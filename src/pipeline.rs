@@ -243,12 +243,16 @@ impl Core {
             camera.tracker.update(&result.detections, confident, at).collect();
         let events = camera.rules.on_frame(&tracks, &self.timezone, at);
         let rules = &camera.rules;
-        let worth = |d: &Detection| {
-            d.confidence >= least(d.class) * CURIOUS_SHARE
-                && rules.wants(d.class, &self.timezone, at)
+        let at_least = |share: f32| {
+            let worth = |d: &Detection| {
+                d.confidence >= least(d.class) * share && rules.wants(d.class, &self.timezone, at)
+            };
+            result.detections.iter().any(worth)
         };
-        if result.detections.iter().any(worth) {
-            camera.attention.wonder(at);
+        if at_least(1.0) {
+            camera.attention.note(Cause::Sight, at);
+        } else if at_least(CURIOUS_SHARE) {
+            camera.attention.note(Cause::Candidate, at);
         }
         if camera.rules.is_tense() {
             camera.attention.focus(at);

@@ -91,7 +91,7 @@ fn keng(profile: &Profile, servers: &[&Running], place: &Place<'_>) -> Result<Co
 }
 
 /// A ward whose cameras stand a kilometre apart, so that each fire is an incident of its own.
-/// No camera shall go unseen for longer than its key frames take and what lies between.
+/// Attention is left as it comes, but where key frames are too rare for that.
 fn text(
     profile: &Profile,
     servers: &[&Running],
@@ -102,7 +102,7 @@ fn text(
         true => format!("url = \"mqtt://{broker}\""),
         false => format!("listen = \"{broker}\""),
     };
-    let gap_s = f64::from(profile.key_s) + 1.5;
+    let gap_s = (f64::from(profile.key_s) + 1.5).max(6.0);
     let mut text = format!(
         "[ward]\nid = \"load\"\nname = \"Load {}\"\n[mqtt]\n{mqtt}\n[web]\nlisten = \"{page}\"\n\
          [store]\npath = \"var\"\n[detector]\nmodel = \"{}\"\nthreads = 2\n[attention]\n\

@@ -60,6 +60,8 @@ impl Level {
 pub enum Cause {
     /// A detection too weak for its rule.
     Candidate,
+    /// A detection that is sure enough for its rule.
+    Sight,
     /// Something moves, by the sizes of the stream's packets or in the small picture.
     Motion,
     /// A rule has found something on a neighbouring camera.
@@ -71,15 +73,15 @@ pub enum Cause {
 }
 
 impl Cause {
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 
     const ALL: [Self; Self::COUNT] =
-        [Self::Candidate, Self::Motion, Self::Neighbour, Self::Look, Self::Event];
+        [Self::Candidate, Self::Sight, Self::Motion, Self::Neighbour, Self::Look, Self::Event];
 
     /// What the camera's level is at least while the cause holds.
     pub fn level(self) -> Level {
         match self {
-            Self::Candidate | Self::Motion | Self::Neighbour => Level::Curious,
+            Self::Candidate | Self::Sight | Self::Motion | Self::Neighbour => Level::Curious,
             Self::Look | Self::Event => Level::Focused,
         }
     }
@@ -88,7 +90,7 @@ impl Cause {
     pub fn lasts(self) -> Duration {
         Duration::from_secs(match self {
             // Whoever moved may stand still now, and is looked at some times more.
-            Self::Candidate | Self::Motion => 5,
+            Self::Candidate | Self::Sight | Self::Motion => 5,
             // Fire and people take their time from one camera's view to the next.
             Self::Neighbour => 30,
             // The page asks again sooner.
@@ -99,10 +101,11 @@ impl Cause {
     }
 }
 
-/// Motion that was looked at closely for as long, and was nothing, is a street's own.
+/// What moves or looks a little like something, was looked at closely for as long, and was nothing,
+/// is a street's own.
 const SPELL_MAX: Duration = Duration::from_secs(10);
 /// It is not asked for again for as long, and for twice as long each time, up to the bound.
-const REST_MIN: Duration = Duration::from_secs(10);
+const REST_MIN: Duration = Duration::from_secs(20);
 const REST_MAX: Duration = Duration::from_secs(120);
 
 /// The attention of one camera.
@@ -113,11 +116,12 @@ pub struct Attention {
     habit: Habit,
 }
 
-/// Gets used to motion in which closer looks find nothing: a street with traffic would want three
-/// looks a second all evening, and take them from others.
+/// Gets used to motion and to weak candidates in which closer looks find nothing: a street with
+/// traffic, or with a post that resembles a person, would want three looks a second all evening, and
+/// take them from others.
 #[derive(Clone, Copy, Debug, Default)]
 struct Habit {
-    /// Since when motion is looked at closely.
+    /// Since when it is looked at closely.
     spell: Option<Mono>,
     /// It is passed over until then.
     rests_until: Option<Mono>,
@@ -125,7 +129,7 @@ struct Habit {
 }
 
 impl Habit {
-    /// Whether motion at `at` is worth a closer look; `ongoing`: it is looked at already.
+    /// Whether what is there at `at` is worth a closer look; `ongoing`: it is looked at already.
     fn admits(&mut self, at: Mono, ongoing: bool) -> bool {
         if self.rests_until.is_some_and(|until| at < until) {
             return false;
@@ -150,18 +154,18 @@ impl Attention {
     /// `cause` was there at `at`. What is older than what is known changes nothing.
     pub fn note(&mut self, cause: Cause, at: Stamp) {
         match cause {
-            Cause::Motion if !self.habit.admits(at.mono, self.holds(Cause::Motion, at)) => return,
-            // Something is there: what moves is worth looking at again.
-            Cause::Candidate | Cause::Event => self.habit = Habit::default(),
-            Cause::Motion | Cause::Neighbour | Cause::Look => {}
+            Cause::Motion | Cause::Candidate => {
+                let ongoing = [Cause::Motion, Cause::Candidate].map(|cause| self.holds(cause, at));
+                if !self.habit.admits(at.mono, ongoing.contains(&true)) {
+                    return;
+                }
+            }
+            // Something is there: what stirs is worth looking at again.
+            Cause::Sight | Cause::Event => self.habit = Habit::default(),
+            Cause::Neighbour | Cause::Look => {}
         }
         let noted = &mut self.noted[cause as usize];
         *noted = (*noted).max(Some(at.mono));
-    }
-
-    /// Something weak was seen at `at`.
-    pub fn wonder(&mut self, at: Stamp) {
-        self.note(Cause::Candidate, at);
     }
 
     /// An event is open, or nearly, at `at`.
@@ -192,32 +196,34 @@ mod tests {
         let mut attention = Attention::default();
         assert_eq!(attention.level(start), Level::Idle);
         attention.focus(start);
-        attention.wonder(after(7));
+        attention.note(Cause::Candidate, after(7));
         assert_eq!(attention.level(after(9)), Level::Focused);
         assert_eq!(attention.level(after(10)), Level::Curious);
         assert_eq!(attention.level(after(12)), Level::Idle);
     }
 
-    /// Seconds of `range`, each with motion, in which the camera is not idle.
+    /// Seconds of `range` in which the camera is not idle; by turns something moves, and something
+    /// resembles something.
     fn awake(attention: &mut Attention, range: std::ops::Range<u64>) -> usize {
         let mut awake = |second: u64| {
             let at = Stamp::default() + Duration::from_secs(second);
-            attention.note(Cause::Motion, at);
+            let stirs = if second.is_multiple_of(3) { Cause::Candidate } else { Cause::Motion };
+            attention.note(stirs, at);
             attention.level(at) != Level::Idle
         };
         range.filter(|second| awake(*second)).count()
     }
 
     #[test]
-    fn a_street_that_always_moves_is_got_used_to_until_something_is_there() {
+    fn a_street_that_always_stirs_is_got_used_to_until_something_is_there() {
         let mut attention = Attention::default();
         assert_eq!(awake(&mut attention, 0..10), 10);
         let evening = awake(&mut attention, 10..3_600);
         assert!((360..540).contains(&evening), "{evening} s of an hour");
-        // Somebody comes: the motion that brings them is looked at as if it were the first.
-        attention.wonder(Stamp::default() + Duration::from_secs(3_600));
+        // Somebody comes: what stirs then is looked at as if it were the first.
+        attention.note(Cause::Sight, Stamp::default() + Duration::from_secs(3_600));
         assert_eq!(awake(&mut attention, 3_601..3_612), 11);
-        // So is motion after a quiet time.
+        // So it is after a quiet time.
         let mut attention = Attention::default();
         awake(&mut attention, 0..100);
         assert_eq!(awake(&mut attention, 300..310), 10);

@@ -178,7 +178,8 @@ impl Schedule {
         }
         let stays = self.alone && wanted.patient && !key && self.key_frame_nears(at);
         let key_frames_do = stays || self.key_frames_do(at, wanted);
-        self.alone = key_frames_do;
+        let was_alone = std::mem::replace(&mut self.alone, key_frames_do);
+        let leaves = key_frames_do && !was_alone && !key;
         let rhythm = if key_frames_do { self.key_interval } else { self.packet_interval };
         // Of two packets around the due time, the nearer one.
         let usual = rhythm.usual.unwrap_or_default();
@@ -187,6 +188,8 @@ impl Schedule {
         let is_last = self.last_picture.is_some_and(|last| at + usual > last + wanted.gap);
         let is_due = in_turn || is_last || self.asked || self.last_due.is_none();
         let want = match (key_frames_do, key, is_due) {
+            // The decoder can still give one, and the next key frame may be too late.
+            (true, false, _) if leaves && self.key_frame_misses(wanted.gap) => Want::Picture,
             (true, false, _) | (true, true, false) => Want::Nothing,
             (false, _, false) => Want::Reference,
             (_, _, true) => Want::Picture,
@@ -204,6 +207,13 @@ impl Schedule {
     fn key_frame_nears(&self, at: Mono) -> bool {
         let Interval { last, usual } = self.key_interval;
         last.zip(usual).is_some_and(|(last, usual)| at.since(last) <= usual + usual / 4)
+    }
+
+    /// Whether the next key frame is to be expected later than `gap` after the last picture.
+    fn key_frame_misses(&self, gap: Duration) -> bool {
+        let Interval { last, usual } = self.key_interval;
+        let next = last.zip(usual).map(|(last, usual)| last + usual);
+        self.last_picture.zip(next).is_some_and(|(picture, next)| next > picture + gap)
     }
 
     /// Whether key frames alone come often enough. While their rhythm is not known yet, they are
@@ -365,6 +375,28 @@ mod tests {
         };
         assert_eq!(pictures(100), 60);
         assert_eq!(pictures(5), 30);
+    }
+
+    #[test]
+    fn who_goes_over_to_key_frames_gives_a_last_picture_where_the_next_one_would_be_late() {
+        // A key frame every 4 s, a picture every 3.5 s, at 3.5 and 7 s; at 8.5 s thrift sets in.
+        let wants = |gap_s: u32| {
+            let mut schedule = Schedule::default();
+            let mut choose = |index: u64| {
+                let thrift = if index < 85 { Duration::ZERO } else { 5 * SECOND };
+                let period = Duration::from_millis(3500);
+                let wanted = Wanted { thrift, gap: gap_s * SECOND, ..Wanted::from(period) };
+                let at = Mono(index * 100_000);
+                schedule.choose(at, index.is_multiple_of(40), wanted)
+            };
+            (0..85).for_each(|index| drop(choose(index)));
+            let choices: Vec<Choice> = (85..121).map(choose).collect();
+            assert!(choices.iter().all(|choice| choice.alone));
+            [choices[0].want, choices[1].want, choices[35].want]
+        };
+        assert_eq!(wants(6), [Want::Nothing, Want::Nothing, Want::Picture]);
+        assert_eq!(wants(5), [Want::Nothing, Want::Nothing, Want::Picture]);
+        assert_eq!(wants(4), [Want::Picture, Want::Nothing, Want::Picture]);
     }
 
     #[test]
