@@ -255,3 +255,102 @@ fn encode(of: &Of, note: &Note) -> Result<Vec<u8>, Error> {
         Of::Whole(picture, bbox) => picture.noted(WIDTH_MAX, bbox.as_slice(), note),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::alert;
+    use crate::frame::{Letterbox, Size};
+
+    fn seconds(at: u64) -> Stamp {
+        let wall = Wall(i64::try_from(at).unwrap() * 1_000_000);
+        Stamp { mono: Mono(0) + Duration::from_secs(at), wall }
+    }
+
+    fn fire() -> Incident {
+        let text = include_str!("../../docs/mqtt.md");
+        let block = text.split("```json").nth(1).and_then(|rest| rest.split("```").next());
+        alert::parse(block.unwrap().as_bytes()).unwrap()
+    }
+
+    struct Ward {
+        folder: tempfile::TempDir,
+        meters: Meters,
+        moments: Moments,
+        thread: JoinHandle<()>,
+    }
+
+    impl Ward {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let (album, meters) = (Album::open(folder.path()).unwrap(), Meters::new());
+            let outbox = Outbox::open(folder.path()).unwrap();
+            let (moments, thread) = Moments::start(album, outbox, &meters).unwrap();
+            Self { folder, meters, moments, thread }
+        }
+
+        /// A frame without a picture; what it brings forth; whether it has a copy.
+        fn frame(&mut self, camera: &str, at: u64, revisions: &[Incident], copied: bool) {
+            let camera = Id::new(camera).unwrap();
+            let picture = Picture::empty();
+            let seen =
+                Seen { camera: &camera, at: seconds(at), picture: &picture, detections: &[] };
+            let letterbox = Letterbox::none(Size { width: 32, height: 18 });
+            let small = Small::of(&[7; 3 * 32 * 18], &letterbox).filter(|_| copied);
+            self.moments.tell(revisions, &seen);
+            self.moments.see(&seen, small);
+        }
+
+        /// When the kept pictures are of, in seconds, and how many could not be kept.
+        fn end(self) -> (Vec<(String, i64)>, u64) {
+            drop(self.moments);
+            self.thread.join().unwrap();
+            let shots = Album::open(self.folder.path()).unwrap().shots(&fire().id).unwrap();
+            let told = shots.iter().map(|shot| {
+                let of = format!("{} {}", shot.camera, shot.moment.as_str());
+                (of, shot.at.as_millis() / 1_000)
+            });
+            (told.collect(), self.meters.album_dropped.get())
+        }
+    }
+
+    #[test]
+    fn before_is_the_older_copy_and_each_camera_is_seen_to_once() {
+        let mut ward = Ward::new();
+        for at in [100, 105, 110] {
+            ward.frame("hem-42", at, &[], true);
+            ward.frame("hem-44", at, &[], true);
+        }
+        ward.frame("hem-42", 111, &[fire()], false);
+        // A copy as young as the alert is none of before.
+        ward.frame("hem-44", 112, &[fire()], true);
+        ward.frame("hem-42", 113, &[fire()], false);
+        // Who is no part of it has no pictures of it.
+        ward.frame("cong", 113, &[fire()], true);
+        ward.frame("hem-42", 116, &[], false);
+        ward.frame("hem-42", 117, &[], false);
+        ward.frame("hem-42", 118, &[], false);
+        let (kept, dropped) = ward.end();
+        let before = |camera: &str, at| (format!("{camera} before"), at);
+        assert_eq!(kept, [before("hem-42", 105), before("hem-44", 105)]);
+        // Two frames of the alert and one of after, which have no picture here.
+        assert_eq!(dropped, 3);
+    }
+
+    #[test]
+    fn what_was_seen_under_other_masks_or_long_ago_is_not_kept() {
+        let mut ward = Ward::new();
+        ward.frame("hem-42", 100, &[], true);
+        ward.moments.clear(seconds(101));
+        // It was on its way when the masks changed.
+        ward.frame("hem-42", 101, &[], true);
+        ward.frame("hem-44", 102, &[], true);
+        ward.frame("hem-42", 110, &[fire()], false);
+        ward.frame("hem-44", 163, &[fire()], false);
+        // Nor is a picture of minutes later one of after.
+        ward.frame("hem-42", 171, &[], false);
+        assert_eq!(ward.end(), (Vec::new(), 2));
+    }
+}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use crate::Post;
+use crate::access;
 use crate::browser::Browser;
 use crate::browser::Page;
 use crate::browser::Screen;
@@ -103,6 +104,7 @@ async fn a_map_is_asked_for_where_one_is_configured_and_nobody_else_ever() {
     page.wait("document.querySelectorAll('.tiles image').length >= 2").await;
     assert_eq!(page.eval("document.querySelector('.credit').textContent"), "© <b>Bản đồ</b>");
     assert!(elsewhere(&page) > 0);
+    access::check(&page, "a plan with a map");
     let asked = map.asked();
     assert!(asked.iter().any(|head| head.starts_with("get /19/") && head.contains(".png")));
     assert!(asked.iter().all(|head| !head.contains("referer") && !head.contains("cookie")));

@@ -10,6 +10,7 @@ use keng::time::Wall;
 
 use crate::LIVE;
 use crate::Post;
+use crate::access;
 use crate::browser::Browser;
 use crate::browser::Screen;
 use crate::browser::chromium;
@@ -67,6 +68,8 @@ async fn a_fire_in_front_of_a_camera_is_on_the_screen_within_two_seconds_of_its_
     let apart = [times[1] - times[0], times[2] - times[1]];
     assert!((2_000..=60_000).contains(&apart[0]), "{apart:?}");
     assert!((5_900..=60_000).contains(&apart[1]), "{apart:?}");
+
+    access::check(&page, "before, at and after");
 
     // The wall shows the camera as it is: a picture, its rate, and how late that is.
     page.eval("location.hash = '#/cameras'");
