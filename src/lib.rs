@@ -34,6 +34,7 @@ pub mod incident;
 pub mod pipeline;
 pub mod alert;
 pub mod outbox;
+pub mod album;
 pub mod ledger;
 pub mod report;
 pub mod audit;

@@ -115,6 +115,8 @@ pub struct Meters {
     pub siren_orders_dropped: Counter,
     /// Records that the audit log could not take.
     pub audit_lost: Counter,
+    /// Pictures of before, at and after that were not kept: the disk was behind, short, or refused.
+    pub album_dropped: Counter,
     /// Push messages that some browser was never sent.
     pub push_dropped: Counter,
     /// Commands, reports and patrols over MQTT that were refused; at the page, those too many.
@@ -153,6 +155,7 @@ impl Meters {
         let detections_dropped = Counter::default();
         let siren_orders_dropped = Counter::default();
         let audit_lost = Counter::default();
+        let album_dropped = Counter::default();
         let push_dropped = Counter::default();
         let messages_refused = Counter::default();
         let outbox_depth = Gauge::default();
@@ -182,6 +185,7 @@ impl Meters {
         let late = "Siren orders dropped for being late";
         r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
         r.register("audit_lost", "Records that the audit log could not take", audit_lost.clone());
+        r.register("album_dropped", "Pictures not kept", album_dropped.clone());
         r.register("push_dropped", "Push messages given up for a browser", push_dropped.clone());
         r.register("messages_refused", "What people sent in vain", messages_refused.clone());
         r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
@@ -208,6 +212,7 @@ impl Meters {
             detections_dropped,
             siren_orders_dropped,
             audit_lost,
+            album_dropped,
             push_dropped,
             messages_refused,
             outbox_depth,

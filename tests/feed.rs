@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use keng::access::Access;
+use keng::album::Album;
 use keng::audit::Log;
 use keng::meter::Meters;
 use keng::outbox::Append;
@@ -104,6 +105,7 @@ async fn house(language: Language) -> House {
             language,
         }),
         outbox: outbox.clone(),
+        album: Album::open(folder.path()).unwrap(),
         meters: Meters::new(),
         board: board.clone(),
         gallery: Gallery::new(clock.clone()),

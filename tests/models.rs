@@ -66,6 +66,7 @@ fn painted(detector: &OnnxDetector, source: Size, patches: &[([u8; 3], [usize; 4
         letterbox: Letterbox::fit(source, &format),
         picture: Picture::empty(),
         look: None,
+        small: None,
         decode_us: 0,
     }
 }

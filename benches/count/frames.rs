@@ -64,6 +64,7 @@ fn detecting() -> Option<impl FnMut() + 'static> {
         letterbox: Letterbox::fit(format.size, &format),
         picture: Picture::empty(),
         look: None,
+        small: None,
         decode_us: 0,
     };
     Some(move || {

@@ -198,6 +198,7 @@ impl Mailboxes {
             letterbox: letterbox(),
             picture: Picture::empty(),
             look: None,
+            small: None,
             decode_us: 0,
         });
         assert!(black_box(self.exchange.try_take()).is_some(), "it is fresh");

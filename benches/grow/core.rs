@@ -251,6 +251,7 @@ fn mailbox(cameras: usize) -> impl FnMut() {
             letterbox: letterbox(),
             picture: Picture::empty(),
             look: None,
+            small: None,
             decode_us: 0,
         });
         assert!(black_box(exchange.try_take()).is_some(), "it is fresh");

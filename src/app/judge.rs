@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::lens::Lenses;
 use super::load::Gauge;
+use super::moments;
+use super::moments::Moments;
 use super::said::{Doorman, Heard, Origin};
 use super::scribe::{Job, Owed, Shown};
 use super::status::{Seen, Statuses};
-use super::{context, limits, permitted, recall, retention};
+use super::{album_bytes_max, context, limits, permitted, recall, retention};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
 use crate::audit;
@@ -56,6 +58,7 @@ pub(super) struct Hands {
     pub(super) keeper: Keeper,
     pub(super) audit: audit::Log,
     pub(super) gallery: Gallery,
+    pub(super) moments: Moments,
 }
 
 /// The core and what it moves.
@@ -79,6 +82,7 @@ pub(super) struct Judge {
     pub(super) audit: audit::Log,
     pub(super) doorman: Doorman,
     gallery: Gallery,
+    moments: Moments,
     clock: Arc<dyn Clock>,
     pub(super) meters: Meters,
     core_timer: Timer,
@@ -92,7 +96,7 @@ impl Judge {
         clock: &Arc<dyn Clock>,
         meters: &Meters,
     ) -> Self {
-        let Hands { lenses, statuses, jobs, keeper, audit, gallery } = hands;
+        let Hands { lenses, statuses, jobs, keeper, audit, gallery, moments } = hands;
         statuses.tell_audit(audit.head());
         let now = clock.now();
         Self {
@@ -112,6 +116,7 @@ impl Judge {
             audit,
             doorman: Doorman::default(),
             gallery,
+            moments,
             clock: Arc::clone(clock),
             meters: meters.clone(),
             core_timer: meters.timer(Stage::Core),
@@ -181,7 +186,7 @@ impl Judge {
     }
 
     async fn on_analysed(&mut self, analysed: Analysed) {
-        let Analysed { camera, at, mut detections, picture, look, timing, .. } = analysed;
+        let Analysed { camera, at, mut detections, picture, look, small, timing, .. } = analysed;
         let begun = self.clock.now();
         // The core sees what is kept, so that a replay of it sees the same.
         diary::round(&mut detections);
@@ -202,6 +207,10 @@ impl Judge {
         let level = self.core.level(&result.camera, judged);
         self.lenses.attend(&result.camera, level, &self.governor);
         self.gallery.offer(&result.camera, &picture, &result.detections, at);
+        let (camera, detections) = (&result.camera, &result.detections[..]);
+        let seen = moments::Seen { camera, at, picture: &picture, detections };
+        self.moments.tell(&revisions, &seen);
+        self.moments.see(&seen, small);
         if revisions.is_empty() {
             return;
         }
@@ -267,6 +276,10 @@ impl Judge {
         if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {
             self.kept_house = now;
             self.statuses.tell_audit(self.audit.head());
+            let store = &self.settings.store;
+            let kept_us = i64::try_from(retention(store).as_micros()).unwrap_or(i64::MAX);
+            let oldest = Wall(now.wall.0.saturating_sub(kept_us));
+            self.moments.tidy(oldest, album_bytes_max(store));
             if self.consent_changed(now) {
                 self.apply(self.settings.clone()).await;
             }
@@ -385,6 +398,7 @@ impl Judge {
         self.lenses.set(&cameras);
         // Masks and consents may be others from now on.
         self.gallery.clear();
+        self.moments.clear(now);
         self.statuses.configure(&settings);
         self.context = Arc::new(context(&settings, &self.model));
         self.settings = settings;

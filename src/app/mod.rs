@@ -13,6 +13,7 @@ mod inbound;
 mod judge;
 mod lens;
 mod load;
+mod moments;
 mod outlets;
 mod patrols;
 mod recall;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access;
 use crate::access::Access;
+use crate::album::Album;
 use crate::audit;
 use crate::audit::{Actor, ActorKind, Record, Via};
 use crate::camera::rtsp::Rtsp;
@@ -54,6 +56,7 @@ use crate::push;
 use crate::push::Push;
 use crate::time::Clock;
 use crate::web;
+use moments::Moments;
 
 pub use status::Statuses;
 
@@ -125,6 +128,7 @@ struct Stops {
     exchange: Arc<Exchange>,
     detectors: Vec<JoinHandle<()>>,
     scribe: JoinHandle<()>,
+    album: JoinHandle<()>,
     diary: JoinHandle<()>,
     outlets: CancellationToken,
     tasks: TaskTracker,
@@ -157,6 +161,7 @@ impl App {
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
         let access = open_access(&settings, &clock).await?;
         let push = open_push(&settings, &access, &clock).await?;
+        let album = open_album(&settings).await?;
         let server = web::Server::bind(&settings.web, &access, &clock).await?;
         let page = server.address();
         let (broker, mqtt) = start_broker(&settings).await?;
@@ -182,6 +187,7 @@ impl App {
         let served = web::State {
             ward: Arc::new(settings.ward.clone()),
             outbox: outbox.clone(),
+            album: album.clone(),
             meters: meters.clone(),
             board: Arc::new(statuses.clone()),
             gallery: gallery.clone(),
@@ -204,6 +210,8 @@ impl App {
 
         let (jobs, scribe) = scribe::spawn(outbox.clone(), meters.clone(), Arc::clone(&clock))
             .map_err(|source| Error::System { what: "a thread", source })?;
+        let (moments, album) = Moments::start(album, outbox.clone(), &meters)
+            .map_err(|source| Error::System { what: "a thread", source })?;
         let (keeper, diary) = open_diary(&settings, &meters, &clock)?;
         let exchange = Arc::new(Exchange::new(Arc::clone(&clock), meters.clone()));
         let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
@@ -223,14 +231,26 @@ impl App {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
         let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
-        let hands = judge::Hands { lenses, statuses, jobs, keeper, audit: audit.clone(), gallery };
+        let written = audit.clone();
+        let hands =
+            judge::Hands { lenses, statuses, jobs, keeper, audit: written, gallery, moments };
         let judge = judge::Judge::new(settings, model, hands, &clock, &meters);
         let restored = judge.restore(&outbox);
         let doors = judge::Inputs { analysed, inbound, asks, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
         let lenses = lenses_stop;
-        let stops =
-            Stops { lenses, core, exchange, detectors, scribe, diary, outlets, tasks, vital };
+        let stops = Stops {
+            lenses,
+            core,
+            exchange,
+            detectors,
+            scribe,
+            album,
+            diary,
+            outlets,
+            tasks,
+            vital,
+        };
         let version = env!("CARGO_PKG_VERSION");
         audit.note(of_system("start").detail(&format!("version {version}")));
         Ok(Self { page, broker, broker_state, meters, outbox, audit, stops })
@@ -275,6 +295,7 @@ impl App {
         stops.exchange.close();
         step("detectors", join_all(stops.detectors)).await;
         step("outbox", join_all(vec![stops.scribe])).await;
+        step("album", join_all(vec![stops.album])).await;
         step("diary", join_all(vec![stops.diary])).await;
         stops.outlets.cancel();
         stops.tasks.close();
@@ -322,6 +343,14 @@ async fn open_push(
     Ok(Some(opened.expect("opening does not panic, and nobody cancels it")?))
 }
 
+/// The pictures of before, at and after.
+async fn open_album(settings: &Settings) -> Result<Album, Error> {
+    let path = settings.store.path.clone();
+    let opened = tokio::task::spawn_blocking(move || Album::open(&path)).await;
+    let opened = opened.expect("opening does not panic, and nobody cancels it");
+    opened.map_err(|source| Error::System { what: "the folder album of the store", source })
+}
+
 async fn open_audit(
     settings: &Settings,
     meters: &Meters,
@@ -363,9 +392,14 @@ fn retention(store: &config::StoreConfig) -> Duration {
 /// What the outbox may take of the disk.
 fn limits(store: &config::StoreConfig) -> outbox::Limits {
     outbox::Limits {
-        snapshots_bytes_max: u64::from(store.snapshots_mb_max) << 20,
+        snapshots_bytes_max: (u64::from(store.snapshots_mb_max) << 20) - album_bytes_max(store),
         reserve_bytes: u64::from(store.reserve_mb) << 20,
     }
+}
+
+/// What the pictures of before, at and after may take of what is for snapshots: an eighth.
+fn album_bytes_max(store: &config::StoreConfig) -> u64 {
+    u64::from(store.snapshots_mb_max) << 17
 }
 
 /// One detector a thread, all of one file.

@@ -9,6 +9,7 @@ use super::values;
 use crate::push;
 use crate::push::Service;
 use crate::web;
+use crate::web::Tiles;
 
 /// More are a mistake.
 const PROXIES_MAX: usize = 16;
@@ -53,6 +54,7 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config
         }
     }
     config.push = push(&section, around);
+    config.tiles = tiles(&section, config.behind_proxy || config.tls.is_some());
     if let Some(listen) = listen.filter(|_| !config.is_sealed()) {
         let remedy = "give certificate and key, set behind_proxy = true where a proxy sees to \
                       TLS, or listen on 127.0.0.1 and reach it by an SSH tunnel";
@@ -60,6 +62,29 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config
     }
     section.finish();
     config
+}
+
+/// Whose map is drawn; `sealed`: the page is served over TLS.
+fn tiles(section: &Section<'_>, sealed: bool) -> Option<Tiles> {
+    let (item, thanks) = (section.item("tiles"), section.item("tiles_credit"));
+    let credit = thanks.as_ref().and_then(|thanks| thanks.text());
+    let Some(item) = item else {
+        if let Some(thanks) = thanks {
+            thanks.warning("not used without tiles", "give tiles, or take this out");
+        }
+        return None;
+    };
+    let text = item.text()?;
+    if sealed && text.starts_with("http://") {
+        let remedy = "give an https:// address: browsers may refuse the others in such a page";
+        item.warning("pictures without TLS in a page with TLS", remedy);
+    }
+    let tiles = Tiles::new(text, credit.unwrap_or_default());
+    if let Err(error) = &tiles {
+        let remedy = "give an address such as \"https://tiles.ward.example/{z}/{x}/{y}.png\"";
+        item.fault(format!("{text:?} {error}"), remedy);
+    }
+    tiles.ok()
 }
 
 /// What browsers' makers are asked to pass on; none unless it was turned on.

@@ -106,8 +106,8 @@ impl Worker {
             queue_us: micros(queued),
             inference_us: micros(took),
         };
-        let Frame { camera, sequence, at, picture, look, .. } = frame;
-        let analysed = Analysed { camera, at, sequence, detections, picture, look, timing };
+        let Frame { camera, sequence, at, picture, look, small, .. } = frame;
+        let analysed = Analysed { camera, at, sequence, detections, picture, look, small, timing };
         let sent = self.setup.analysed.blocking_send(analysed).is_ok();
         if sent {
             flow.passed.inc()

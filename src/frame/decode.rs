@@ -30,6 +30,7 @@ use super::look::Look;
 use super::mask::Masks;
 use super::scale::ScaleError;
 use super::scale::Scaler;
+use super::small::Small;
 use super::snapshot::Picture;
 use crate::camera::Codec;
 use crate::camera::Packet;
@@ -45,6 +46,8 @@ pub const HOLD_BACK_MAX: Duration = Duration::from_secs(3);
 const PIXELS_MAX: &str = "16777216";
 /// What a camera shows as a whole changes slowly.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a small copy is made, to be kept for a while.
+pub const SMALL_EVERY: Duration = Duration::from_secs(5);
 
 /// Packets whose pictures may still be inside the decoder: H.264 and H.265 reorder over 16.
 const IN_FLIGHT_MAX: usize = 64;
@@ -125,6 +128,7 @@ pub struct Decoder {
     held_back: u64,
     size: Option<(u32, u32)>,
     looked_at: Option<Mono>,
+    copied_at: Option<Mono>,
 }
 
 /// One packet inside FFmpeg's decoder.
@@ -156,6 +160,7 @@ impl Decoder {
             held_back: 0,
             size: None,
             looked_at: None,
+            copied_at: None,
         }
     }
 
@@ -321,11 +326,10 @@ impl Decoder {
         self.sequence += 1;
         self.last_at = self.last_at.max(received);
         let at = self.last_at.mono;
-        let due = self.looked_at.is_none_or(|last| at.since(last) >= LOOK_EVERY);
-        let look = if due { Look::of(&pixels, &letterbox).map(Box::new) } else { None };
-        if due {
-            self.looked_at = Some(at);
-        }
+        let look = is_due(&mut self.looked_at, at, LOOK_EVERY);
+        let look = look.then(|| Look::of(&pixels, &letterbox).map(Box::new)).flatten();
+        let small = is_due(&mut self.copied_at, at, SMALL_EVERY);
+        let small = small.then(|| Small::of(&pixels, &letterbox)).flatten();
         let took = self.clock.now().mono.since(received.mono);
         Ok(Frame {
             camera,
@@ -335,9 +339,19 @@ impl Decoder {
             letterbox,
             picture: Picture::new(video, Arc::clone(&self.config.masks)),
             look,
+            small,
             decode_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })
     }
+}
+
+/// Whether something that is done every so often is to be done now; then it is noted as done.
+fn is_due(last: &mut Option<Mono>, now: Mono, every: Duration) -> bool {
+    let due = last.is_none_or(|last| now.since(last) >= every);
+    if due {
+        *last = Some(now);
+    }
+    due
 }
 
 fn open(codec: Codec) -> Result<codec::decoder::Video, ffmpeg::Error> {

@@ -235,6 +235,7 @@ mod tests {
                 letterbox: Letterbox::none(Size { width: 1, height: 1 }),
                 picture: Picture::empty(),
                 look: None,
+                small: None,
                 decode_us: 0,
             });
         }

@@ -17,6 +17,7 @@ pub mod mask;
 pub mod pace;
 pub mod pixels;
 pub mod scale;
+pub mod small;
 pub mod snapshot;
 pub mod worker;
 
@@ -29,6 +30,7 @@ pub use letterbox::Placement;
 pub use look::Look;
 pub use mask::Masks;
 pub use pixels::Pixels;
+pub use small::Small;
 pub use snapshot::Picture;
 
 /// Width and height in pixels.
@@ -57,6 +59,8 @@ pub struct Frame {
     pub picture: Picture,
     /// What it looks like as a whole; about once a second, none in between.
     pub look: Option<Box<Look>>,
+    /// A small copy to be kept for a while; every few seconds, none in between.
+    pub small: Option<Small>,
     /// From the packet's arrival to the end of scaling, in microseconds.
     pub decode_us: u64,
 }

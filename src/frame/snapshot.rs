@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ffmpeg_next::frame::Video;
+use jpeg_encoder::ColorType;
 
 use super::Size;
 use super::heads;
@@ -120,15 +121,23 @@ impl fmt::Debug for Picture {
 }
 
 pub(super) fn encode(rgb: &[u8], size: Size, note: Option<&Note>) -> Result<Vec<u8>, Error> {
+    encode_as(rgb, size, ColorType::Rgb, note)
+}
+
+/// The same of interleaved pixels in other colours.
+pub(super) fn encode_as(
+    pixels: &[u8],
+    size: Size,
+    colours: ColorType,
+    note: Option<&Note>,
+) -> Result<Vec<u8>, Error> {
     let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
     let mut jpeg = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, JPEG_QUALITY);
     if let Some(note) = note {
         encoder.add_app_segment(heads::SEGMENT, note.render()).map_err(Error::Encode)?;
     }
-    encoder
-        .encode(rgb, side(size.width), side(size.height), jpeg_encoder::ColorType::Rgb)
-        .map_err(Error::Encode)?;
+    encoder.encode(pixels, side(size.width), side(size.height), colours).map_err(Error::Encode)?;
     Ok(jpeg)
 }
 

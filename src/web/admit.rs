@@ -199,6 +199,9 @@ pub(super) async fn me(
         "khu_pho": khu_pho,
         "local": viewer.local,
         "banner": banner,
+        "tiles": shared.config.tiles.as_ref().map(|tiles| {
+            json!({ "url": tiles.template(), "credit": tiles.credit() })
+        }),
         "csrf": shared.state.access.token(session.0.as_deref()),
     }))
 }

@@ -49,7 +49,7 @@ macro_rules! file {
 }
 
 /// All but the page itself and its service worker.
-pub(super) static FILES: [File; 27] = [
+pub(super) static FILES: [File; 29] = [
     file!("main.js", SCRIPT),
     file!("words.js", SCRIPT),
     file!("dom.js", SCRIPT),
@@ -61,7 +61,9 @@ pub(super) static FILES: [File; 27] = [
     file!("card.js", SCRIPT),
     file!("feed.js", SCRIPT),
     file!("incident.js", SCRIPT),
+    file!("moments.js", SCRIPT),
     file!("plan.js", SCRIPT),
+    file!("tiles.js", SCRIPT),
     file!("plot.js", SCRIPT),
     file!("cameras.js", SCRIPT),
     file!("camera.js", SCRIPT),

@@ -70,7 +70,7 @@ pub(super) async fn alerts(
             return Ok((last, behind(outbox, &viewer, Sequence(after), limit)?));
         }
         let live = outbox.live()?.into_iter();
-        let live = live.filter(|entry| viewer.may_see_subject(&entry.subject));
+        let live = live.filter(|entry| viewer.may_see_entry(entry));
         let shown = live.chain(newest(outbox, &viewer, limit)?);
         let shown: BTreeMap<Sequence, Entry> = shown.map(|entry| (entry.sequence, entry)).collect();
         Ok((last, shown.into_values().collect()))
@@ -100,7 +100,7 @@ fn behind(
         let entries = outbox.read_after(after, LIST_MAX)?;
         let Some(read_to) = entries.last() else { break };
         after = read_to.sequence;
-        found.extend(entries.into_iter().filter(|entry| viewer.may_see_subject(&entry.subject)));
+        found.extend(entries.into_iter().filter(|entry| viewer.may_see_entry(entry)));
         if found.len() >= limit {
             break;
         }
@@ -119,7 +119,7 @@ fn newest(outbox: &Outbox, viewer: &Viewer, limit: usize) -> Result<Vec<Entry>, 
         let theirs = entries
             .into_iter()
             .rev()
-            .filter(|entry| entry.sequence.0 <= until && viewer.may_see_subject(&entry.subject));
+            .filter(|entry| entry.sequence.0 <= until && viewer.may_see_entry(entry));
         found.extend(theirs.take(limit - found.len()));
         if found.len() >= limit || from == 0 {
             break;
@@ -140,7 +140,7 @@ pub(super) async fn snapshot(
     let sequence = sequence.ok_or(Failed::NotThere)?;
     let asks = viewer.clone();
     let read = move |outbox: &Outbox| {
-        let entry = outbox.get(sequence)?.filter(|entry| asks.may_see_subject(&entry.subject));
+        let entry = outbox.get(sequence)?.filter(|entry| asks.may_see_entry(entry));
         let Some(entry) = entry else { return Ok(None) };
         Ok(outbox.snapshot(sequence)?.map(|jpeg| (jpeg, entry)))
     };
@@ -239,7 +239,7 @@ impl Follower {
             if let Some(newest) = entries.last() {
                 self.after = newest.sequence;
                 let (shared, viewer) = (&self.shared, &self.viewer);
-                let theirs = entries.iter().filter(|entry| viewer.may_see_subject(&entry.subject));
+                let theirs = entries.iter().filter(|entry| viewer.may_see_entry(entry));
                 self.waiting.extend(theirs.flat_map(|entry| shared.events_of(viewer, entry)));
                 continue;
             }

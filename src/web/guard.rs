@@ -18,14 +18,16 @@ use axum::response::Response;
 
 use super::Shared;
 use super::client::Peer;
+use super::tiles::Tiles;
 
 /// No answer but the feed takes longer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' \
-                      data: blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; \
-                      worker-src 'self'; media-src 'self'; base-uri 'none'; form-action 'self'; \
-                      frame-ancestors 'none'; object-src 'none'";
+/// But for pictures: see [`policy`].
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      font-src 'self'; manifest-src 'self'; worker-src 'self'; media-src 'self'; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+                      object-src 'none'; img-src 'self' data: blob:";
 const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
 /// For as long browsers ask for nothing but TLS once they have had it.
 const ONLY_TLS: &str = "max-age=31536000";
@@ -76,13 +78,23 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
+/// What a browser may load for the page: nothing from elsewhere but the map's tiles, where an admin
+/// has configured some.
+pub(super) fn policy(tiles: Option<&Tiles>) -> HeaderValue {
+    let more = tiles.map(|tiles| format!(" {}", tiles.origin())).unwrap_or_default();
+    HeaderValue::try_from(format!("{POLICY}{more}")).expect("an origin is plain text")
+}
+
 /// Headers of every answer. A handler's own `Cache-Control` stands.
-pub(super) async fn headers(request: Request, next: Next) -> Response {
+pub(super) async fn headers(
+    Extract(policy): Extract<HeaderValue>,
+    request: Request,
+    next: Next,
+) -> Response {
     let tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.tls);
     let mut response = next.run(request).await;
     let headers: &mut HeaderMap = response.headers_mut();
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         // Not "no-referrer": browsers then send the sign-in form with the origin "null".
@@ -91,6 +103,7 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("permissions-policy"), FEATURES),
     ];
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -104,6 +117,16 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_come_from_here_and_from_the_map_that_is_configured() {
+        let alone = policy(None);
+        assert!(alone.to_str().unwrap().ends_with("; img-src 'self' data: blob:"));
+        let tiles = Tiles::new("https://Tiles.ward.example:8443/a/{z}/{x}/{y}.png", "").unwrap();
+        let mapped = policy(Some(&tiles));
+        let more = mapped.to_str().unwrap().strip_prefix(alone.to_str().unwrap());
+        assert_eq!(more, Some(" https://tiles.ward.example:8443"));
+    }
 
     #[test]
     fn only_this_machines_names_are_known() {

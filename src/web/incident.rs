@@ -63,10 +63,12 @@ pub(super) async fn incident(
     let cap =
         found.entries.split_last().and_then(|(newest, _)| shared.cap_of(&viewer, newest, &[]));
     let cap = cap.is_some();
+    let moments = json!(shared.moments_of(&viewer, &khu_pho, &id).await?);
     let (complete, alerts, pictures) = (found.complete, alerts.join(","), json!(pictures));
     let (khu_pho, id) = (json!(khu_pho), json!(id));
     let of = format!(r#""khu_pho":{khu_pho},"id":{id},"complete":{complete},"cap":{cap}"#);
-    let body = format!(r#"{{{of},"revisions":[{alerts}],"pictures":{pictures}}}"#);
+    let body =
+        format!(r#"{{{of},"revisions":[{alerts}],"pictures":{pictures},"moments":{moments}}}"#);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -90,13 +92,14 @@ impl Shared {
         khu_pho: &str,
         id: &str,
     ) -> Result<Revisions, Failed> {
-        let khu_pho = Id::new(khu_pho).ok().filter(|khu_pho| viewer.may_see(khu_pho));
-        let (Some(khu_pho), Some(id)) = (khu_pho, IncidentId::parse(id)) else {
+        let (Ok(khu_pho), Some(id)) = (Id::new(khu_pho), IncidentId::parse(id)) else {
             return Err(Failed::NotThere);
         };
         let subject = format!("{khu_pho}/{id}");
         let found = off_thread(&self.state.outbox, move |outbox| revisions(outbox, &subject));
-        let found = found.await?;
+        let mut found = found.await?;
+        // Another khu phố is told from the revision on that names it.
+        found.entries.retain(|entry| viewer.may_see_entry(entry));
         if found.entries.is_empty() { Err(Failed::NotThere) } else { Ok(found) }
     }
 

@@ -14,6 +14,7 @@
 
 mod act;
 mod admit;
+mod album;
 mod assets;
 mod bounds;
 mod camera;
@@ -32,6 +33,7 @@ mod routes;
 mod sign_in;
 mod statistics;
 mod theirs;
+mod tiles;
 mod tls;
 mod views;
 mod waiting;
@@ -48,6 +50,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::album::Album;
 use crate::audit::Log;
 use crate::meter::Meters;
 use crate::outbox::Outbox;
@@ -67,6 +70,8 @@ pub use gallery::Gallery;
 pub use routes::Address;
 pub use routes::Right;
 pub use routes::addresses;
+pub use tiles::Tiles;
+pub use tiles::TilesError;
 
 /// Passwords that are tried at the same time: each takes 19 MiB.
 const SIGN_INS_MAX: usize = 2;
@@ -86,12 +91,15 @@ pub struct Config {
     pub proxies: Vec<IpAddr>,
     /// Whether browsers whose page is closed are told, and by whom.
     pub push: Option<crate::push::Config>,
+    /// Whose map is drawn beneath the plan of the cameras; none: nobody's.
+    pub tiles: Option<Tiles>,
 }
 
 impl Config {
     /// Without TLS and without a proxy.
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, tls: None, behind_proxy: false, proxies: Vec::new(), push: None }
+        let proxies = Vec::new();
+        Self { listen, tls: None, behind_proxy: false, proxies, push: None, tiles: None }
     }
 
     /// Nobody else can reach it.
@@ -167,6 +175,8 @@ pub struct State {
     pub ward: Arc<Ward>,
     /// The alerts.
     pub outbox: Outbox,
+    /// The pictures of before, at and after.
+    pub album: Album,
     /// What `/metrics` shows.
     pub meters: Meters,
     /// What `/api/status` shows.

@@ -13,6 +13,7 @@ use axum::routing::post;
 use super::Shared;
 use super::act;
 use super::admit;
+use super::album;
 use super::assets;
 use super::camera;
 use super::configured;
@@ -96,6 +97,7 @@ fn table() -> Vec<Route> {
         read("/api/alerts", SignedIn, get(feed::alerts)),
         Route { endless: true, ..read("/events", SignedIn, get(feed::events)) },
         read("/snapshots/{name}", SignedIn, get(feed::snapshot)),
+        read("/album/{name}", SignedIn, get(album::picture)),
         read("/api/status", SignedIn, get(health::status)),
         read("/api/khu-pho/{khu_pho}/incidents/{id}", SignedIn, get(incident::incident)),
         read("/api/khu-pho/{khu_pho}/incidents/{id}/cap.xml", SignedIn, get(incident::cap)),
@@ -123,6 +125,7 @@ fn table() -> Vec<Route> {
 /// The table as a router.
 pub(super) fn router(shared: Shared) -> Router {
     let mut router = Router::new();
+    let policy = guard::policy(shared.config.tiles.as_ref());
     for Route { method, path, right, handler, endless } in table() {
         let gate = admit::Gate { shared: shared.clone(), right, acts: method == Method::POST };
         let mut handler = handler.layer(middleware::from_fn_with_state(gate, admit::admit));
@@ -134,6 +137,6 @@ pub(super) fn router(shared: Shared) -> Router {
     router
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::known_host))
-        .layer(middleware::from_fn(guard::headers))
+        .layer(middleware::from_fn_with_state(policy, guard::headers))
         .with_state(shared)
 }

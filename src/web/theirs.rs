@@ -36,13 +36,14 @@ impl Shared {
         let text = readable(entry)?;
         let Role::KhuPho(_) = &viewer.role else { return Some(Cow::Borrowed(text)) };
         let head: Head<'_> = serde_json::from_str(text).unwrap_or_default();
-        if head.cameras.iter().all(|seen| self.is_theirs(viewer, &seen.id)) {
+        if head.cameras.iter().all(|seen| self.may_see_camera(viewer, &seen.id)) {
             return Some(Cow::Borrowed(text));
         }
         let mut alert: Value = serde_json::from_str(text).ok()?;
         let cameras = alert.get_mut("cameras")?.as_array_mut()?;
-        let theirs =
-            |seen: &mut Value| seen["id"].as_str().is_some_and(|id| self.is_theirs(viewer, id));
+        let theirs = |seen: &mut Value| {
+            seen["id"].as_str().is_some_and(|id| self.may_see_camera(viewer, id))
+        };
         let others: Vec<Value> = cameras.extract_if(.., |seen| !theirs(seen)).collect();
         // Its words name a place too, though hardly ever another khu phố's.
         let message = alert["message"].as_str().unwrap_or_default().to_owned();
@@ -65,9 +66,9 @@ impl Shared {
         }
         let head: Head<'_> = serde_json::from_slice(&entry.payload).unwrap_or_default();
         let theirs = match Note::read(&jpeg) {
-            Some(note) => self.is_theirs(viewer, note.camera.as_str()),
+            Some(note) => self.may_see_camera(viewer, note.camera.as_str()),
             // Without a note it may be any of its cameras'.
-            None => head.cameras.iter().all(|seen| self.is_theirs(viewer, &seen.id)),
+            None => head.cameras.iter().all(|seen| self.may_see_camera(viewer, &seen.id)),
         };
         if !theirs {
             return None;
@@ -84,7 +85,8 @@ impl Shared {
         id.is_some_and(|id| self.state.board.camera(&id).is_some())
     }
 
-    fn is_theirs(&self, viewer: &Viewer, camera: &str) -> bool {
+    /// Whether it is a camera of the configuration, of a khu phố that is theirs.
+    pub(super) fn may_see_camera(&self, viewer: &Viewer, camera: &str) -> bool {
         let seat = Id::new(camera).ok().and_then(|id| self.state.board.camera(&id));
         seat.is_some_and(|seat| viewer.may_see(&seat.khu_pho))
     }

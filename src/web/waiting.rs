@@ -32,10 +32,11 @@ impl Server {
     /// but for `/healthz`. Gives the port back before it returns.
     pub async fn tell_full(self, stop: CancellationToken) {
         let Self { listener, config, tls, .. } = self;
+        let policy = guard::policy(None);
         let router = Router::new()
             .route("/healthz", get(health::alive))
             .fallback(full)
-            .layer(middleware::from_fn(guard::headers));
+            .layer(middleware::from_fn_with_state(policy, guard::headers));
         let shared_by_many = config.proxies.iter().map(IpAddr::to_canonical).collect();
         listen::serve(listen::Door { listener, tls, router, shared_by_many }, stop).await;
     }

@@ -12,7 +12,7 @@ use crate::house::House;
 use crate::house::documented_alert;
 
 /// A snapshot of noise as the daemon writes it, with somebody in its middle.
-fn snapshot(camera: &str) -> Vec<u8> {
+pub(crate) fn snapshot(camera: &str) -> Vec<u8> {
     let note = format!("keng.people/1\0{{\"camera\":\"{camera}\",\"people\":[[0.3,0.1,0.6,0.9]]}}");
     encoded(Some(note))
 }

@@ -8,6 +8,7 @@ mod house;
 mod faces;
 mod fuzz;
 mod hostile;
+mod neighbours;
 mod openapi;
 mod push;
 mod rights;

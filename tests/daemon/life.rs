@@ -61,7 +61,7 @@ async fn sigterm_stops_everything_in_order_and_says_so() {
     assert!(took <= STOPS_WITHIN, "{took:?}");
     assert_eq!(
         steps(&log),
-        ["cameras", "detectors", "outbox", "diary", "mqtt and page", "audit log"]
+        ["cameras", "detectors", "outbox", "album", "diary", "mqtt and page", "audit log"]
     );
     until("the daemon is offline", || ears.newest(STATUS)["state"] == "offline").await;
     // What was looked at is kept, also where nothing was seen, and can be replayed.

@@ -17,7 +17,8 @@ const FAULTS: &str = include_str!("faults.js");
 /// Where axe-core's script is; it finds more than we look for. `make test` fetches it.
 const AXE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.runtime/axe/axe.min.js");
 
-fn check(page: &Page<'_>, what: &str) {
+/// Fails where somebody could not read or use the page as it stands.
+pub(crate) fn check(page: &Page<'_>, what: &str) {
     let faults = page.eval(FAULTS);
     assert_eq!(faults, Value::Array(Vec::new()), "{what}");
     let Ok(axe) = std::fs::read_to_string(AXE) else { return };

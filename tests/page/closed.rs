@@ -105,12 +105,35 @@ async fn a_closed_page_is_told_through_a_service_that_can_not_read_it() {
     assert!(shown.contains(&json!(["Kẻng", "", "keng", "/"])), "never nothing: {shown:?}");
     assert_eq!(shown.len(), 2, "{shown:?}");
 
+    // The browser's service puts another subscription in the old one's place.
+    let kept = || std::fs::read_to_string(post.site.path("var/access/push.json")).unwrap();
+    assert!(kept().contains("send/phone"));
+    let newer = Phone::new(8, format!("https://localhost:{port}/send/newer"));
+    let replaced = format!(
+        "(() => {{ {}; const event = new ExtendableEvent('pushsubscriptionchange'); const done = \
+         new Promise((resolve) => {{ event.waitUntil = resolve; }}); event.oldSubscription = {{ \
+         endpoint: {:?} }}; self.dispatchEvent(event); return done.then(() => true); }})()",
+        stand_in(&newer),
+        phone.endpoint
+    );
+    assert_eq!(page.eval_in_worker(&replaced).await, true);
+    assert!(kept().contains("send/newer") && !kept().contains("send/phone"), "{}", kept());
+
+    // Where nobody is signed in any more there is nobody to tell for: nothing is subscribed.
+    let nobody = "self.fetch = async () => new Response('', { status: 401 }); self.tried = false; \
+                  PushManager.prototype.subscribe = async () => { self.tried = true; }; true";
+    assert_eq!(page.eval_in_worker(nobody).await, true);
+    let again =
+        replaced.replace("(() => { (() => { let kept", "(() => { (() => { return; let kept");
+    assert_ne!(again, replaced);
+    assert_eq!(page.eval_in_worker(&again).await, true);
+    assert_eq!(page.eval_in_worker("self.tried").await, false);
+
     // Signing out ends it, at the daemon too.
-    page.eval(&stand_in(&phone));
+    page.eval(&stand_in(&newer));
     page.eval("PushManager.prototype.subscribe({}).then(() => true)");
     page.click("#sign-out").await;
     page.wait("location.pathname === '/sign-in'").await;
+    assert_eq!(kept(), "[]");
     drop(daemon);
-    let kept = std::fs::read_to_string(post.site.path("var/access/push.json")).unwrap();
-    assert_eq!(kept, "[]");
 }

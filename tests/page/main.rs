@@ -29,11 +29,16 @@ mod closed;
 mod drawing;
 mod kept;
 mod many;
+mod map;
 mod real;
 mod signed_in;
 mod telling;
 mod watch;
 
+use keng::outbox::Append;
+use keng::outbox::Outbox;
+use keng::time::Clock as _;
+use keng::time::SystemClock;
 use serde_json::Value;
 use serde_json::json;
 
@@ -60,9 +65,14 @@ impl Post {
     /// Without cameras, and with these further lines of `[web]`.
     fn with_web(more: &str) -> Self {
         let post = Self::new(&[]);
-        let text = std::fs::read_to_string(post.site.config()).unwrap();
-        post.site.configure(&text.replace("[web]\n", &format!("[web]\n{more}")));
+        post.add_to_web(more);
         post
+    }
+
+    /// Further lines of `[web]`.
+    fn add_to_web(&self, more: &str) {
+        let text = std::fs::read_to_string(self.site.config()).unwrap();
+        self.site.configure(&text.replace("[web]\n", &format!("[web]\n{more}")));
     }
 }
 
@@ -72,6 +82,33 @@ fn report(daemon: &Daemon, place: &str) -> Value {
     let (status, said) = daemon.act("/api/khu-pho/kp3/report", &report);
     assert_eq!(status, 200, "{said}");
     said["alert"].clone()
+}
+
+/// A fire that goes on, of khu phố 3, in the store before the daemon's start: the camera `hem-42`
+/// sees it, and the khu phố `also` are named. Answers where its page is.
+fn seed(post: &Post, also: &[&str]) -> String {
+    let text = include_str!("../../docs/mqtt.md");
+    let block = text.split("```json").nth(1).and_then(|rest| rest.split("```").next());
+    let mut alert: Value = serde_json::from_str(block.unwrap()).unwrap();
+    let now = SystemClock::new().now().wall;
+    let told = json!(now.to_rfc3339(&jiff::tz::TimeZone::UTC));
+    (alert["khu_pho"], alert["id"], alert["state"]) = (json!("kp3"), json!("f-1"), json!("open"));
+    (alert["opened_at"], alert["updated_at"]) = (told.clone(), told.clone());
+    for empty in ["closed_at", "acknowledged", "on_scene", "on_scene_at", "closed"] {
+        alert[empty] = Value::Null;
+    }
+    let mut seen = alert["cameras"][0].clone();
+    (seen["id"], seen["since"], seen["address"]) = (json!("hem-42"), told, json!("Hẻm 1"));
+    (seen["latitude"], seen["longitude"]) = (json!(10.01), json!(106.6));
+    alert["cameras"] = json!([seen]);
+    alert["message"] = json!("CHÁY tại Hẻm 1");
+    if !also.is_empty() {
+        alert["also_khu_pho"] = json!(also);
+    }
+    let outbox = Outbox::open(&post.site.path("var")).unwrap();
+    let append = Append { subject: "kp3/f-1".to_owned(), live: true, wall: now, snapshot: None };
+    outbox.append(append, |_| alert.to_string().into_bytes()).unwrap();
+    "#/incident/kp3/f-1".to_owned()
 }
 
 /// The card of an incident, as a selector.

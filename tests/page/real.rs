@@ -10,6 +10,7 @@ use keng::time::Wall;
 
 use crate::LIVE;
 use crate::Post;
+use crate::access;
 use crate::browser::Browser;
 use crate::browser::Screen;
 use crate::browser::chromium;
@@ -51,6 +52,24 @@ async fn a_fire_in_front_of_a_camera_is_on_the_screen_within_two_seconds_of_its_
     let place = page.eval(&format!("new URL({image}.src).pathname"));
     let snapshot = daemon.bytes(place.as_str().unwrap());
     assert_eq!(Note::read(&snapshot).unwrap().camera.as_str(), "hem-42");
+
+    // Each camera before, at and after: what comes later comes by itself.
+    page.eval(&format!("location.hash = '#/incident/kp3/{}'", alert["id"].as_str().unwrap()));
+    for moment in ["before", "at", "after"] {
+        let image = format!("document.querySelector('[data-moment={moment}] img')");
+        page.wait(&format!("{image}?.naturalWidth > 0")).await;
+        let place = page.eval(&format!("new URL({image}.src).pathname"));
+        let jpeg = daemon.bytes(place.as_str().unwrap());
+        assert_eq!(Note::read(&jpeg).unwrap().camera.as_str(), "hem-42", "{moment}");
+    }
+    let times = "[...document.querySelectorAll('.moments time')].map((one) => \
+                 Date.parse(one.dateTime))";
+    let times: Vec<i64> = serde_json::from_value(page.eval(times)).unwrap();
+    let apart = [times[1] - times[0], times[2] - times[1]];
+    assert!((2_000..=60_000).contains(&apart[0]), "{apart:?}");
+    assert!((5_900..=60_000).contains(&apart[1]), "{apart:?}");
+
+    access::check(&page, "before, at and after");
 
     // The wall shows the camera as it is: a picture, its rate, and how late that is.
     page.eval("location.hash = '#/cameras'");

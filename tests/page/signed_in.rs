@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use serde_json::json;
+
 use crate::LIVE;
 use crate::Post;
 use crate::browser::Browser;
@@ -12,6 +14,7 @@ use crate::browser::chromium;
 use crate::card;
 use crate::daemon::camera;
 use crate::report;
+use crate::seed;
 
 const PASSWORD: &str = "đêm nay trời trong";
 
@@ -98,5 +101,43 @@ async fn who_signs_in_comes_back_to_where_they_were_and_answers_under_their_name
     page.click("#sign-out").await;
     page.wait("location.pathname === '/sign-in'").await;
     assert_eq!(page.eval("caches.has('keng-last')"), false, "nothing stays on the phone");
+    drop(daemon);
+}
+
+#[tokio::test]
+async fn who_only_sees_it_too_reads_and_does_not_answer() {
+    let Some(program) = chromium() else { return };
+    let khu_pho = |id: &str| format!("[[khu_pho]]\nid = \"{id}\"\nname = \"Khu phố {id}\"\n");
+    let there = camera(1, "hem-42", "rtsp://127.0.0.1:1/cam", "");
+    let here = camera(2, "hem-9", "rtsp://127.0.0.1:1/cam", "").replace("\"kp3\"", "\"kp9\"");
+    let post = Post::new(&[there, here, khu_pho("kp8"), khu_pho("kp9")]);
+    let place = seed(&post, &["kp9"]);
+    let daemon = post.site.start().await;
+    add(&post, "tu", &["khu_pho", "--khu-pho", "kp9"]);
+    add(&post, "tam", &["khu_pho", "--khu-pho", "kp8"]);
+    let browser = Browser::start(program);
+    let page = browser.open(&post.page, Screen::Phone);
+    sign_in(&page, "tu").await;
+    page.wait(LIVE).await;
+    page.wait("document.querySelector('#open .card[data-id=f-1]')").await;
+    page.wait("/Tổ ở đó trả lời/.test(document.querySelector('.card').innerText)").await;
+    let foreign = "[document.querySelectorAll('[data-action]').length, \
+                   document.body.innerText.match(/.*(Hẻm 1|hem-42).*/g)]";
+    assert_eq!(page.eval(foreign), json!([0, null]));
+    page.eval(&format!("location.hash = {place:?}"));
+    page.wait("document.querySelectorAll('.timeline li').length === 1").await;
+    page.wait("/Tổ ở đó trả lời/.test(document.querySelector('.title').innerText)").await;
+    assert_eq!(page.eval(foreign), json!([0, null]));
+    // The gong is for those who can answer.
+    assert_eq!(page.eval("Number(document.querySelector('#bell').dataset.strikes ?? 0)"), 0);
+    // Before the sign-in some things were refused, and nothing since.
+    let complaints = page.complaints();
+    assert!(complaints.iter().all(|said| said.contains("401")), "{complaints:?}");
+
+    let other = browser.open(&post.page, Screen::Phone);
+    sign_in(&other, "tam").await;
+    other.wait(LIVE).await;
+    other.wait("!document.querySelector('#quiet').hidden").await;
+    assert_eq!(other.eval("document.querySelectorAll('.card').length"), 0);
     drop(daemon);
 }

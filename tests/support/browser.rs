@@ -355,6 +355,32 @@ impl Page<'_> {
         self.call("ServiceWorker.deliverPushMessage", message);
     }
 
+    /// What `script` comes to in the page's service worker; a promise is waited for.
+    pub(crate) async fn eval_in_worker(&self, script: &str) -> Value {
+        let begun = Instant::now();
+        let target = loop {
+            let all = self.browser.call("", "Target.getTargets", json!({}));
+            let mut all = all["targetInfos"].as_array().into_iter().flatten();
+            let found = all.find(|one| {
+                one["type"] == "service_worker" && one["browserContextId"] == self.context.as_str()
+            });
+            if let Some(id) = found.and_then(|one| one["targetId"].as_str()) {
+                break id.to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "no service worker is at work");
+            // One that sleeps is woken by the page's own files.
+            self.eval("fetch('/favicon.svg').then(() => true)");
+            tokio::time::sleep(LOOK).await;
+        };
+        let asked = json!({"targetId": target, "flatten": true});
+        let attached = self.browser.call("", "Target.attachToTarget", asked);
+        let session = attached["sessionId"].as_str().unwrap().to_owned();
+        let asked = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
+        let said = self.browser.call(&session, "Runtime.evaluate", asked);
+        assert!(said["exceptionDetails"].is_null(), "{script}: {}", said["exceptionDetails"]);
+        said["result"]["value"].clone()
+    }
+
     /// How long its thread has computed, in seconds of a core: however busy the machine is beside.
     pub(crate) fn busy(&self) -> f64 {
         self.call("Performance.enable", json!({"timeDomain": "threadTicks"}));

@@ -11,6 +11,7 @@ use keng::access::Role;
 use keng::access::password;
 use keng::access::users;
 use keng::access::users::User;
+use keng::album::Album;
 use keng::audit::Log;
 use keng::config;
 use keng::meter::Meters;
@@ -146,6 +147,7 @@ impl StatusBoard for Board {
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) outbox: Outbox,
+    pub(crate) album: Album,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) audit: Log,
     pub(crate) folder: TempDir,
@@ -178,6 +180,7 @@ impl House {
 
     pub(crate) async fn at(folder: TempDir, config: Config) -> Self {
         let outbox = Outbox::open(folder.path()).unwrap();
+        let album = Album::open(folder.path()).unwrap();
         let clock = Arc::new(ManualClock::default());
         let shared: Arc<dyn Clock> = clock.clone();
         let access = Access::open(folder.path(), shared.clone()).unwrap();
@@ -201,6 +204,7 @@ impl House {
         });
         let state = State {
             outbox: outbox.clone(),
+            album: album.clone(),
             meters: Meters::new(),
             board: Arc::new(Board),
             gallery: Gallery::new(shared.clone()),
@@ -219,7 +223,7 @@ impl House {
             push: Some(push),
         };
         tokio::spawn(server.serve(state, CancellationToken::new()));
-        Self { address, outbox, clock, audit, folder }
+        Self { address, outbox, album, clock, audit, folder }
     }
 
     /// Appends the alert of an incident that goes on, with a picture.

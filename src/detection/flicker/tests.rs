@@ -117,6 +117,7 @@ fn frame(camera: &str, at_ms: u64, pixels: &[u8]) -> Frame {
         letterbox: Letterbox::none(SIZE),
         picture: Picture::empty(),
         look: None,
+        small: None,
         decode_us: 0,
     }
 }

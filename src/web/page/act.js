@@ -1,7 +1,7 @@
 // What people answer: one tap to take it or to be there, a question before what can't be undone.
 
 import { $, button, element, getJson, signIn } from './dom.js';
-import { emit, isGoing, known, take } from './state.js';
+import { emit, isGoing, isOurs, khuPhoName, known, take } from './state.js';
 import { say } from './words.js';
 
 const FINAL = ['resolve', 'false_alarm'];
@@ -75,6 +75,9 @@ function choices(alert) {
 export function actions(current) {
   const box = element('div', 'actions');
   const alert = current();
+  if (!isOurs(alert)) {
+    return isGoing(alert) ? element('p', 'soft', say('not_ours', khuPhoName(alert.khu_pho))) : null;
+  }
   const told = element('p', 'told');
   told.setAttribute('role', 'status');
   for (const [action, key, look] of choices(alert)) {

@@ -4,7 +4,7 @@ import { enable } from './act.js';
 import { age, card } from './card.js';
 import { $, drawCalmly, element, now, tell } from './dom.js';
 import { older } from './link.js';
-import { incidents, isGoing, KINDS, khuPho, khuPhoName, known, on, order } from './state.js';
+import { incidents, isGoing, isOurs, KINDS, khuPho, khuPhoName, known, on, order } from './state.js';
 import { tellButtons } from './tell.js';
 import { language, say, sayAll } from './words.js';
 
@@ -188,7 +188,8 @@ function fill(box, list) {
   let at = box.firstElementChild;
   for (const incident of list) {
     const { alert, pictured } = incident;
-    const version = [alert.revision, pictured, khuPhoName(alert.khu_pho), language()].join('/');
+    const name = khuPhoName(alert.khu_pho);
+    const version = [alert.revision, pictured, name, language(), isOurs(alert)].join('/');
     if (incident.shown !== version || !incident.node) {
       const made = card(incident);
       if (incident.node?.parentElement === box) {

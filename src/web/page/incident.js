@@ -14,12 +14,15 @@ import {
   rows,
   span,
 } from './dom.js';
+import { areComing, moments } from './moments.js';
 import { plan } from './plan.js';
 import { lines, parts } from './plot.js';
 import { incidents, isGoing, khuPhoName, on, pictureOf, tellPicture } from './state.js';
 import { say } from './words.js';
 
 const STAGES = ['decode', 'queue', 'inference', 'core', 'store'];
+// Pictures of after an alert come by themselves, some seconds later.
+const AGAIN_MS = 3_000;
 const list = (value) => (Array.isArray(value) ? value : []);
 const percent = (value) => `${Math.round(value * 100)} %`;
 
@@ -41,6 +44,12 @@ export function incidentPage(main, khuPho, id) {
     chosen = sequence;
     drawNow();
   };
+  let again = 0;
+  const loadSoon = () => {
+    clearTimeout(again);
+    if (open && areComing(known?.moments, known?.revisions.at(-1)))
+      again = setTimeout(load, AGAIN_MS);
+  };
   const load = async () => {
     try {
       const [answer, views] = await Promise.all([
@@ -57,6 +66,7 @@ export function incidentPage(main, khuPho, id) {
       known = answer;
       cameras = views.cameras;
       draw();
+      loadSoon();
     } catch (error) {
       if (!open || known) return;
       const text = error.status === 404 ? say('not_found') : say('failed', error.message);
@@ -70,6 +80,7 @@ export function incidentPage(main, khuPho, id) {
       if (last && alert.revision <= last.revision) return;
       known.revisions.push(alert);
       draw();
+      loadSoon();
     }),
     on('link', (state) => {
       if (state === 'up') load();
@@ -79,6 +90,7 @@ export function incidentPage(main, khuPho, id) {
   load();
   return () => {
     open = false;
+    clearTimeout(again);
     stops.forEach((stop) => stop());
   };
 }
@@ -111,7 +123,8 @@ function show(box, view) {
   if (answers) title.append(answers);
 
   const left = element('div', 'stack');
-  left.append(gallery(view, alert), timeline(revisions, complete));
+  const strips = moments(view.known.moments, alert);
+  left.append(gallery(view, alert), ...(strips ? [strips] : []), timeline(revisions, complete));
   const right = element('div', 'stack');
   right.append(
     verdict(alert),

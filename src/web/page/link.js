@@ -153,6 +153,7 @@ function show(status) {
 async function whoami() {
   try {
     known.me = await getJson('/api/me');
+    known.ours = known.me.khu_pho;
     await keepFor(known.me.login ?? '');
   } catch {
     known.me = null;

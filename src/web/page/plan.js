@@ -1,6 +1,9 @@
-// The cameras around an incident, drawn to scale from their coordinates. No map, no request.
+// The cameras around an incident, drawn to scale from their coordinates. A map only where the admin
+// has configured a server of tiles; no request to anybody else, and without one none at all.
 
 import { cameraLink, element, svg } from './dom.js';
+import { known } from './state.js';
+import { tiles } from './tiles.js';
 import { say } from './words.js';
 
 const METRES_A_DEGREE = 111_320;
@@ -40,6 +43,11 @@ export function plan(cameras, seeing) {
   const scale = Math.min((WIDTH / 2 - EDGE) / reach('x'), (HEIGHT / 2 - EDGE) / reach('y'));
   const made = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plan', role: 'group' });
   made.setAttribute('aria-label', say('plan'));
+  const map = known.me?.tiles;
+  if (map) {
+    made.classList.add('mapped');
+    made.append(tiles(map.url, { lat, lon }, scale, { width: WIDTH, height: HEIGHT }));
+  }
   grid(made, scale);
   // Those that see it are drawn last, on top.
   spots.sort((a, b) => a.sees - b.sees);
@@ -52,7 +60,10 @@ export function plan(cameras, seeing) {
     svg('text', { x: 0, y: 24 }, say('north')),
   );
   made.append(north);
-  return made;
+  if (!map?.credit) return made;
+  const thanked = element('div', 'stack');
+  thanked.append(made, element('p', 'credit', map.credit));
+  return thanked;
 }
 
 function grid(made, scale) {

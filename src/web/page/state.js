@@ -16,6 +16,7 @@ export const known = {
   stale: 0, // When what is shown was kept, where it is an old copy.
   status: null,
   me: null,
+  ours: null, // Ids of the khu phố that are ours, once known; null: all. Stays when `me` goes.
   link: 'wait',
   lostAt: 0,
 };
@@ -39,8 +40,11 @@ export function emit(what, ...detail) {
 }
 
 export const isGoing = (alert) => ONGOING.includes(alert.state);
+/** Whether it is for whoever looks to answer; what only their cameras see too is to be known. */
+export const isOurs = (alert) => known.ours?.includes(alert.khu_pho) ?? true;
 /** What the gong strikes for, until somebody takes it. */
 export const isLoud = (alert) =>
+  isOurs(alert) &&
   alert.state === 'open' &&
   (alert.kind === 'fire' || alert.kind === 'smoke' || alert.severity === 'critical');
 

@@ -77,6 +77,35 @@ self.addEventListener('push', (event) => {
   telling = telling.then(() => tell(event.data)).catch(() => {});
   event.waitUntil(telling);
 });
+/** The daemon's key as browsers take it. */
+function bytes(text) {
+  const plain = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  return Uint8Array.from(plain, (letter) => letter.charCodeAt(0));
+}
+async function post(path, csrf, body) {
+  const headers = { 'content-type': 'application/json', 'X-Keng-CSRF': csrf };
+  const answer = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+}
+/** The browser's push service has ended a subscription, or has put another one in its place: the
+ *  daemon is told of the new one before it forgets the old. Where nobody is signed in any more,
+ *  or push is off, nothing is to be told. */
+async function renew(old, made) {
+  const asked = await Promise.all([fetch('/api/me'), fetch('/api/push')]);
+  if (asked.some((answer) => !answer.ok || answer.redirected)) return;
+  const [me, push] = await Promise.all(asked.map((answer) => answer.json()));
+  if (!me.login || !push.key) return;
+  const options = { userVisibleOnly: true, applicationServerKey: bytes(push.key) };
+  const now = made ?? (await self.registration.pushManager.subscribe(options));
+  await post('/api/push/subscribe', me.csrf, now.toJSON());
+  if (old && old.endpoint !== now.endpoint) {
+    await post('/api/push/unsubscribe', me.csrf, { endpoint: old.endpoint });
+  }
+}
+self.addEventListener('pushsubscriptionchange', (event) => {
+  // What fails is made good when the page is opened next: it offers its subscription again.
+  event.waitUntil(renew(event.oldSubscription, event.newSubscription).catch(() => {}));
+});
 self.addEventListener('notificationclick', (event) => {
   event.notification.close();
   const wanted = new URL(event.notification.data?.url ?? '/', self.location.origin);

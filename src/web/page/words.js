@@ -107,6 +107,9 @@ const WORDS = {
     push_off: 'Đóng trang thì máy này không được báo.', push_start: 'Báo cả khi đóng trang',
     push_failed: (why) => `Chưa bật được: ${why}`, late: (ms) => `trễ ${ms} ms`,
     behind: (n) => `còn ${n} tin`, set_aside: 'Không giao được', outlets: 'Nơi nhận khác',
+    moments: 'Từng camera: trước, lúc báo, sau', moment_before: 'Trước', moment_at: 'Lúc báo',
+    moment_after: 'Sau', coming: 'Sắp có…',
+    not_ours: (k) => `Việc của ${k}: camera bên bạn cũng thấy. Tổ ở đó trả lời.`,
     late_word: 'Độ trễ', late_text: (ms) => `${ms} ms từ gói hình cuối đến phán đoán`,
   },
   en: {
@@ -214,6 +217,9 @@ const WORDS = {
     push_off: 'With the page closed this device is told nothing.',
     push_failed: (why) => `Not turned on: ${why}`, late: (ms) => `${ms} ms late`,
     behind: (n) => `${n} to go`, set_aside: 'Undeliverable', outlets: 'Other receivers',
+    moments: 'Each camera: before, at the alert, after', moment_before: 'Before',
+    moment_at: 'At the alert', moment_after: 'After', coming: 'On its way…',
+    not_ours: (k) => `For ${k} to answer; your cameras see it too.`,
     late_word: 'Latency', late_text: (ms) => `${ms} ms from last packet to judgement`,
   },
 };
