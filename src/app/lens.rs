@@ -109,7 +109,7 @@ impl Lenses {
         if let Some(lens) = self.running.get(camera) {
             let period = governor.period(level);
             lens.pace.set(period);
-            lens.pace.bound(self.picture_gap_max.max(period));
+            lens.pace.bound(governor.gap(level));
             lens.pace.save(governor.thrift(level, lens.spot), governor.is_patient(level));
             self.exchange.attend(camera, level, period);
         }

@@ -39,7 +39,7 @@ pub const FULL: f64 = 0.95;
 /// The load that is aimed at.
 pub const TARGET: f64 = 0.85;
 /// Below this load there is room to grant more.
-pub const EASY: f64 = 0.7;
+pub const EASY: f64 = 0.8;
 /// From this load on, what is granted grows by half of the proportion.
 const NEAR: f64 = 0.35;
 /// Near the aim, the pressure falls by no more at a time: that share of a level's cameras changes
@@ -172,6 +172,15 @@ impl Governor {
     /// The period that is granted to a camera of this level.
     pub fn period(&self, level: Level) -> Duration {
         self.period_at(level, self.pressure)
+    }
+
+    /// No two pictures of a camera of this level shall be further apart, as far as its stream
+    /// allows: [`ECONOMY`], as long as that is kept at all.
+    pub fn gap(&self, level: Level) -> Duration {
+        let longest = self.config.picture_gap_max();
+        let economy = ECONOMY.mul_f64(KEY_FRAMES_OVER).min(longest);
+        let gap = if self.pressure > SCARCE { longest } else { economy };
+        gap.max(self.period(level))
     }
 
     /// Within which distance of one another key frames suffice, for a camera of this level, though

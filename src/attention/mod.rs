@@ -153,16 +153,12 @@ impl Habit {
 impl Attention {
     /// `cause` was there at `at`. What is older than what is known changes nothing.
     pub fn note(&mut self, cause: Cause, at: Stamp) {
-        match cause {
-            Cause::Motion | Cause::Candidate => {
-                let ongoing = [Cause::Motion, Cause::Candidate].map(|cause| self.holds(cause, at));
-                if !self.habit.admits(at.mono, ongoing.contains(&true)) {
-                    return;
-                }
+        // What is sure is looked at by itself, for as long as it is there.
+        if matches!(cause, Cause::Motion | Cause::Candidate) {
+            let ongoing = [Cause::Motion, Cause::Candidate].map(|cause| self.holds(cause, at));
+            if !self.habit.admits(at.mono, ongoing.contains(&true)) {
+                return;
             }
-            // Something is there: what stirs is worth looking at again.
-            Cause::Sight | Cause::Event => self.habit = Habit::default(),
-            Cause::Neighbour | Cause::Look => {}
         }
         let noted = &mut self.noted[cause as usize];
         *noted = (*noted).max(Some(at.mono));
@@ -215,15 +211,19 @@ mod tests {
     }
 
     #[test]
-    fn a_street_that_always_stirs_is_got_used_to_until_something_is_there() {
+    fn a_street_that_always_stirs_is_got_used_to_but_not_to_what_is_sure() {
         let mut attention = Attention::default();
         assert_eq!(awake(&mut attention, 0..10), 10);
         let evening = awake(&mut attention, 10..3_600);
         assert!((360..540).contains(&evening), "{evening} s of an hour");
-        // Somebody comes: what stirs then is looked at as if it were the first.
-        attention.note(Cause::Sight, Stamp::default() + Duration::from_secs(3_600));
-        assert_eq!(awake(&mut attention, 3_601..3_612), 11);
-        // So it is after a quiet time.
+        // Somebody is there, whom it is sure of: that is another matter, for as long as it lasts.
+        let at = |second| Stamp::default() + Duration::from_secs(second);
+        (3_600..3_620).for_each(|second| attention.note(Cause::Sight, at(second)));
+        assert_eq!(
+            [3_600, 3_623, 3_624].map(|second| attention.level(at(second))),
+            [Level::Curious, Level::Curious, Level::Idle]
+        );
+        // What stirs after a quiet time is looked at as if it were the first.
         let mut attention = Attention::default();
         awake(&mut attention, 0..100);
         assert_eq!(awake(&mut attention, 300..310), 10);

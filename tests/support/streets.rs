@@ -61,7 +61,6 @@ enum Event {
 pub(crate) struct Ward {
     pub(crate) governor: Governor,
     pub(crate) seen: Vec<Seen>,
-    config: Config,
     now: Mono,
     cameras: Vec<Camera>,
     seats: Vec<Seat>,
@@ -91,7 +90,6 @@ impl Ward {
         let mut ward = Self {
             governor: Governor::new(config),
             seen: vec![Seen::default(); count],
-            config,
             now: Mono(0),
             cameras: Vec::new(),
             seats: vec![Seat::default(); count],
@@ -220,7 +218,7 @@ impl Ward {
             && let Some((taken, key)) = camera.queue.pop_front()
         {
             let period = self.seats[index].period;
-            let gap = self.config.picture_gap_max().max(period);
+            let gap = self.governor.gap(self.seats[index].level);
             let patient = self.governor.is_patient(self.seats[index].level);
             let thrift = camera.thrift.unwrap_or_default();
             let wanted = Wanted { period, gap, thrift, patient, asked: false };
