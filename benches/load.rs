@@ -155,9 +155,7 @@ async fn round(
     };
     let watched = watching.await?;
     let after = site.measure().await?;
-    if plan.outage.is_some() {
-        catch_up(&ears, after.counts.alerts - before.counts.alerts).await;
-    }
+    catch_up(&ears, after.counts.alerts - before.counts.alerts).await;
     let heard = ears.stop();
     site.stop().await?;
     cameras.stop().await;
@@ -183,6 +181,7 @@ async fn relief(plan: &Plan, reels: &[Reel], count: usize) -> Result<Relief, Fai
     let before = site.measure().await?;
     let watched = watch::watch(&site, plan.lasts).await?;
     let after = site.measure().await?;
+    catch_up(&ears, after.counts.alerts - before.counts.alerts).await;
     let heard = ears.snapshot();
     let over = Round::new(Kind::Keng, &plan.profile, (&before, &after), watched, heard);
     go.stop().await;

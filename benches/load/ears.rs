@@ -96,7 +96,9 @@ impl Heard {
             self.granted_min = Some(self.granted_min.map_or(granted, |least| least.min(granted)));
             self.granted_last = Some(granted);
         }
-        match payload["degraded"].as_bool() {
+        // What is lacking of less than half a percent is written as nothing.
+        let lacks = self.granted_last.is_none_or(|granted| granted < 0.995);
+        match payload["degraded"].as_bool().map(|degraded| degraded && lacks) {
             Some(true) => (self.degraded, self.restored) = (true, None),
             Some(false) => {
                 self.restored.get_or_insert(now);
