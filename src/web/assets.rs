@@ -64,6 +64,7 @@ pub(super) static FILES: [File; 29] = [
     file!("moments.js", SCRIPT),
     file!("plan.js", SCRIPT),
     file!("tiles.js", SCRIPT),
+    file!("timeline.js", SCRIPT),
     file!("plot.js", SCRIPT),
     file!("cameras.js", SCRIPT),
     file!("camera.js", SCRIPT),
