@@ -49,7 +49,7 @@ macro_rules! file {
 }
 
 /// All but the page itself and its service worker.
-pub(super) static FILES: [File; 29] = [
+pub(super) static FILES: [File; 30] = [
     file!("main.js", SCRIPT),
     file!("words.js", SCRIPT),
     file!("dom.js", SCRIPT),
