@@ -20,7 +20,7 @@
 //! | --- | --- |
 //! | over [`FULL`], twice in a row | such that the load should be [`TARGET`] |
 //! | between [`EASY`] and [`FULL`] | stays: there is room for what comes and goes |
-//! | below [`EASY`] for three seconds | falls by small steps, or quickly where the load is far below: by [`GROWTH`] |
+//! | below [`EASY`] for three seconds | falls by small steps; far below, by [`GROWTH`] |
 //!
 //! Load is *not* quite proportional: a camera of which key frames suffice costs a tenth of one
 //! that needs every frame, and at one pressure or another all of a brand change from the one to

@@ -117,8 +117,8 @@ pub struct Attention {
 }
 
 /// Gets used to motion and to weak candidates in which closer looks find nothing: a street with
-/// traffic, or with a post that resembles a person, would want three looks a second all evening, and
-/// take them from others.
+/// traffic, or with a post that resembles a person, would want three looks a second all evening,
+/// and take them from others.
 #[derive(Clone, Copy, Debug, Default)]
 struct Habit {
     /// Since when it is looked at closely.

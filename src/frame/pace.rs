@@ -389,7 +389,9 @@ mod tests {
                 let at = Mono(index * 100_000);
                 schedule.choose(at, index.is_multiple_of(40), wanted)
             };
-            (0..85).for_each(|index| drop(choose(index)));
+            (0..85).for_each(|index| {
+                choose(index);
+            });
             let choices: Vec<Choice> = (85..121).map(choose).collect();
             assert!(choices.iter().all(|choice| choice.alone));
             [choices[0].want, choices[1].want, choices[35].want]

@@ -49,7 +49,9 @@ impl Small {
         let [red, green, blue] = [0, 1, 2].map(|channel| {
             let from = &pixels[channel * plane + start..(channel + 1) * plane];
             let rows = from.chunks(input.width as usize).take(height * by);
-            reduced(rows.map(|row| &row[..width * by]), by)
+            let mut made = Vec::with_capacity(width * height);
+            reduce(rows.map(|row| &row[..width * by]), by, &mut made);
+            made
         });
         let side = |pixels: usize| u32::try_from(pixels).unwrap_or(SIDE_MAX);
         let lights = red.iter().zip(&green).zip(&blue);
@@ -92,13 +94,13 @@ impl fmt::Debug for Small {
     }
 }
 
-/// Each square of `by` times `by` values as their mean.
-fn reduced<'a>(rows: impl Iterator<Item = &'a [u8]>, by: usize) -> Vec<u8> {
-    let (mut made, mut sums) = (Vec::new(), Vec::<u32>::new());
+/// Appends each square of `by` times `by` values as their mean.
+fn reduce<'a>(rows: impl Iterator<Item = &'a [u8]>, by: usize, made: &mut Vec<u8>) {
     if by == 1 {
         rows.for_each(|row| made.extend_from_slice(row));
-        return made;
+        return;
     }
+    let mut sums = Vec::<u32>::new();
     let count = u32::try_from(by * by).unwrap_or(u32::MAX);
     for (index, row) in rows.enumerate() {
         sums.resize(row.len() / by, 0);
@@ -109,7 +111,6 @@ fn reduced<'a>(rows: impl Iterator<Item = &'a [u8]>, by: usize) -> Vec<u8> {
             made.extend(sums.drain(..).map(|sum| u8::try_from(sum / count).unwrap_or(u8::MAX)));
         }
     }
-    made
 }
 
 /// Luminance by BT.601, as JFIF has it, in 256ths.
@@ -120,19 +121,19 @@ fn light(colours: [u8; 3]) -> u8 {
 
 /// Cb and Cr by the same, of each two by two pixels; an odd edge counts twice.
 fn tints(planes: [&[u8]; 3], width: usize) -> Box<[[u8; 2]]> {
-    let rows = planes.map(|plane| plane.chunks(2 * width));
-    let [red, green, blue] = rows;
-    let pairs = red.zip(green).zip(blue);
-    let of_pair = |((red, green), blue): ((&[u8], &[u8]), &[u8])| {
+    let height = planes[0].len() / width;
+    let mut made = Vec::with_capacity(width.div_ceil(2) * height.div_ceil(2));
+    let [red, green, blue] = planes.map(|plane| plane.chunks(2 * width));
+    for ((red, green), blue) in red.zip(green).zip(blue) {
         let mean = |two: &[u8], x: usize| {
             let (right, below) = ((x + 1).min(width - 1), two.len() - width);
             let four = [two[x], two[right], two[below + x], two[below + right]];
             four.map(u32::from).iter().sum::<u32>() / 4
         };
         let tint = |x| tint([mean(red, x), mean(green, x), mean(blue, x)]);
-        (0..width).step_by(2).map(tint).collect::<Vec<_>>()
-    };
-    pairs.flat_map(of_pair).collect()
+        made.extend((0..width).step_by(2).map(tint));
+    }
+    made.into_boxed_slice()
 }
 
 fn tint([red, green, blue]: [u32; 3]) -> [u8; 2] {
