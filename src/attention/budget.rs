@@ -251,10 +251,12 @@ impl Governor {
             let near = late && calm > NEAR;
             let factor = if calm > NEAR { (TARGET / calm).sqrt() } else { GROWTH };
             let eased = self.pressure_for(demand, before * factor);
-            let bound = match () {
-                () if near => self.pressure - STEP,
-                () if self.pressure > of_focus && !fewer => of_focus,
-                () => 0.0,
+            let bound = if near {
+                self.pressure - STEP
+            } else if self.pressure > of_focus && !fewer {
+                of_focus
+            } else {
+                0.0
             };
             self.pressure = eased.max(bound).min(self.pressure);
             if near {
