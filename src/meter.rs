@@ -131,6 +131,21 @@ pub struct Meters {
     pub reload_failures: Counter,
     /// How much of the wanted rate of frames is granted, 0..1; 1 while capacity suffices.
     pub granted: Gauge<f64, AtomicU64>,
+    /// How much of closer and more frequent looks is saved, 0..5 (see `attention::budget`).
+    pub pressure: Gauge<f64, AtomicU64>,
+    /// What that goes by, of the second before.
+    pub load: LoadGauges,
+}
+
+/// Shares, 0..1, as in `attention::budget::Load`.
+#[derive(Clone, Debug, Default)]
+pub struct LoadGauges {
+    /// Processor time, of all cores'.
+    pub cpu: Gauge<f64, AtomicU64>,
+    /// Time in which detector threads were busy, of all their time.
+    pub detectors: Gauge<f64, AtomicU64>,
+    /// Cameras that decoded a wanted picture too late, of those that stream.
+    pub late: Gauge<f64, AtomicU64>,
 }
 
 impl Meters {
@@ -163,6 +178,7 @@ impl Meters {
         let broker_up = Gauge::default();
         let reload_failures = Counter::default();
         let granted = Gauge::default();
+        let (pressure, load) = (Gauge::default(), LoadGauges::default());
 
         let mut r = Registry::with_prefix("keng");
         r.register("stage_taken", "Units that entered a stage", taken.clone());
@@ -193,6 +209,10 @@ impl Meters {
         r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
         r.register("reload_failures", "Reloads refused", reload_failures.clone());
         r.register("granted", "Share of the wanted frame rate", granted.clone());
+        r.register("pressure", "How much is saved, 0..5", pressure.clone());
+        r.register("load_cpu", "Processor time, of all cores'", load.cpu.clone());
+        r.register("load_detectors", "Detector threads' busy time", load.detectors.clone());
+        r.register("load_late", "Cameras decoded too late", load.late.clone());
         Self {
             registry: Arc::new(r),
             taken,
@@ -220,6 +240,8 @@ impl Meters {
             broker_up,
             reload_failures,
             granted,
+            pressure,
+            load,
         }
     }
 

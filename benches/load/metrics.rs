@@ -15,6 +15,8 @@ pub(crate) struct Counts {
     pub(crate) alerts: u64,
     /// Where the time of frames went.
     pub(crate) stages: BTreeMap<String, Histogram>,
+    /// What the governor went by, and what came of it: name and number.
+    pub(crate) governor: BTreeMap<String, f64>,
 }
 
 /// How many took at most so many seconds.
@@ -56,6 +58,10 @@ impl Counts {
                     counts.packets_dropped += number();
                 }
                 ("keng_alerts_total", None) => counts.alerts = number(),
+                ("keng_pressure" | "keng_load_cpu" | "keng_load_detectors" | "keng_load_late", _) => {
+                    let name = name.trim_start_matches("keng_").to_owned();
+                    counts.governor.insert(name, value.parse().unwrap_or(f64::NAN));
+                }
                 ("keng_stage_seconds_bucket", Some(stage)) => {
                     let bound = label(labels, "le").and_then(|bound| bound.parse().ok());
                     let stage = counts.stages.entry(stage.to_lowercase()).or_default();

@@ -7,7 +7,7 @@ use crate::ears::Heard;
 use crate::film::Profile;
 use crate::metrics::Histogram;
 use crate::site::Measured;
-use crate::watch::Gaps;
+use crate::watch::Watched;
 
 /// What is promised of a ward's cameras on this machine.
 pub(crate) const CPU_MAX: f64 = 85.0;
@@ -43,6 +43,8 @@ pub(crate) struct Round {
     packets_dropped: u64,
     alerts_made: u64,
     stages: BTreeMap<String, Histogram>,
+    /// Readings of what the governor went by.
+    governor: BTreeMap<String, Vec<f64>>,
     heard: Heard,
     cores: f64,
 }
@@ -60,7 +62,7 @@ impl Round {
         kind: Kind,
         profile: &Profile,
         (before, after): (&Measured, &Measured),
-        gaps: Gaps,
+        watched: Watched,
         heard: Heard,
     ) -> Self {
         let spent = after.daemon_s.iter().map(|(kind, seconds)| {
@@ -77,7 +79,7 @@ impl Round {
                 analysed: more(&old.analysed, &new.analysed, name),
                 dropped: more(&old.dropped, &new.dropped, name),
                 wanted: heard.wanted(name),
-                gap_max_s: gaps.get(name).copied().unwrap_or(f64::INFINITY),
+                gap_max_s: watched.gaps.get(name).copied().unwrap_or(f64::INFINITY),
                 busy: index.is_some_and(|index| profile.is_busy(index)),
             }
         };
@@ -97,6 +99,7 @@ impl Round {
             stages: stages
                 .map(|(name, stage)| (name.clone(), stage.since(old.stages.get(name))))
                 .collect(),
+            governor: watched.governor,
             heard,
             cores: std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64),
         }
@@ -213,6 +216,11 @@ pub(crate) fn round(round: &Round) {
         round.cameras.iter().map(|camera| camera.dropped).sum::<u64>(),
         round.packets_dropped
     );
+    for (name, readings) in &round.governor {
+        let mean = readings.iter().sum::<f64>() / readings.len() as f64;
+        let most = readings.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        println!("  governor  {name} {mean:.2}, at most {most:.2}");
+    }
     alerts(round);
     if round.heard.degraded {
         let granted = round.heard.granted_min.unwrap_or(f64::NAN) * 100.0;

@@ -250,6 +250,8 @@ impl Judge {
             tracing::info!(degraded, granted, ?load, ?demand, "capacity");
         }
         self.meters.granted.set(granted);
+        self.meters.pressure.set(self.governor.pressure());
+        super::load::tell(load, &self.meters.load);
         self.statuses.tell_capacity(degraded, granted);
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::lens::Lenses;
 use crate::attention::budget::Load;
+use crate::meter::LoadGauges;
 use crate::time::{Clock, Stamp};
 
 /// Compares what was used with what it had been at the reading before.
@@ -44,6 +45,13 @@ impl Gauge {
             late: if streaming > 0 { count(late) / count(streaming) } else { 0.0 },
         }
     }
+}
+
+/// Shows a load at `/metrics`.
+pub(super) fn tell(load: Load, gauges: &LoadGauges) {
+    gauges.cpu.set(load.cpu);
+    gauges.detectors.set(load.detectors);
+    gauges.late.set(load.late);
 }
 
 /// Cores, threads and cameras are few.

@@ -21,6 +21,7 @@
 //! | over [`FULL`], twice in a row | such that the load should be [`TARGET`] |
 //! | between [`EASY`] and [`FULL`] | stays: there is room for what comes and goes |
 //! | below [`EASY`] for three seconds | falls by small steps; far below, by [`GROWTH`] |
+//! | below [`KEEN`] likewise, where little is lacking for what is promised | falls likewise |
 //!
 //! Load is *not* quite proportional: a camera of which key frames suffice costs a tenth of one
 //! that needs every frame, and at one pressure or another all of a brand change from the one to
@@ -40,10 +41,13 @@ pub const FULL: f64 = 0.95;
 pub const TARGET: f64 = 0.85;
 /// Below this load there is room to grant more.
 pub const EASY: f64 = 0.8;
+/// The same where little is lacking for everybody to be seen every [`ECONOMY`]: that is worth
+/// going closer to the bound. The more is lacking, the nearer to [`EASY`] again.
+pub const KEEN: f64 = 0.9;
 /// From this load on, what is granted grows by half of the proportion.
 const NEAR: f64 = 0.35;
 /// Near the aim, the pressure falls by no more at a time: that share of a level's cameras changes
-/// over together.
+/// over together; half of it close to the bound.
 const STEP: f64 = 0.1;
 /// What was taken shows in the load after as long: a key frame has to come first.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -204,6 +208,11 @@ impl Governor {
         level == Level::Idle || level == Level::Curious && self.is_degraded()
     }
 
+    /// How much is saved, 0 to 5: see the module's documentation.
+    pub fn pressure(&self) -> f64 {
+        self.pressure
+    }
+
     /// How much of the wanted rate is granted, over all cameras, 0..1.
     pub fn granted(&self) -> f64 {
         if self.is_degraded() && self.wanted > 0.0 {
@@ -234,6 +243,9 @@ impl Governor {
         let late = !fewer && self.pressure <= of_focus;
         let calm = if late { self.recent.into_iter().fold(load, f64::max) } else { load };
         self.recent = [load, self.recent[0]];
+        let scarce = self.pressure > SCARCE;
+        let keen = if scarce { (SCARCE + 1.0 - self.pressure).max(0.0) } else { 0.0 };
+        let (easy, aim) = (EASY + (KEEN - EASY) * keen, TARGET + (FULL - TARGET) * keen);
         let before =
             if self.granted > 0.0 { self.granted } else { self.rate(demand, self.pressure) };
         let again = std::mem::replace(&mut self.overloaded, load > FULL);
@@ -245,14 +257,14 @@ impl Governor {
             self.shed = Some(now);
             // What follows is measured under the new pressure.
             self.overloaded = false;
-        } else if calm < EASY && self.pressure > 0.0 && now >= self.rest_until {
+        } else if calm < easy && self.pressure > 0.0 && now >= self.rest_until {
             // Near the aim by small steps, each of which shows before the next: more may change
             // over than the proportion says.
             let near = late && calm > NEAR;
-            let factor = if calm > NEAR { (TARGET / calm).sqrt() } else { GROWTH };
+            let factor = if calm > NEAR { (aim / calm).sqrt() } else { GROWTH };
             let eased = self.pressure_for(demand, before * factor);
             let bound = if near {
-                self.pressure - STEP
+                self.pressure - if scarce { STEP / 2.0 } else { STEP }
             } else if self.pressure > of_focus && !fewer {
                 of_focus
             } else {
