@@ -21,6 +21,8 @@ MIN_BOX = 4.0
 MIN_VISIBLE = 0.3
 BLANK_WEIGHT = 1.0
 PASTE_FIRE, PASTE_LIGHT, DECOYS = 0.3, 0.25, 0.4
+# Of these, and of the jitter of scale, so much is left in a calm stage.
+CALM = 0.4
 # Narrow pictures are set side by side, and enlarged towards filling their cell: padding is what a
 # street camera shows least.
 PAIR_ASPECT, PAIR, COVER = 1.45, 0.7, 0.5
@@ -158,8 +160,10 @@ class Augmenter:
     """Builds canvases of a given size; stateless but for its bank of noise."""
 
     def __init__(self, width: int, height: int, classes: int, mosaic: float, seed: int,
-                 fires: list[Patch] | None = None, lamps: list[Patch] | None = None) -> None:
+                 fires: list[Patch] | None = None, lamps: list[Patch] | None = None,
+                 calm: bool = False) -> None:
         self.width, self.height, self.classes, self.mosaic = width, height, classes, mosaic
+        self.much = CALM if calm else 1.0
         self.fires, self.lamps = fires or [], lamps or []
         rng = np.random.default_rng(seed)
         shape = (height + 64, width + 64, 3)
@@ -187,14 +191,14 @@ class Augmenter:
                 cells = [(0, 0, middle, self.height), (middle, 0, self.width, self.height)]
             found = []
             for sample, cell in zip(samples, cells):
-                zoom = float(np.exp(np.clip(rng.normal(0.05, 0.3), -0.8, 0.8)))
-                if rng.random() < COVER:
+                zoom = float(np.exp(np.clip(rng.normal(0.05, 0.3 * self.much), -0.8, 0.8)))
+                if rng.random() < COVER * self.much:
                     zoom *= cover(sample, cell) ** float(rng.random())
                 found.append(place(canvas, weights, sample, cell, zoom, rng))
             boxes = np.concatenate(found)
         canvas_free = all(s.negative[0] > 0 for s in samples) and not (boxes[:, 0] == 0).any()
         boxes = self.compose(canvas, boxes, canvas_free, rng)
-        if rng.random() < DECOYS:
+        if rng.random() < DECOYS * self.much:
             decoys.scatter(canvas, boxes, rng)
         has_fire = bool((boxes[:, 0] == 0).any())
         canvas = self.colour(canvas, has_fire, any(s.night for s in samples[:1]), rng)
@@ -203,11 +207,11 @@ class Augmenter:
     def compose(self, canvas: Pixels, boxes: Floats, fire_free: bool, rng: np.random.Generator
                 ) -> Floats:
         """Paste lamps anywhere and fires where there is none; returns the boxes with the new."""
-        if self.lamps and rng.random() < PASTE_LIGHT:
+        if self.lamps and rng.random() < PASTE_LIGHT * self.much:
             for _ in range(int(rng.integers(1, 4))):
                 glow = 0.4 * float(rng.random()) if rng.random() < 0.5 else 0.0
                 paste(canvas, self.lamps[int(rng.integers(len(self.lamps)))], rng, glow)
-        if not (fire_free and self.fires and rng.random() < PASTE_FIRE):
+        if not (fire_free and self.fires and rng.random() < PASTE_FIRE * self.much):
             return boxes
         for _ in range(int(rng.integers(1, 3))):
             patch = self.fires[int(rng.integers(len(self.fires)))]

@@ -41,8 +41,8 @@ class Shipped(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Decode the raw outputs into the shipped layout."""
-        logits, distances = self.net(images)
-        boxes = decode_boxes(distances, self.points, self.strides)
+        logits, bins = self.net(images)
+        boxes = decode_boxes(bins, self.points, self.strides)
         centre = (boxes[..., :2] + boxes[..., 2:]) / 2
         size = boxes[..., 2:] - boxes[..., :2]
         return torch.cat((centre, size, logits.sigmoid()), -1).transpose(1, 2)

@@ -3,7 +3,8 @@
 A stem that cuts the picture into patches of 4x4, a backbone of CSP blocks, a top-down and bottom-up
 neck of equal width, and a decoupled head on strides 8, 16 and 32. Only dense convolutions with ReLU
 are used: they fuse with their batch norm, quantise well and run on the fast kernels of every CPU
-runtime.
+runtime. Each side of a box is told as a distribution over distances, whose mean is the side (Li et
+al., "Generalized Focal Loss", NeurIPS 2020): fires and smoke have no sharp edge to regress.
 
 Training works with more classes than are shipped: `AUX_CLASSES` are things that a public COCO
 teacher sees (vehicles, other objects). They teach the net what is *not* fire, smoke or a person and
@@ -20,7 +21,8 @@ AUX_CLASSES = ("vehicle", "other")
 TRAIN_CLASSES = CLASSES + AUX_CLASSES
 STRIDES = (8, 16, 32)
 PRIOR = 0.01
-MAX_LOG_DISTANCE = 4.0
+# A side lies 0 to BINS - 1 strides away from its anchor point.
+BINS = 16
 
 
 class ConvBnAct(nn.Sequential):
@@ -81,24 +83,40 @@ class Context(nn.Module):
         return self.join(torch.cat(parts, 1))
 
 
-class Head(nn.Module):
-    """Class and box branches of one level."""
+class Refined(nn.Module):
+    """What a convolution adds to its input, little at first."""
 
-    def __init__(self, channels: int, hidden: int, classes: int) -> None:
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = ConvBnAct(channels, channels)
+        nn.init.constant_(self.conv[1].weight, 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+
+class Head(nn.Module):
+    """Class and box branches of one level; `deep` ones see further and cost little there."""
+
+    def __init__(self, channels: int, hidden: int, classes: int, deep: bool) -> None:
         super().__init__()
         self.cls_stem = ConvBnAct(channels, hidden)
         self.reg_stem = ConvBnAct(channels, hidden)
+        self.cls_deep = Refined(hidden) if deep else nn.Identity()
+        self.reg_deep = Refined(hidden) if deep else nn.Identity()
         self.cls = nn.Conv2d(hidden, classes, 1)
-        self.reg = nn.Conv2d(hidden, 4, 1)
+        self.bins = nn.Conv2d(hidden, 4 * BINS, 1)
         nn.init.constant_(self.cls.bias, float(torch.logit(torch.tensor(PRIOR))))
-        nn.init.constant_(self.reg.bias, 0.7)
+        nn.init.zeros_(self.bins.weight)
+        near = -(torch.arange(BINS) - 2.0).square() / 8
+        self.bins.bias.data = near.repeat(4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.cls(self.cls_stem(x)), self.reg(self.reg_stem(x))
+        return self.cls(self.cls_deep(self.cls_stem(x))), self.bins(self.reg_deep(self.reg_stem(x)))
 
 
 class KengNet(nn.Module):
-    """The whole network; `forward` gives class logits and log distances of every anchor point."""
+    """The whole network; `forward` gives class logits and bins' logits of every anchor point."""
 
     def __init__(self, classes: int = len(TRAIN_CLASSES), neck: int = 48, hidden: int = 32) -> None:
         super().__init__()
@@ -117,7 +135,7 @@ class KengNet(nn.Module):
         self.reduce4 = ConvBnAct(neck, neck, 3, 2)
         self.up_path4 = CspBlock(neck, neck)
         self.up_path5 = CspBlock(neck, neck)
-        self.heads = nn.ModuleList(Head(neck, hidden, classes) for _ in STRIDES)
+        self.heads = nn.ModuleList(Head(neck, hidden, classes, stride > 8) for stride in STRIDES)
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """Picture [N,3,H,W] in 0..1 to features [N,neck,H/s,W/s] on strides 8, 16 and 32."""
@@ -131,14 +149,14 @@ class KengNet(nn.Module):
         return [p3, p4, p5]
 
     def predict(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits [N,A,C] and log distances (l, t, r, b) [N,A,4] of all levels' anchors."""
+        """Logits [N,A,C] and bins' logits [N,A,4*BINS] (l, t, r, b) of all levels' anchors."""
         outputs = [head(p) for head, p in zip(self.heads, pyramid)]
         logits = torch.cat([c.flatten(2) for c, _ in outputs], 2).transpose(1, 2)
-        distances = torch.cat([r.flatten(2) for _, r in outputs], 2).transpose(1, 2)
-        return logits, distances
+        bins = torch.cat([b.flatten(2) for _, b in outputs], 2).transpose(1, 2)
+        return logits, bins
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and log distances [N,A,4]."""
+        """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and bins' logits [N,A,4*BINS]."""
         return self.predict(self.pyramid(x))
 
 
@@ -156,7 +174,9 @@ def anchor_points(
     return torch.cat(points), torch.cat(strides)
 
 
-def decode_boxes(distances: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """Log distances to boxes (x0, y0, x1, y1) in input pixels."""
-    reach = distances.clamp(max=MAX_LOG_DISTANCE).exp() * strides
+def decode_boxes(bins: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+    """Bins' logits [..., A, 4*BINS] to boxes (x0, y0, x1, y1) in input pixels, [..., A, 4]."""
+    shares = bins.unflatten(-1, (4, BINS)).softmax(-1)
+    distances = torch.arange(BINS, dtype=bins.dtype, device=bins.device)
+    reach = (shares @ distances[:, None]).squeeze(-1) * strides
     return torch.cat((points - reach[..., :2], points + reach[..., 2:]), -1)

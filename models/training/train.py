@@ -5,8 +5,9 @@
 The learning rate and the input size follow the progress of the run, which is the share of
 `--steps` done or of `--minutes` spent, whichever is further (steps alone repeat exactly for a
 seed). Minutes are of the training thread's own processor time: a machine that is busy with
-something else, or stops the run for a while, shortens no schedule. `--resume` goes on from the last checkpoint in `--out`. Runs on a CPU in bfloat16 and on a
-CUDA GPU unchanged. On a CPU shared with other work one compute thread is faster than two.
+something else, or stops the run for a while, shortens no schedule. `--resume` goes on from the last checkpoint in `--out`; `--start`
+begins a new run with another's averaged weights, wherever names and shapes agree, and `--from` lets
+it begin at a later progress than nothing. Runs on a CPU in bfloat16 and on a CUDA GPU unchanged. On a CPU shared with other work one compute thread is faster than two.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ import mimic
 from mimic import FeatureTeacher, Mimic
 from net import TRAIN_CLASSES, KengNet, anchor_points
 
-# Progress at which a stage ends, input size, share of mosaics, batch size.
+# Progress at which a stage ends, input size, share of mosaics, batch size, whether the pictures are
+# altered less: at last as they come, as in YOLOX (Ge et al., 2021).
 STAGES = (
-    (0.66, (320, 192), 0.5, 16),
-    (0.88, (416, 256), 0.4, 16),
-    (1.01, (512, 288), 0.2, 16),
+    (0.62, (320, 192), 0.5, 16, False),
+    (0.82, (416, 256), 0.4, 16, False),
+    (0.92, (512, 288), 0.2, 16, False),
+    (1.01, (512, 288), 0.0, 16, True),
 )
 WARMUP_STEPS = 300
 FINAL_LR = 0.02
@@ -103,6 +106,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--loader-threads", type=int, default=1)
     parser.add_argument("--save-every", type=float, default=120.0, help="seconds")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path, help="checkpoint of another run to begin with")
+    parser.add_argument("--from", type=float, default=0.0, dest="begin", help="first progress")
     return parser.parse_args()
 
 
@@ -123,6 +128,8 @@ class Run:
         self.path = args.out / "last.pt"
         if args.resume and self.path.exists():
             self.restore()
+        elif args.start:
+            self.borrow(args.start)
 
     def restore(self) -> None:
         """Load the last checkpoint."""
@@ -136,6 +143,18 @@ class Run:
             self.mimic_optimiser.load_state_dict(state["mimic_optimiser"])
         self.step, self.seconds = state["step"], state["seconds"]
 
+    def borrow(self, path: Path) -> None:
+        """Take another run's averaged weights, wherever names and shapes agree."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        ours = self.net.state_dict()
+        taken = {name: value for name, value in state["ema"].items()
+                 if name in ours and ours[name].shape == value.shape}
+        print(f"{len(taken)} of {len(ours)} tensors are {path}'s", flush=True)
+        self.net.load_state_dict(ours | taken)
+        self.average = Average(self.net)
+        if "mimic" in state:
+            self.mimic.load_state_dict(state["mimic"])
+
     def save(self) -> None:
         """Write a checkpoint, replacing the former in one move."""
         state = {"net": self.net.state_dict(), "ema": self.average.net.state_dict(),
@@ -148,7 +167,8 @@ class Run:
 
     def progress(self) -> float:
         """Share of the run that is done."""
-        return max(self.step / self.args.steps, self.seconds / 60 / self.args.minutes)
+        done = max(self.step / self.args.steps, self.seconds / 60 / self.args.minutes)
+        return self.args.begin + (1 - self.args.begin) * done
 
     def train_batch(self, batch: Batch, points: Tensor, strides: Tensor) -> list[float]:
         """One optimiser step; returns the class, the box and the mimicry loss."""
@@ -159,11 +179,11 @@ class Run:
         features = [torch.from_numpy(f).to(self.device) for f in batch.features]
         with torch.autocast(self.device.type, torch.bfloat16):
             pyramid = self.net.pyramid(images)
-            logits, distances = self.net.predict(pyramid)
+            logits, bins = self.net.predict(pyramid)
             mimicry = self.mimic(pyramid, features) if features else logits.new_zeros(())
         truth = [torch.from_numpy(a).to(self.device)
                  for a in (batch.gt_image, batch.gt_class, batch.gt_box, batch.negative)]
-        total, class_loss, box_loss = detection_loss(logits, distances, points, strides, *truth)
+        total, class_loss, box_loss = detection_loss(logits, bins, points, strides, *truth)
         self.optimiser.zero_grad(set_to_none=True)
         self.mimic_optimiser.zero_grad(set_to_none=True)
         (total + mimic.GAIN * mimicry).backward()
@@ -180,9 +200,9 @@ class Run:
         log = (self.args.out / "log.jsonl").open("a")
         while self.progress() < 1.0:
             stage = stage_at(self.progress())
-            _, (width, height), mosaic, size = STAGES[stage]
+            _, (width, height), mosaic, size, calm = STAGES[stage]
             augmenter = Augmenter(width, height, len(TRAIN_CLASSES), mosaic, self.args.seed,
-                                  *self.patches)
+                                  *self.patches, calm=calm)
             points, strides = anchor_points(height, width, self.device)
             batches = loader.batches(augmenter, size, self.step)
             bar = tqdm(desc=f"{width}x{height}", unit="step", mininterval=5.0)
