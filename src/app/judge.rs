@@ -269,7 +269,8 @@ impl Judge {
                 revisions.extend(self.core.on_clock(id, ahead_s, now));
             }
             let fault = self.core.fault(id);
-            self.statuses.tell(id, Seen { state, fault, level }, now);
+            let seen = Seen { permitted: self.permitted.contains(id), state, fault, level };
+            self.statuses.tell(id, seen, now);
         }
         self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
         self.statuses.tell_set_aside(self.meters.set_aside_now.get());
@@ -284,6 +285,9 @@ impl Judge {
             self.moments.tidy(oldest, album_bytes_max(store));
             if self.consent_changed(now) {
                 self.apply(self.settings.clone()).await;
+            } else if !self.permitted.iter().all(|id| self.lenses.watches(id)) {
+                // There was no thread left for some; perhaps there is now.
+                self.lenses.set(&permitted(&self.settings, now.wall));
             }
             // Old alerts go though no new one comes: the scribe prunes when it is woken. One that
             // has work waiting needs no waking, and is not waited for.

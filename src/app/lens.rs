@@ -92,10 +92,16 @@ impl Lenses {
                     self.running.insert(camera.site.id.clone(), lens);
                 }
                 Err(error) => {
-                    tracing::error!(camera = %camera.site.id, %error, "no thread to decode it");
+                    let camera = &camera.site.id;
+                    tracing::error!(%camera, %error, "no thread to decode it; tried in a minute");
                 }
             }
         }
+    }
+
+    /// Whether a camera is at work.
+    pub(super) fn watches(&self, camera: &Id) -> bool {
+        self.running.contains_key(camera)
     }
 
     /// No camera goes unanalysed for longer than this allows.

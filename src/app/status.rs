@@ -23,6 +23,9 @@ use crate::web::{self, StatusBoard};
 
 /// Why a camera is away whose packets come.
 const NO_PICTURE: &str = "it streams, but nothing that can be decoded";
+/// Why a camera is away that was never asked.
+const NO_THREAD: &str =
+    "the system has no thread left to decode it; it is tried again every minute";
 /// Frames are counted over as long for the rate that is told.
 const RATE_OVER_S: f64 = 10.0;
 /// With cameras online, a detector that says nothing for as long hangs or is overrun.
@@ -89,7 +92,9 @@ struct Camera {
 
 /// What is known of a camera just now.
 pub(super) struct Seen {
-    /// What its supervisor does; none where it is not to be watched.
+    /// Whether it is to be watched: its owner's consent is not over.
+    pub(super) permitted: bool,
+    /// What its supervisor does; none where it has none.
     pub(super) state: Option<State>,
     /// What its pictures say of it.
     pub(super) fault: Option<Fault>,
@@ -207,7 +212,7 @@ impl Statuses {
         let inner = &mut *guard;
         let Some(seat) = inner.cameras.iter().find(|seat| seat.id == *id) else { return };
         let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
-        camera.watched = seen.state.is_some();
+        camera.watched = seen.permitted;
         camera.clock_ahead_s = match seen.state {
             Some(State::Streaming { clock_ahead_s, .. }) => clock_ahead_s,
             _ => None,
@@ -226,6 +231,7 @@ impl Statuses {
             }
             Some(State::Connecting { .. }) => ("connecting", None),
             Some(State::Waiting { reason, .. }) => ("offline", Some(reason)),
+            None if seen.permitted => ("offline", Some(NO_THREAD.to_owned())),
             None => ("offline", Some("its owner's consent is over".to_owned())),
         };
         if word != camera.word {
