@@ -129,6 +129,17 @@ fn every_packet_gives_its_picture_at_once() {
 }
 
 #[test]
+fn a_picture_is_under_the_masks_it_was_decoded_with_and_under_no_others() {
+    let packets = stream(Codec::H264, RISING, 1, "bframes=0");
+    let config = config();
+    let (masks, alike) = (Arc::clone(&config.masks), Arc::default());
+    let mut decoder = Decoder::new(config, Arc::new(ManualClock::default()));
+    let frame = decoder.push(&packets[0], Want::Picture).unwrap().unwrap();
+    assert!(frame.picture.is_under(&masks));
+    assert!(!frame.picture.is_under(&alike));
+}
+
+#[test]
 fn reordered_pictures_come_out_in_order_with_their_own_stamps() {
     for codec in [Codec::H264, Codec::H265] {
         let packets = stream(codec, RISING, 40, "bframes=3:keyint=40:b-adapt=0");

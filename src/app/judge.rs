@@ -187,6 +187,9 @@ impl Judge {
 
     async fn on_analysed(&mut self, analysed: Analysed) {
         let Analysed { camera, at, mut detections, picture, look, small, timing, .. } = analysed;
+        if !self.lenses.shows(&camera, &picture) {
+            return;
+        }
         let begun = self.clock.now();
         // The core sees what is kept, so that a replay of it sees the same.
         diary::round(&mut detections);

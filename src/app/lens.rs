@@ -20,7 +20,7 @@ use crate::frame::decode;
 use crate::frame::mailbox::Exchange;
 use crate::frame::mask::Masks;
 use crate::frame::pace::Pace;
-use crate::frame::{InputFormat, worker};
+use crate::frame::{InputFormat, Picture, worker};
 use crate::geometry::Polygon;
 use crate::meter::Stage;
 use crate::time::Mono;
@@ -30,6 +30,8 @@ use crate::ward::Id;
 struct Lens {
     stream: crate::camera::Config,
     masks: Vec<Polygon>,
+    /// The same as its decoder has them.
+    drawn: Arc<Masks>,
     pace: Pace,
     /// Its own place in 0..1 among those that change over to key frames one after another.
     spot: f64,
@@ -99,6 +101,12 @@ impl Lenses {
         }
     }
 
+    /// Whether a picture is of a camera at work, under the masks that hold now: one that was on its
+    /// way when they changed, or when consent ended, is nobody's to see.
+    pub(super) fn shows(&self, camera: &Id, picture: &Picture) -> bool {
+        self.running.get(camera).is_some_and(|lens| picture.is_under(&lens.drawn))
+    }
+
     /// Whether a camera is at work.
     pub(super) fn watches(&self, camera: &Id) -> bool {
         self.running.contains_key(camera)
@@ -161,11 +169,12 @@ impl Lenses {
         let (sender, receiver) = queue::channel(meters.flow(id.as_str(), Stage::Receive));
         let pace = Pace::every(Level::Idle.period());
         pace.bound(self.picture_gap_max);
+        let drawn = Arc::new(Masks::new(camera.masks.clone()));
         let setup = worker::Setup {
             config: decode::Config {
                 camera: id.clone(),
                 input: self.input,
-                masks: Arc::new(Masks::new(camera.masks.clone())),
+                masks: Arc::clone(&drawn),
             },
             pace: pace.clone(),
             exchange: Arc::clone(&self.exchange),
@@ -185,7 +194,7 @@ impl Lenses {
         ));
         let (stream, masks) = (camera.stream.clone(), camera.masks.clone());
         let spot = spot(id);
-        Ok(Lens { stream, masks, pace, spot, state, stop, supervisor, decoder })
+        Ok(Lens { stream, masks, drawn, pace, spot, state, stop, supervisor, decoder })
     }
 }
 

@@ -58,6 +58,11 @@ impl Picture {
         Self::default()
     }
 
+    /// Whether it was taken under these masks, and not under others, be they alike.
+    pub fn is_under(&self, masks: &Arc<Masks>) -> bool {
+        self.decoded.as_ref().is_some_and(|decoded| Arc::ptr_eq(&decoded.masks, masks))
+    }
+
     /// As the stream means it to be seen; `None` for the empty picture.
     pub fn size(&self) -> Option<Size> {
         self.decoded.as_ref().map(|decoded| scale::display_size(&decoded.video))

@@ -28,20 +28,26 @@ fn encoded(note: Option<String>) -> Vec<u8> {
     jpeg
 }
 
+/// The documented alert, seen by other cameras.
+pub(crate) fn seen_by(cameras: &[&str]) -> Value {
+    let mut alert = documented_alert();
+    let seen = alert["cameras"][0].clone();
+    let seeing = cameras.iter().map(|camera| {
+        let mut seen = seen.clone();
+        seen["id"] = json!(camera);
+        seen["address"] = json!(format!("Số nhà của {camera}"));
+        seen
+    });
+    alert["cameras"] = seeing.collect();
+    alert
+}
+
 /// An alert of khu phố 3 that these cameras see.
 fn append(house: &House, id: &str, kind: &str, cameras: &[&str], jpeg: Vec<u8>) -> Sequence {
     let append =
         Append { subject: format!("kp3/{id}"), live: true, wall: Wall(1), snapshot: Some(jpeg) };
     let payload = |sequence: Sequence| {
-        let mut alert = documented_alert();
-        let seen = alert["cameras"][0].clone();
-        let seeing = cameras.iter().map(|camera| {
-            let mut seen = seen.clone();
-            seen["id"] = json!(camera);
-            seen["address"] = json!(format!("Số nhà của {camera}"));
-            seen
-        });
-        alert["cameras"] = seeing.collect();
+        let mut alert = seen_by(cameras);
         let last = cameras.last().unwrap();
         alert["message"] = json!(format!("CHÁY tại Số nhà của {last} (Khu phố 3)"));
         (alert["sequence"], alert["id"]) = (json!(sequence.0), json!(id));

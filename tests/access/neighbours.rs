@@ -10,10 +10,10 @@ use keng::time::Wall;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::faces::seen_by;
 use crate::faces::snapshot;
 use crate::house::Browser;
 use crate::house::House;
-use crate::house::documented_alert;
 use crate::house::id;
 
 /// A revision of an incident of khu phố 4 that these cameras see, the first one in its picture.
@@ -22,15 +22,7 @@ fn append(house: &House, (incident, kind): (&str, &str), cameras: &[&str], also:
     let subject = format!("kp4/{incident}");
     let append = Append { subject, live: true, wall: Wall(1), snapshot: picture };
     let payload = |sequence: Sequence| {
-        let mut alert = documented_alert();
-        let seen = alert["cameras"][0].clone();
-        let seeing = cameras.iter().map(|camera| {
-            let mut seen = seen.clone();
-            seen["id"] = json!(camera);
-            seen["address"] = json!(format!("Số nhà của {camera}"));
-            seen
-        });
-        alert["cameras"] = seeing.collect();
+        let mut alert = seen_by(cameras);
         alert["message"] = json!("CHÁY tại Số nhà của hem-4");
         (alert["sequence"], alert["revision"]) = (json!(sequence.0), json!(sequence.0));
         (alert["khu_pho"], alert["id"], alert["kind"]) =
