@@ -58,7 +58,10 @@ impl Counts {
                     counts.packets_dropped += number();
                 }
                 ("keng_alerts_total", None) => counts.alerts = number(),
-                ("keng_pressure" | "keng_load_cpu" | "keng_load_detectors" | "keng_load_late", _) => {
+                (
+                    "keng_pressure" | "keng_load_cpu" | "keng_load_detectors" | "keng_load_late",
+                    _,
+                ) => {
                     let name = name.trim_start_matches("keng_").to_owned();
                     counts.governor.insert(name, value.parse().unwrap_or(f64::NAN));
                 }
