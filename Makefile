@@ -51,6 +51,10 @@ load: setup-test ## A ward on this machine: make load CAMERAS="64 128" PROFILE=r
 	RELIEF="$(RELIEF)" CAMERAS="$(or $(CAMERAS),128)" PROFILE="$(or $(PROFILE),rated)" SECONDS="$(or $(SECONDS),60)" \
 		cargo bench --locked --bench load
 
+.PHONY: flame
+flame: setup-test ## Where the daemon's time goes, as docs/flame.svg: make flame CAMERAS=128
+	@CAMERAS="$(or $(CAMERAS),128)" bash tools/flame.sh docs/flame.svg
+
 .PHONY: guard
 guard: setup-test ## Count instructions and allocations of the hot loop against benches/budget.toml
 	cargo test --locked --bench guard -- --test

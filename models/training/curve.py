@@ -42,8 +42,8 @@ def main() -> None:
         if after["width"] != before["width"]:
             for panel in (upper, lower):
                 panel.axvline(after["minutes"], color="#adb5bd", ls="--", lw=0.8)
-            upper.annotate(f" {after['width']} px wide", (after["minutes"], 6.8), fontsize=8,
-                           va="top")
+            upper.annotate(f"{after['width']} px wide", (after["minutes"], 6.8), fontsize=7,
+                           va="top", ha="right", rotation=90)
     upper.set_ylim(0, 7)
     upper.set_ylabel("loss on augmented pictures")
     upper.legend()

@@ -20,9 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from net import CLASSES, ConvBnAct, KengNet, anchor_points, decode_boxes
+from net import BINS, CLASSES, ConvBnAct, KengNet, anchor_points, decode_boxes
 
 WIDTH, HEIGHT = 512, 288
+# The exponential of more would leave single precision.
+MAX_LOGIT = 60.0
 # Scores as they come out of training at which a class is worth its alarms: chosen on clips and val.
 OPERATING = {"fire": 0.15, "smoke": 0.3, "person": 0.35}
 # What the daemon's configuration asks for by default; the shipped scores are shifted to meet it.
@@ -30,22 +32,29 @@ DEFAULTS = {"fire": 0.45, "smoke": 0.5, "person": 0.45}
 
 
 class Shipped(nn.Module):
-    """The network with decoding: `[N,3,H,W]` to `[N,4+3,A]` (cx, cy, w, h, class scores)."""
+    """The network with decoding: `[N,3,H,W]` to `[N,4+3,A]` (cx, cy, w, h, class scores).
+
+    A side's mean is the quotient of two sums over its bins' exponentials, which one product of
+    matrices takes: a softmax would have the runtime turn everything around twice.
+    """
 
     def __init__(self, net: KengNet) -> None:
         super().__init__()
         self.net = net
         points, strides = anchor_points(HEIGHT, WIDTH)
-        self.register_buffer("points", points)
-        self.register_buffer("strides", strides)
+        self.register_buffer("points", points.T.contiguous())
+        self.register_buffer("strides", strides.T.contiguous())
+        side = torch.eye(4).repeat_interleave(BINS, 1)
+        distances = torch.arange(BINS, dtype=torch.float32).repeat(4)
+        self.register_buffer("sums", torch.cat((side * distances, side)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Decode the raw outputs into the shipped layout."""
-        logits, bins = self.net(images)
-        boxes = decode_boxes(bins, self.points, self.strides)
-        centre = (boxes[..., :2] + boxes[..., 2:]) / 2
-        size = boxes[..., 2:] - boxes[..., :2]
-        return torch.cat((centre, size, logits.sigmoid()), -1).transpose(1, 2)
+        logits, bins = self.net.maps(self.net.pyramid(images))
+        sums = self.sums @ bins.clamp(max=MAX_LOGIT).exp()
+        reach = sums[:, :4] / sums[:, 4:] * self.strides
+        low, high = self.points - reach[:, :2], self.points + reach[:, 2:]
+        return torch.cat(((low + high) / 2, high - low, logits.sigmoid()), 1)
 
 
 def cut_auxiliary(net: KengNet) -> None:
@@ -122,6 +131,11 @@ def export(checkpoint: Path, out: Path, version: str, operating: dict[str, float
         got = session.run(None, {"images": sample[:batch].numpy()})[0]
         with torch.no_grad():
             np.testing.assert_allclose(got, model(sample[:batch]).numpy(), rtol=1e-3, atol=1e-2)
+            _, bins = net(sample[:batch])
+            boxes = decode_boxes(bins, *anchor_points(HEIGHT, WIDTH)).numpy()
+        centre, half = got[:, :2].transpose(0, 2, 1), got[:, 2:4].transpose(0, 2, 1) / 2
+        corners = np.concatenate((centre - half, centre + half), -1)
+        np.testing.assert_allclose(corners, boxes, rtol=1e-3, atol=2e-2)
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{out}: {out.stat().st_size} bytes, {parameters} parameters, "
           f"{multiply_adds(net) / 1e9:.3f} GMAC, output {got.shape}")
@@ -132,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("models/keng.onnx"))
-    parser.add_argument("--version", default="1")
+    parser.add_argument("--version", default="2")
     for name, value in OPERATING.items():
         parser.add_argument(f"--{name}", type=float, default=value,
                             help="training score that becomes the daemon's default threshold")

@@ -148,12 +148,15 @@ class KengNet(nn.Module):
         p5 = self.up_path5(p5 + self.reduce4(p4))
         return [p3, p4, p5]
 
-    def predict(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits [N,A,C] and bins' logits [N,A,4*BINS] (l, t, r, b) of all levels' anchors."""
+    def maps(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits [N,C,A] and bins' logits [N,4*BINS,A] (l, t, r, b) of all levels' anchors."""
         outputs = [head(p) for head, p in zip(self.heads, pyramid)]
-        logits = torch.cat([c.flatten(2) for c, _ in outputs], 2).transpose(1, 2)
-        bins = torch.cat([b.flatten(2) for _, b in outputs], 2).transpose(1, 2)
-        return logits, bins
+        return tuple(torch.cat([part.flatten(2) for part in parts], 2) for parts in zip(*outputs))
+
+    def predict(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The same, anchors before channels: [N,A,C] and [N,A,4*BINS]."""
+        logits, bins = self.maps(pyramid)
+        return logits.transpose(1, 2), bins.transpose(1, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and bins' logits [N,A,4*BINS]."""

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 # When a person sees fire or smoke, and somebody to loiter, in seconds, where prose says it.
-BURNS_FROM = {"car_fire_day_handheld": 0.2, "dollhouse_fire_day_fixedcam": 7.0,
+BURNS_FROM = {"car_fire_day_handheld": 0.2, "dollhouse_fire_day_fixedcam": 1.0,
               "house_fire_day_portrait": 0.0, "parking_arson_night_cctv": 1.4}
 PERSON_FROM = {"ir_night_cctv_person": 12.0, "indoor_person_one_by_one": 3.0,
                "thermal_playground_people": 11.0}
