@@ -57,8 +57,8 @@ const fn clip(file: &'static str, fps: u32, burns_from_s: Option<f64>) -> Clip {
     Clip { file, fps, burns_from_s }
 }
 
-/// The times are those of the corpus' `manifest.csv`. The doll house glows behind its windows in the
-/// first second; large flames come from 7 s on.
+/// The times are those of the corpus' `manifest.csv`. The doll house glows behind its windows
+/// within a second; large flames come from 7 s on.
 const CLIPS: [Clip; 14] = [
     clip("car_fire_day_handheld", 30, Some(0.2)),
     clip("house_fire_day_portrait", 30, Some(0.0)),
