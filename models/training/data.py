@@ -37,7 +37,8 @@ FIRE_FREE = frozenset(("css", "tud", "path", "room", "hseg"))
 NO_PERSON_TRUTH = frozenset(("nightneg",))
 SOURCE_WEIGHT = {"contfire": 0.5, "css": 0.8, "tud": 0.9, "webnight": 3.0, "glow": 4.0,
                  "supperjoy": 4.0, "nightneg": 2.0, "dark": 3.0, "road": 2.0, "room": 2.0,
-                 "camvid": 1.2, "therm": 3.0, "coco": 3.5, "hseg": 2.5, "path": 1.5, "xiapinquan": 1.2, "cctvfire8": 1.0}
+                 "camvid": 1.2, "therm": 3.0, "coco": 3.5, "hseg": 2.5, "path": 1.5,
+                 "xiapinquan": 1.2, "cctvfire8": 1.0}
 SYNTHETIC_PREFIX = "syn"
 
 

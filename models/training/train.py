@@ -5,9 +5,11 @@
 The learning rate and the input size follow the progress of the run, which is the share of
 `--steps` done or of `--minutes` spent, whichever is further (steps alone repeat exactly for a
 seed). Minutes are of the training thread's own processor time: a machine that is busy with
-something else, or stops the run for a while, shortens no schedule. `--resume` goes on from the last checkpoint in `--out`; `--start`
-begins a new run with another's averaged weights, wherever names and shapes agree, and `--from` lets
-it begin at a later progress than nothing. Runs on a CPU in bfloat16 and on a CUDA GPU unchanged. On a CPU shared with other work one compute thread is faster than two.
+something else, or stops the run for a while, shortens no schedule. `--resume` goes on from the
+last checkpoint in `--out`; `--start` begins a new run with another's averaged weights, wherever
+names and shapes agree, and `--from` lets it begin at a later progress than nothing. Runs on a CPU
+in bfloat16 and on a CUDA GPU unchanged. On a CPU shared with other work one compute thread is
+faster than two.
 """
 
 from __future__ import annotations
