@@ -10,7 +10,7 @@
 //! | `CAMERAS` | numbers of cameras, one round each; several give a curve |
 //! | `PROFILE` | what the cameras send, see `load/film.rs` |
 //! | `SECONDS`, `SETTLE` | how long is measured, and how long before that is not |
-//! | `RELIEF=1` | at last twice the last number of cameras, then that again: how soon it recovers |
+//! | `RELIEF=1` | at last twice the last number of cameras, then that again: how soon all is as before |
 //! | `DAEMONS` | `keng`, `peer` (`benches/peers`, its Python in `PEER_PYTHON`), or both |
 //! | `OUTAGE` | so many seconds of measuring without a broker: which alerts are lost |
 //! | `MODEL` | another detector |
@@ -49,8 +49,8 @@ use tell::Relief;
 use tell::Round;
 use tokio::time::Instant;
 
-/// After relief, recovery is waited for so long.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
+/// After the relief it is watched for so long.
+const RECOVERY: Duration = Duration::from_secs(30);
 /// Alerts that waited for the broker are waited for so long.
 const CATCHES_UP_WITHIN: Duration = Duration::from_secs(20);
 
@@ -120,8 +120,9 @@ fn main() -> Result<(), Failure> {
         std::fs::write(&file, plot::knee(&rounds)?)?;
         println!("\ncurves: {}", file.display());
     }
-    if let (true, Some(count)) = (plan.relief, plan.cameras.last()) {
-        tell::relief(&runtime.block_on(relief(&plan, &reels, *count))?);
+    let alone = rounds.iter().rfind(|round| round.kind() == Kind::Keng);
+    if let Some(alone) = alone.filter(|_| plan.relief) {
+        tell::relief(&runtime.block_on(relief(&plan, &reels, alone))?);
     }
     let analysed = rounds.iter().all(|round| round.cameras.iter().any(|c| c.analysed > 0));
     if analysed { Ok(()) } else { Err("no frame was analysed".into()) }
@@ -170,8 +171,9 @@ async fn catch_up(ears: &Ears, made: u64) {
     }
 }
 
-/// Twice as many cameras as `count`, until half of them go away.
-async fn relief(plan: &Plan, reels: &[Reel], count: usize) -> Result<Relief, Failure> {
+/// Twice as many cameras as in the round `alone`, until half of them go away.
+async fn relief(plan: &Plan, reels: &[Reel], alone: &Round) -> Result<Relief, Failure> {
+    let count = alone.cameras.len();
     let stay = site::serve(&plan.profile, reels, 0..count).await?;
     let go = site::serve(&plan.profile, reels, count..2 * count).await?;
     let mut site = Site::start(Kind::Keng, &plan.profile, &[&stay, &go], false).await?;
@@ -186,15 +188,11 @@ async fn relief(plan: &Plan, reels: &[Reel], count: usize) -> Result<Relief, Fai
     let over = Round::new(Kind::Keng, &plan.profile, (&before, &after), watched, heard);
     go.stop().await;
     let begun = Instant::now();
-    let mut recovered = None;
-    while recovered.is_none() && begun.elapsed() < RECOVERS_WITHIN {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        recovered = ears.restored_since(begun);
-    }
+    let watched = watch::watch(&site, RECOVERY).await?;
     let heard = ears.stop();
     site.stop().await?;
     stay.stop().await;
-    Ok(Relief { over, recovered, granted: heard.granted_last })
+    Ok(Relief::new(over, alone, &watched, (&heard, begun)))
 }
 
 /// Where this repository lies.

@@ -36,14 +36,8 @@ pub(crate) struct Heard {
     pub(crate) analysed_ms: Vec<f64>,
     /// All alerts by incident and revision, those without a frame of their own too.
     pub(crate) alerts: BTreeSet<(String, u64)>,
-    /// The least share of the wanted rate that the status topic has granted.
-    pub(crate) granted_min: Option<f64>,
-    /// The newest one.
-    pub(crate) granted_last: Option<f64>,
-    /// Whether less than what is wanted was granted at some time.
-    pub(crate) degraded: bool,
-    /// When the status topic last said that everything is granted (again).
-    restored: Option<Instant>,
+    /// The shares of the wanted rate that the status topic has granted, since when.
+    granted: Vec<(Instant, f64)>,
     /// How closely each camera is watched, and the frames that this asked for until then.
     levels: BTreeMap<String, Watched>,
 }
@@ -92,19 +86,26 @@ impl Heard {
     }
 
     fn note_ward(&mut self, payload: &Value, now: Instant) {
-        if let Some(granted) = payload["granted"].as_f64() {
-            self.granted_min = Some(self.granted_min.map_or(granted, |least| least.min(granted)));
-            self.granted_last = Some(granted);
-        }
-        // What is lacking of less than half a percent is written as nothing.
-        let lacks = self.granted_last.is_none_or(|granted| granted < 0.995);
-        match payload["degraded"].as_bool().map(|degraded| degraded && lacks) {
-            Some(true) => (self.degraded, self.restored) = (true, None),
-            Some(false) => {
-                self.restored.get_or_insert(now);
-            }
-            None => {}
-        }
+        let degraded = payload["degraded"].as_bool().unwrap_or_default();
+        let granted = payload["granted"].as_f64().filter(|_| degraded).unwrap_or(1.0);
+        self.granted.push((now, granted));
+    }
+
+    /// The least share of the wanted rate that was granted; 1 where nothing else was said.
+    pub(crate) fn granted_min(&self) -> f64 {
+        self.granted.iter().map(|(_, granted)| *granted).fold(1.0, f64::min)
+    }
+
+    /// The share of the wanted rate that is granted now.
+    pub(crate) fn granted_now(&self) -> f64 {
+        self.granted.last().map_or(1.0, |(_, granted)| *granted)
+    }
+
+    /// Seconds from `begun` until `least` of the wanted rate was granted for good; none: it isn't.
+    pub(crate) fn granted_again_s(&self, least: f64, begun: Instant) -> Option<f64> {
+        let lacked = self.granted.iter().rposition(|(_, granted)| *granted < least);
+        let again = self.granted.get(lacked.map_or(0, |last| last + 1));
+        again.map(|(at, _)| at.saturating_duration_since(begun).as_secs_f64())
     }
 
     fn note_alert(&mut self, payload: &Value, wall: Timestamp) {
@@ -174,9 +175,7 @@ impl Ears {
     pub(crate) fn forget(&self) {
         let mut heard = lock(&self.heard);
         let (now, old) = (Instant::now(), std::mem::take(&mut *heard));
-        heard.granted_min = old.granted_last;
-        heard.granted_last = old.granted_last;
-        heard.degraded = old.degraded && old.restored.is_none();
+        heard.granted = vec![(now, old.granted_now())];
         heard.levels = old.levels;
         for watched in heard.levels.values_mut() {
             (watched.since, watched.wanted) = (now, 0.0);
@@ -194,11 +193,6 @@ impl Ears {
     /// How many different alerts.
     pub(crate) fn distinct(&self) -> usize {
         lock(&self.heard).alerts.len()
-    }
-
-    /// Seconds from `begun` until everything was granted; none: it is not.
-    pub(crate) fn restored_since(&self, begun: Instant) -> Option<f64> {
-        lock(&self.heard).restored.map(|at| at.saturating_duration_since(begun).as_secs_f64())
     }
 
     pub(crate) fn stop(self) -> Heard {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use crate::daemon::Kind;
 use crate::ears::Heard;
 use crate::film::Profile;
 use crate::metrics::Histogram;
 use crate::site::Measured;
+use crate::watch::Looks;
 use crate::watch::Watched;
 
 /// What is promised of a ward's cameras on this machine.
@@ -15,9 +18,12 @@ pub(crate) const P99_MAX_MS: f64 = 250.0;
 pub(crate) const MEMORY_MAX_MIB: f64 = 2048.0;
 /// A gap is known only as exactly as the counters are read, and cameras' key frames waver.
 const GAP_BLUR_S: f64 = 0.5;
+/// What is granted wavers by as much.
+const NEARLY: f64 = 0.97;
 
 /// One camera over the time of measurement.
 pub(crate) struct Camera {
+    name: String,
     pub(crate) analysed: u64,
     dropped: u64,
     /// Frames that its level of attention asked for; for the peer none.
@@ -49,12 +55,45 @@ pub(crate) struct Round {
     cores: f64,
 }
 
-/// Twice the cameras, then the rest of them.
+/// Twice the cameras, then half of them.
 pub(crate) struct Relief {
     pub(crate) over: Round,
-    /// Seconds from the relief until everything was granted; none: it never was.
-    pub(crate) recovered: Option<f64>,
-    pub(crate) granted: Option<f64>,
+    /// Of the wanted rate, what those that stay were granted when there were no others.
+    own: f64,
+    /// And now.
+    granted: f64,
+    /// Seconds from the relief until that was granted again; none: it never was.
+    recovered_s: Option<f64>,
+    /// Seconds from the relief until none of them waited for too long any more.
+    overdue_until_s: f64,
+    /// Frames a second of those in focus from then on, the least of any.
+    busy: f64,
+}
+
+impl Relief {
+    /// `over`: the time of twice as many; `alone`: that without the others; `watched`, `heard`:
+    /// since the relief at `begun`.
+    pub(crate) fn new(
+        over: Round,
+        alone: &Round,
+        watched: &Watched,
+        (heard, begun): (&Heard, Instant),
+    ) -> Self {
+        let own = alone.heard.granted_min();
+        let stays = |camera: &&Camera| watched.cameras.contains_key(&camera.name);
+        let looks = |camera: &Camera| &watched.cameras[&camera.name];
+        let overdue = |camera| looks(camera).overdue_until_s(alone.gap_promised_s());
+        let overdue_until_s = alone.cameras.iter().filter(stays).map(overdue).fold(0.0, f64::max);
+        let busy = alone.cameras.iter().filter(stays).filter(|camera| camera.busy);
+        Self {
+            over,
+            own,
+            granted: heard.granted_now(),
+            recovered_s: heard.granted_again_s(own * NEARLY, begun),
+            overdue_until_s,
+            busy: busy.map(|c| looks(c).rate(overdue_until_s)).fold(f64::INFINITY, f64::min),
+        }
+    }
 }
 
 impl Round {
@@ -76,10 +115,11 @@ impl Round {
         let camera = |name: &String| {
             let index = name.strip_prefix('c').and_then(|number| number.parse().ok());
             Camera {
+                name: name.clone(),
                 analysed: more(&old.analysed, &new.analysed, name),
                 dropped: more(&old.dropped, &new.dropped, name),
                 wanted: heard.wanted(name),
-                gap_max_s: watched.gaps.get(name).copied().unwrap_or(f64::INFINITY),
+                gap_max_s: watched.cameras.get(name).map_or(f64::INFINITY, Looks::gap_max_s),
                 busy: index.is_some_and(|index| profile.is_busy(index)),
             }
         };
@@ -222,9 +262,10 @@ pub(crate) fn round(round: &Round) {
         println!("  governor  {name} {mean:.2}, at most {most:.2}");
     }
     alerts(round);
-    if round.heard.degraded {
-        let granted = round.heard.granted_min.unwrap_or(f64::NAN) * 100.0;
-        println!("  degraded  down to {granted:.0} % of the wanted rate");
+    // What is lacking of less than half a percent is written as nothing.
+    let granted = round.heard.granted_min();
+    if granted < 0.995 {
+        println!("  degraded  down to {:.0} % of the wanted rate", granted * 100.0);
     }
     match &round.broken()[..] {
         [] if round.p99_ms().is_nan() => println!("  promises  kept, but no alert shows a latency"),
@@ -307,11 +348,15 @@ pub(crate) fn growth(rounds: &[Round]) {
 pub(crate) fn relief(relief: &Relief) {
     println!("\ntwice as much as offered:");
     round(&relief.over);
-    match relief.recovered {
-        Some(seconds) => println!("  relieved  everything was granted again after {seconds:.1} s"),
-        None => {
-            let granted = relief.granted.unwrap_or(f64::NAN) * 100.0;
-            println!("  relieved  {granted:.0} % of the wanted rate granted, and no more");
-        }
+    let (own, granted) = (relief.own * 100.0, relief.granted * 100.0);
+    match relief.recovered_s {
+        Some(seconds) => println!(
+            "  relieved  after {seconds:.1} s as much is granted as without the others ({own:.0} %)"
+        ),
+        None => println!("  relieved  {granted:.0} % of what is wanted granted, not {own:.0} %"),
     }
+    println!(
+        "  relieved  nobody waits for too long after {:.1} s; in focus at least {:.1} frames/s",
+        relief.overdue_until_s, relief.busy
+    );
 }

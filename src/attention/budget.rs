@@ -10,8 +10,9 @@
 //! | 3 to 4 | periods of cameras in focus, to one frame a second |
 //! | 4 to 5 | periods of all but those in focus: no promise can be kept any more |
 //!
-//! Between its ends a period grows by the same factor for the same pressure. Along with a level's
-//! periods, its cameras go over to key frames alone, one after another, where those come as often.
+//! Between its ends a period grows by the same factor for the same pressure. Idle cameras live on
+//! key frames alone wherever those come every [`ECONOMY`]; along with their periods curious ones go
+//! over to that too, one after another, and beyond 2 all to key frames as rare as is allowed.
 //!
 //! Once a second the pressure is chosen anew from the load that was measured at the pressure
 //! before, as if load were proportional to the rate of frames:
@@ -27,7 +28,8 @@
 //! that needs every frame, and at one pressure or another all of a brand change from the one to
 //! the other. Where the rate that was granted back brings the overload back within some seconds,
 //! the next try waits twice as long, up to a minute; when cameras want less than before it is
-//! made at once.
+//! made at once. Above pressure 2 nearly everybody lives on key frames already, so load *is*
+//! proportional: what cameras that went away leave is passed on in one go, down to pressure 2.
 
 use std::time::Duration;
 
@@ -51,6 +53,8 @@ const NEAR: f64 = 0.35;
 const STEP: f64 = 0.1;
 /// What was taken shows in the load after as long: a key frame has to come first.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Cameras that go away together do so within as long, and their load with them.
+const RELIEF: Duration = Duration::from_secs(5);
 /// The rate that is granted grows at most so much from one step to the next.
 pub const GROWTH: f64 = 2.5;
 
@@ -73,6 +77,9 @@ pub const ECONOMY: Duration = Duration::from_secs(2);
 const DEGRADED: f64 = 1.0;
 /// From this pressure on, not everybody is seen every [`ECONOMY`] any more.
 const SCARCE: f64 = 2.0;
+/// So little beyond that, key frames every [`ECONOMY`] are still taken one by one: passing over
+/// every twentieth would spare nothing, and break a promise.
+const LENIENT: f64 = 0.1;
 /// Everything is saved that may be.
 const PRESSURE_MAX: f64 = 5.0;
 /// Beyond what is allowed, periods grow so much at most.
@@ -131,6 +138,14 @@ impl Load {
     }
 }
 
+/// Cameras have gone away, or want less.
+#[derive(Clone, Copy, Debug)]
+struct Relief {
+    until: Mono,
+    /// Frames a second that bring a load of 1, from the time before.
+    capacity: f64,
+}
+
 /// Decides the periods. See the module's documentation.
 #[derive(Clone, Debug)]
 pub struct Governor {
@@ -143,6 +158,7 @@ pub struct Governor {
     excess: f64,
     /// The loads of the two steps before, the newer one first.
     recent: [f64; 2],
+    relief: Option<Relief>,
     overloaded: bool,
     shed: Option<Mono>,
     grown: Option<Mono>,
@@ -160,6 +176,7 @@ impl Governor {
             wanted: 0.0,
             excess: 1.0,
             recent: [0.0; 2],
+            relief: None,
             overloaded: false,
             shed: None,
             grown: None,
@@ -183,7 +200,7 @@ impl Governor {
     pub fn gap(&self, level: Level) -> Duration {
         let longest = self.config.picture_gap_max();
         let economy = ECONOMY.mul_f64(KEY_FRAMES_OVER).min(longest);
-        let gap = if self.pressure > SCARCE { longest } else { economy };
+        let gap = if self.pressure > SCARCE + LENIENT { longest } else { economy };
         gap.max(self.period(level))
     }
 
@@ -196,9 +213,10 @@ impl Governor {
         let gap_max = self.config.picture_gap_max();
         match level {
             Level::Focused => None,
-            _ if saves(SCARCE) => Some(gap_max),
-            _ if saves(saved_from(level)) => Some(ECONOMY.min(gap_max)),
-            _ => None,
+            _ if saves(SCARCE + LENIENT) => Some(gap_max),
+            // Nothing has happened there, and what moves shows in the packets' sizes.
+            Level::Idle => Some(ECONOMY.min(gap_max)),
+            Level::Curious => saves(saved_from(level)).then_some(ECONOMY.min(gap_max)),
         }
     }
 
@@ -242,12 +260,17 @@ impl Governor {
         let of_focus = saved_from(Level::Focused);
         let late = !fewer && self.pressure <= of_focus;
         let calm = if late { self.recent.into_iter().fold(load, f64::max) } else { load };
-        self.recent = [load, self.recent[0]];
         let scarce = self.pressure > SCARCE;
         let keen = if scarce { (SCARCE + 1.0 - self.pressure).max(0.0) } else { 0.0 };
         let (easy, aim) = (EASY + (KEEN - EASY) * keen, TARGET + (FULL - TARGET) * keen);
         let before =
             if self.granted > 0.0 { self.granted } else { self.rate(demand, self.pressure) };
+        if fewer && self.relief.is_none() {
+            let most = self.recent.into_iter().fold(load, f64::max);
+            let capacity = before / most.max(f64::EPSILON);
+            self.relief = Some(Relief { until: now + RELIEF, capacity });
+        }
+        self.relief = self.relief.filter(|relief| now < relief.until);
         let again = std::mem::replace(&mut self.overloaded, load > FULL);
         let settled = self.shed.is_none_or(|shed| now.since(shed) >= SETTLE);
         if load > FULL && again && (settled || hurts) {
@@ -276,6 +299,13 @@ impl Governor {
             }
             self.grown = Some(now);
         }
+        if let Some(relief) = self.relief.filter(|_| fewer) {
+            let passed_on = self.pressure_for(demand, relief.capacity * TARGET).max(SCARCE);
+            self.pressure = self.pressure.min(passed_on);
+            // What follows is measured under the new pressure.
+            (self.overloaded, self.shed) = (false, Some(now));
+        }
+        self.recent = [load, self.recent[0]];
         self.excess = if self.pressure >= PRESSURE_MAX { load.max(1.0) } else { 1.0 };
         self.wanted = wanted;
         self.granted = self.rate(demand, self.pressure);
@@ -395,10 +425,38 @@ mod tests {
             [Level::Curious, Level::Focused].map(|level| machine.period(level)),
             [0.333, 0.125]
         );
-        // One after another they live on key frames.
-        let thrift = [0.0, 0.999].map(|spot| governor.thrift(Level::Idle, spot));
-        assert_eq!(thrift, [Some(ECONOMY), None]);
+        assert_eq!(governor.thrift(Level::Idle, 0.999), Some(ECONOMY));
         assert_eq!(governor.thrift(Level::Curious, 0.0), None);
+    }
+
+    #[test]
+    fn one_after_another_is_content_with_key_frames() {
+        let longest = Some(Config::default().picture_gap_max());
+        let economy = Some(ECONOMY);
+        let table = [
+            (0.0, [economy, economy], [None, None]),
+            (1.5, [economy, economy], [economy, None]),
+            (2.05, [economy, economy], [economy, economy]),
+            (2.6, [longest, economy], [longest, economy]),
+            (3.2, [longest, longest], [longest, longest]),
+        ];
+        let mut governor = Governor::new(Config::default());
+        for (pressure, idle, curious) in table {
+            governor.pressure = pressure;
+            let thrift = |level| [0.1, 0.9].map(|spot| governor.thrift(level, spot));
+            assert_eq!([thrift(Level::Idle), thrift(Level::Curious)], [idle, curious]);
+            assert_eq!(thrift(Level::Focused), [None, None]);
+        }
+    }
+
+    #[test]
+    fn a_little_scarcity_passes_over_no_key_frame() {
+        let mut governor = Governor::new(Config::default());
+        governor.pressure = SCARCE + LENIENT;
+        // Key frames every two seconds are never further apart than that, whatever the period.
+        assert_eq!(governor.gap(Level::Idle), ECONOMY.mul_f64(KEY_FRAMES_OVER));
+        governor.pressure += 0.01;
+        assert_eq!(governor.gap(Level::Idle), Config::default().picture_gap_max());
     }
 
     #[test]
@@ -440,6 +498,27 @@ mod tests {
         machine.base = 0.0;
         machine.run(5, demand);
         assert_eq!(machine.governor.granted(), 1.0);
+    }
+
+    #[test]
+    fn what_cameras_leave_that_go_away_is_passed_on_within_five_seconds() {
+        // They don't all go in the same second, and their load stays a second longer.
+        let twice = Demand([200, 40, 12]);
+        let mut machine = Machine::new(0.01);
+        machine.run(120, twice);
+        assert!(machine.governor.pressure > 2.5, "{}", machine.governor.pressure);
+        let mut alone = Machine::new(0.01);
+        let once = Demand([100, 20, 6]);
+        alone.run(120, once);
+        machine.base = 0.2;
+        machine.run(1, Demand([150, 30, 9]));
+        machine.run(1, once);
+        machine.base = 0.0;
+        machine.run(3, once);
+        let (relieved, own) = (machine.governor.granted(), alone.governor.granted());
+        assert!(relieved >= 0.95 * own, "{relieved} of {own}");
+        machine.run(60, once);
+        assert!(machine.load(once) < 1.0);
     }
 
     #[test]
