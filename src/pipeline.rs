@@ -256,6 +256,8 @@ impl Core {
         }
         if camera.rules.is_tense() {
             camera.attention.focus(at);
+        } else if camera.rules.glimpses(at) {
+            camera.attention.note(Cause::Glimpse, at);
         }
         self.alert_neighbours(&events, at);
         self.register.on_events(&events, &self.sites)

@@ -225,7 +225,7 @@ fn who_walks_through_the_small_picture_makes_the_core_look_closer() {
 }
 
 #[test]
-fn a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
+fn a_flame_a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
     let rules = built_in_rules();
     let watched = [site("a", &["b"]), site("b", &["a"]), site("c", &["a"]), site("d", &["d"])];
     let watched = watched.map(|site| Watched { site, rules: rules.clone() });
@@ -249,10 +249,16 @@ fn a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
             appearance: None,
         }
     };
-    let (mut at, mut revisions) = (later, Vec::new());
+    // At first sight, for a moment: a flash is no reason to stare.
+    let flash = FrameResult { camera: d.clone(), at: later, detections: vec![fire(later)] };
+    assert!(core.on_frame(&flash).is_empty());
+    assert_eq!(levels(&core, later), [Idle, Idle, Idle, Focused]);
+    assert_eq!(core.level(&d, later + Duration::from_secs(2)), Curious);
+    let (mut at, mut revisions) = (later + Duration::from_secs(5), Vec::new());
+    assert_eq!(levels(&core, at), [Idle; 4]);
     while revisions.is_empty() {
         at = at + Duration::from_millis(250);
-        assert!(at < later + Duration::from_secs(20), "it burns");
+        assert!(at < later + Duration::from_secs(25), "it burns");
         let detections = vec![fire(at)];
         revisions = core.on_frame(&FrameResult { camera: a.clone(), at, detections });
     }

@@ -240,12 +240,15 @@ pub(crate) fn round(round: &Round) {
     costs(round);
     for (name, busy) in [("quiet", false), ("busy", true)] {
         let rates = round.rates(busy);
-        if !rates.is_empty() {
-            let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let of = round.cameras.iter().filter(|camera| camera.busy == busy);
+        if let Some(least) = of.min_by_key(|camera| camera.analysed) {
             let (middle, wanted) = (percentile(&rates, 50), round.wanted(busy));
             println!(
-                "  {name:9} {middle:.2} frames/s analysed a camera (least {least:.2}, wanted \
-                 {wanted:.2})"
+                "  {name:9} {middle:.2} frames/s analysed a camera, {wanted:.2} wanted; least \
+                 {:.2} of {:.2} ({})",
+                least.analysed as f64 / round.seconds,
+                least.wanted.unwrap_or(f64::NAN) / round.seconds,
+                least.name
             );
         }
     }

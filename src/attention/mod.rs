@@ -62,6 +62,9 @@ pub enum Cause {
     Candidate,
     /// A detection that is sure enough for its rule.
     Sight,
+    /// Fire or smoke that is sure enough for its rule, and may be a single frame's fancy: the next
+    /// frames tell, and shall not wait for their turn.
+    Glimpse,
     /// Something moves, by the sizes of the stream's packets or in the small picture.
     Motion,
     /// A rule has found something on a neighbouring camera.
@@ -73,22 +76,31 @@ pub enum Cause {
 }
 
 impl Cause {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 
-    const ALL: [Self; Self::COUNT] =
-        [Self::Candidate, Self::Sight, Self::Motion, Self::Neighbour, Self::Look, Self::Event];
+    const ALL: [Self; Self::COUNT] = [
+        Self::Candidate,
+        Self::Sight,
+        Self::Glimpse,
+        Self::Motion,
+        Self::Neighbour,
+        Self::Look,
+        Self::Event,
+    ];
 
     /// What the camera's level is at least while the cause holds.
     pub fn level(self) -> Level {
         match self {
             Self::Candidate | Self::Sight | Self::Motion | Self::Neighbour => Level::Curious,
-            Self::Look | Self::Event => Level::Focused,
+            Self::Glimpse | Self::Look | Self::Event => Level::Focused,
         }
     }
 
     /// How long it holds after it was last noted.
     pub fn lasts(self) -> Duration {
         Duration::from_secs(match self {
+            // What burns is there in the next looks too; then it is an event.
+            Self::Glimpse => 2,
             // Whoever moved may stand still now, and is looked at some times more.
             Self::Candidate | Self::Sight | Self::Motion => 5,
             // Fire and people take their time from one camera's view to the next.
@@ -114,11 +126,12 @@ pub struct Attention {
     /// When each cause was last noted, in the order of [`Cause::ALL`].
     noted: [Option<Mono>; Cause::COUNT],
     habit: Habit,
+    glimpses: Habit,
 }
 
-/// Gets used to motion and to weak candidates in which closer looks find nothing: a street with
-/// traffic, or with a post that resembles a person, would want three looks a second all evening,
-/// and take them from others.
+/// Gets used to motion, to weak candidates and to glimpses in which closer looks find nothing: a
+/// street with traffic, or with a post that resembles a person, would want three looks a second all
+/// evening, and take them from others.
 #[derive(Clone, Copy, Debug, Default)]
 struct Habit {
     /// Since when it is looked at closely.
@@ -153,12 +166,21 @@ impl Habit {
 impl Attention {
     /// `cause` was there at `at`. What is older than what is known changes nothing.
     pub fn note(&mut self, cause: Cause, at: Stamp) {
-        // What is sure is looked at by itself, for as long as it is there.
-        if matches!(cause, Cause::Motion | Cause::Candidate) {
-            let ongoing = [Cause::Motion, Cause::Candidate].map(|cause| self.holds(cause, at));
-            if !self.habit.admits(at.mono, ongoing.contains(&true)) {
-                return;
+        let ongoing = |akin: &[Cause]| akin.iter().any(|cause| self.holds(*cause, at));
+        let admitted = match cause {
+            Cause::Motion | Cause::Candidate => {
+                let ongoing = ongoing(&[Cause::Motion, Cause::Candidate]);
+                self.habit.admits(at.mono, ongoing)
             }
+            Cause::Glimpse => {
+                let ongoing = ongoing(&[Cause::Glimpse]);
+                self.glimpses.admits(at.mono, ongoing)
+            }
+            // What is sure is looked at by itself, for as long as it is there.
+            _ => true,
+        };
+        if !admitted {
+            return;
         }
         let noted = &mut self.noted[cause as usize];
         *noted = (*noted).max(Some(at.mono));
@@ -227,6 +249,23 @@ mod tests {
         let mut attention = Attention::default();
         awake(&mut attention, 0..100);
         assert_eq!(awake(&mut attention, 300..310), 10);
+    }
+
+    #[test]
+    fn a_lamp_that_is_taken_for_a_flame_is_not_stared_at_for_ever() {
+        let mut attention = Attention::default();
+        let mut focused = |range: std::ops::Range<u64>| {
+            let mut focused = |second: u64| {
+                let at = Stamp::default() + Duration::from_secs(second);
+                attention.note(Cause::Glimpse, at);
+                attention.level(at) == Level::Focused
+            };
+            range.filter(|second| focused(*second)).count()
+        };
+        // 10 s, and the 2 s that the last one holds.
+        assert_eq!(focused(0..30), 11);
+        let hour = focused(30..3_600);
+        assert!((300..450).contains(&hour), "{hour} s of an hour");
     }
 
     #[test]

@@ -338,6 +338,11 @@ impl Rules {
         self.fire.is_tense() || self.smoke.is_tense() || self.loitering.is_tense()
     }
 
+    /// Whether the frame of `at` has shown fire or smoke, which may be nothing yet.
+    pub fn glimpses(&self, at: Stamp) -> bool {
+        self.fire.glimpses(at) || self.smoke.glimpses(at)
+    }
+
     fn name(&self, drafts: Vec<Draft>) -> Vec<Event> {
         let named = |draft: Draft| Event {
             camera: self.camera.clone(),

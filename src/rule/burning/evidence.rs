@@ -38,6 +38,9 @@ const MEMORY_OF_GROWTH: f64 = 0.1;
 const DOUBT: f64 = 0.3;
 /// A thing that grows gains as many times as fast.
 const GROWTH_GAIN: f64 = 1.5;
+/// No camera that streams is left without a look for much longer; after a longer time, what was
+/// seen before is another matter.
+const GAP_MAX: Duration = Duration::from_secs(6);
 /// Of the bars, what a sum comes to at most: so that a fire that goes out is forgotten.
 const CAP: f64 = 1.5;
 /// What many small sums may lose.
@@ -129,13 +132,20 @@ pub(super) struct Weighing<'a> {
     pub(super) gap: Duration,
     /// The time of confirmation.
     pub(super) confirm: Duration,
-    /// Weak sights count where a sure one was no longer ago.
+    /// Weak sights count where a sure one was no longer ago, what nobody looked at left out.
     pub(super) patience: Duration,
     /// Where people declared false alarms.
     pub(super) marks: &'a [Mark],
 }
 
 impl Weighing<'_> {
+    /// Whether `last_sure` was of late. Where nobody looked, nothing was missed: were it counted,
+    /// a camera that is looked at more rarely than the time of confirmation would begin anew with
+    /// each look, and never tell of a fire.
+    fn is_recent(&self, last_sure: Stamp) -> bool {
+        self.at.mono.since(last_sure.mono) <= self.patience + self.gap.min(GAP_MAX)
+    }
+
     /// How strongly people's verdicts speak against a cell, 0..1.
     fn doubt(&self, index: usize) -> f64 {
         if self.marks.is_empty() {
@@ -157,6 +167,11 @@ impl Ledger {
     /// Whether some weighed evidence has gathered.
     pub(super) fn is_tense(&self) -> bool {
         self.cells.iter().flatten().any(|cell| cell.weighed_s > 0.0)
+    }
+
+    /// Whether the frame of `at` has shown something that is sure.
+    pub(super) fn glimpses(&self, at: Stamp) -> bool {
+        self.cells.iter().flatten().any(|cell| cell.last_sure == at)
     }
 
     /// Forgets all.
@@ -203,8 +218,7 @@ impl Ledger {
         let weak = sights.iter().enumerate().filter(|(_, sight)| !sight.sure);
         for (number, sight) in sure.chain(weak) {
             for index in cells_of(&sight.bbox) {
-                let known = self.cells[index]
-                    .is_some_and(|cell| how.at.mono.since(cell.last_sure.mono) <= how.patience);
+                let known = self.cells[index].is_some_and(|cell| how.is_recent(cell.last_sure));
                 let touch = &mut touches[index];
                 if !sight.sure && !known && touch.is_none() {
                     continue;
@@ -232,7 +246,7 @@ fn lose(slot: &mut Option<Cell>, seconds: f64, how: Weighing<'_>) {
     let Some(cell) = slot else { return };
     cell.plain_s = (cell.plain_s - DOUBT * seconds).max(0.0);
     cell.weighed_s = (cell.weighed_s - DOUBT * seconds).max(0.0);
-    if cell.plain_s <= 0.0 && how.at.mono.since(cell.last_sure.mono) > how.patience {
+    if cell.plain_s <= 0.0 && !how.is_recent(cell.last_sure) {
         *slot = None;
     }
 }

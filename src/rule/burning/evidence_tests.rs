@@ -105,6 +105,25 @@ fn what_was_seen_before_a_gap_fades_in_it() {
 }
 
 #[test]
+fn rare_looks_confirm_a_flame_too_and_a_single_one_never_does() {
+    let confirmed_s = |flame: std::ops::Range<u64>| {
+        let mut ledger = Ledger::default();
+        // As an overloaded machine looks: more rarely than the time of confirmation.
+        (0..20_u64).map(|number| number * 45 / 10).find(|at_s| {
+            let at = Stamp::default() + Duration::from_secs(*at_s);
+            let (credit, gap) = (Duration::from_millis(1_500), Duration::from_secs(3));
+            let sights = if flame.contains(at_s) { vec![sight(0.6, 0.0)] } else { Vec::new() };
+            let found = ledger.weigh(&sights, Weighing { credit, gap, ..weighing(at) });
+            assert_eq!(ledger.glimpses(at), flame.contains(at_s));
+            assert_eq!(ledger.is_tense(), flame.contains(at_s) && *at_s > flame.start);
+            found.is_some_and(|found| found.suffices)
+        })
+    };
+    assert_eq!(confirmed_s(0..100), Some(18));
+    assert_eq!(confirmed_s(9..10), None);
+}
+
+#[test]
 fn all_of_it_is_forgotten() {
     let mut ledger = Ledger::default();
     for number in 0..200 {

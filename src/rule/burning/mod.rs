@@ -78,6 +78,11 @@ impl Burning {
         self.burning.is_some() || self.ledger.is_tense()
     }
 
+    /// Whether the frame of `at` has shown something where the rule looks, surely enough.
+    pub(crate) fn glimpses(&self, at: Stamp) -> bool {
+        self.ledger.glimpses(at)
+    }
+
     pub(crate) fn on_frame(
         &mut self,
         terms: Terms<'_>,
