@@ -192,7 +192,7 @@ async fn relief(plan: &Plan, reels: &[Reel], alone: &Round) -> Result<Relief, Fa
     let heard = ears.stop();
     site.stop().await?;
     stay.stop().await;
-    Ok(Relief::new(over, alone, &watched, (&heard, begun)))
+    Ok(Relief::new(over, alone, watched, (&heard, begun)))
 }
 
 /// Where this repository lies.

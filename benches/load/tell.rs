@@ -68,6 +68,7 @@ pub(crate) struct Relief {
     overdue_until_s: f64,
     /// Frames a second of those in focus from then on, the least of any.
     busy: f64,
+    governor: BTreeMap<String, Vec<f64>>,
 }
 
 impl Relief {
@@ -76,7 +77,7 @@ impl Relief {
     pub(crate) fn new(
         over: Round,
         alone: &Round,
-        watched: &Watched,
+        watched: Watched,
         (heard, begun): (&Heard, Instant),
     ) -> Self {
         let own = alone.heard.granted_min();
@@ -92,6 +93,7 @@ impl Relief {
             recovered_s: heard.granted_again_s(own * NEARLY, begun),
             overdue_until_s,
             busy: busy.map(|c| looks(c).rate(overdue_until_s)).fold(f64::INFINITY, f64::min),
+            governor: watched.governor,
         }
     }
 }
@@ -259,11 +261,7 @@ pub(crate) fn round(round: &Round) {
         round.cameras.iter().map(|camera| camera.dropped).sum::<u64>(),
         round.packets_dropped
     );
-    for (name, readings) in &round.governor {
-        let mean = readings.iter().sum::<f64>() / readings.len() as f64;
-        let most = readings.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        println!("  governor  {name} {mean:.2}, at most {most:.2}");
-    }
+    governor(&round.governor);
     alerts(round);
     // What is lacking of less than half a percent is written as nothing.
     let granted = round.heard.granted_min();
@@ -274,6 +272,14 @@ pub(crate) fn round(round: &Round) {
         [] if round.p99_ms().is_nan() => println!("  promises  kept, but no alert shows a latency"),
         [] => println!("  promises  all kept"),
         broken => println!("  promises  broken: {}", broken.join("; ")),
+    }
+}
+
+fn governor(readings: &BTreeMap<String, Vec<f64>>) {
+    for (name, readings) in readings {
+        let mean = readings.iter().sum::<f64>() / readings.len() as f64;
+        let most = readings.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        println!("  governor  {name} {mean:.2}, at most {most:.2}");
     }
 }
 
@@ -362,4 +368,5 @@ pub(crate) fn relief(relief: &Relief) {
         "  relieved  nobody waits for too long after {:.1} s; in focus at least {:.1} frames/s",
         relief.overdue_until_s, relief.busy
     );
+    governor(&relief.governor);
 }

@@ -23,6 +23,10 @@ BLANK_WEIGHT = 1.0
 PASTE_FIRE, PASTE_LIGHT, DECOYS = 0.3, 0.25, 0.4
 # Of these, and of the jitter of scale, so much is left in a calm stage.
 CALM = 0.4
+# What can be left out, to see what it brings: mosaics; changes of scale; narrow pictures side by
+# side; pasted fires; pasted lamps; drawn decoys; night, made dark or infrared; colours; noise, blur
+# and blocks.
+PARTS = ("mosaic", "zoom", "pairs", "fires", "lamps", "decoys", "night", "colour", "grain")
 # Narrow pictures are set side by side, and enlarged towards filling their cell: padding is what a
 # street camera shows least.
 PAIR_ASPECT, PAIR, COVER = 1.45, 0.7, 0.5
@@ -161,10 +165,12 @@ class Augmenter:
 
     def __init__(self, width: int, height: int, classes: int, mosaic: float, seed: int,
                  fires: list[Patch] | None = None, lamps: list[Patch] | None = None,
-                 calm: bool = False) -> None:
-        self.width, self.height, self.classes, self.mosaic = width, height, classes, mosaic
+                 calm: bool = False, without: frozenset[str] = frozenset()) -> None:
+        self.width, self.height, self.classes, self.without = width, height, classes, without
+        self.mosaic = 0.0 if "mosaic" in without else mosaic
         self.much = CALM if calm else 1.0
-        self.fires, self.lamps = fires or [], lamps or []
+        self.fires = [] if "fires" in without else fires or []
+        self.lamps = [] if "lamps" in without else lamps or []
         rng = np.random.default_rng(seed)
         shape = (height + 64, width + 64, 3)
         self.noise = [rng.normal(0, 16, shape).astype(np.int8) for _ in range(4)]
@@ -186,7 +192,8 @@ class Augmenter:
         else:
             cells = [(0, 0, self.width, self.height)]
             rows, cols = samples[0].image.shape[:2]
-            if cols < PAIR_ASPECT * rows and rng.random() < PAIR:
+            paired = cols < PAIR_ASPECT * rows and rng.random() < PAIR
+            if paired and "pairs" not in self.without:
                 middle = int(rng.uniform(0.4, 0.6) * self.width) // STRIDE * STRIDE
                 cells = [(0, 0, middle, self.height), (middle, 0, self.width, self.height)]
             found = []
@@ -194,11 +201,13 @@ class Augmenter:
                 zoom = float(np.exp(np.clip(rng.normal(0.05, 0.3 * self.much), -0.8, 0.8)))
                 if rng.random() < COVER * self.much:
                     zoom *= cover(sample, cell) ** float(rng.random())
+                if "zoom" in self.without:
+                    zoom = 1.0
                 found.append(place(canvas, weights, sample, cell, zoom, rng))
             boxes = np.concatenate(found)
         canvas_free = all(s.negative[0] > 0 for s in samples) and not (boxes[:, 0] == 0).any()
         boxes = self.compose(canvas, boxes, canvas_free, rng)
-        if rng.random() < DECOYS * self.much:
+        if "decoys" not in self.without and rng.random() < DECOYS * self.much:
             decoys.scatter(canvas, boxes, rng)
         has_fire = bool((boxes[:, 0] == 0).any())
         canvas = self.colour(canvas, has_fire, any(s.night for s in samples[:1]), rng)
@@ -221,24 +230,30 @@ class Augmenter:
         return boxes
 
     def colour(self, image: Pixels, fire: bool, night: bool, rng: np.random.Generator) -> Pixels:
-        """Exposure, white balance, saturation, infrared grey, noise, blur and block artefacts."""
+        """Exposure, white balance, saturation, infrared grey, and what `grain` adds."""
         ramp = np.arange(256, dtype=np.float32)[:, None] / 255
-        dark = not fire and not night and rng.random() < 0.2
+        may_be_night = "night" not in self.without
+        dark = may_be_night and not fire and not night and rng.random() < 0.2
         gamma = np.exp(rng.normal(0.0, 0.2) + (rng.uniform(0.2, 0.9) if dark else 0.0))
         gain = np.exp(rng.normal(0.0, 0.15)) * (rng.uniform(0.3, 0.8) if dark else 1.0)
         balance = np.exp(rng.normal(0.0, 0.04 if fire else 0.08, (1, 3)))
         table = np.clip(ramp**gamma * gain * balance * 255 + rng.normal(0, 6), 0, 255)
-        image = cv2.LUT(image, table.astype(np.uint8)[None])
+        if dark or "colour" not in self.without:
+            image = cv2.LUT(image, table.astype(np.uint8)[None])
         pick = rng.random()
-        if pick < (0.02 if fire else 0.2):
+        if may_be_night and pick < (0.02 if fire else 0.2):
             grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
             if rng.random() < 0.6:
                 grey = infrared(grey, rng)
             image = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-        elif pick < 0.6:
+        elif 0.2 <= pick < 0.6 and "colour" not in self.without:
             grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
             amount = float(rng.uniform(0.65, 1.3))
             image = cv2.addWeighted(image, amount, grey, 1 - amount, 0)
+        return image if "grain" in self.without else self.grain(image, dark, rng)
+
+    def grain(self, image: Pixels, dark: bool, rng: np.random.Generator) -> Pixels:
+        """Sensor noise, blur and block artefacts."""
         if rng.random() < (0.6 if dark else 0.25):
             bank = self.noise[int(rng.integers(len(self.noise)))]
             y, x = rng.integers(0, 64, 2)

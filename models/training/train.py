@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from augment import Augmenter
+from augment import PARTS, Augmenter
 from compose import Patch
 from data import Batch, Loader, cut_lights, load_folder
 from loss import detection_loss
@@ -103,7 +103,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--weight-decay", type=float, default=0.03)
-    parser.add_argument("--no-mimicry", action="store_true", help="without a feature teacher")
+    parser.add_argument("--without", nargs="*", default=[], choices=[*PARTS, "mimicry"],
+                        help="parts of the augmentation, or the feature teacher, to leave out")
     parser.add_argument("--threads", type=int, default=1, help="compute threads")
     parser.add_argument("--loader-threads", type=int, default=1)
     parser.add_argument("--save-every", type=float, default=120.0, help="seconds")
@@ -204,7 +205,8 @@ class Run:
             stage = stage_at(self.progress())
             _, (width, height), mosaic, size, calm = STAGES[stage]
             augmenter = Augmenter(width, height, len(TRAIN_CLASSES), mosaic, self.args.seed,
-                                  *self.patches, calm=calm)
+                                  *self.patches, calm=calm,
+                                  without=frozenset(self.args.without))
             points, strides = anchor_points(height, width, self.device)
             batches = loader.batches(augmenter, size, self.step)
             bar = tqdm(desc=f"{width}x{height}", unit="step", mininterval=5.0)
@@ -247,7 +249,7 @@ def main() -> None:
     weights = args.data / "weights" / "yolox_nano_coco.onnx"
     entries = load_folder(args.data / "train", (weights, args.out / "teacher.npz"))
     synthetic = load_folder(args.synthetic) if args.synthetic else []
-    teacher = None if args.no_mimicry else FeatureTeacher(weights)
+    teacher = None if "mimicry" in args.without else FeatureTeacher(weights)
     loader = Loader(entries, synthetic, args.synthetic_share, args.seed, args.loader_threads,
                     teacher)
     patches = cut_lights(entries)
