@@ -10,7 +10,7 @@
 //! | `CAMERAS` | numbers of cameras, one round each; several give a curve |
 //! | `PROFILE` | what the cameras send, see `load/film.rs` |
 //! | `SECONDS`, `SETTLE` | how long is measured, and how long before that is not |
-//! | `RELIEF=1` | at last twice the last number of cameras, then that again: how soon all is as before |
+//! | `RELIEF=1` | at last twice as many cameras, then the rest of them: how soon all is as before |
 //! | `DAEMONS` | `keng`, `peer` (`benches/peers`, its Python in `PEER_PYTHON`), or both |
 //! | `OUTAGE` | so many seconds of measuring without a broker: which alerts are lost |
 //! | `MODEL` | another detector |
