@@ -167,7 +167,9 @@ impl Lenses {
         let id = &camera.site.id;
         let meters = &self.doors.meters;
         let (sender, receiver) = queue::channel(meters.flow(id.as_str(), Stage::Receive));
-        let pace = Pace::every(Level::Idle.period());
+        let spot = spot(id);
+        let pace = Pace::with_lead(spot);
+        pace.set(Level::Idle.period());
         pace.bound(self.picture_gap_max);
         let drawn = Arc::new(Masks::new(camera.masks.clone()));
         let setup = worker::Setup {
@@ -193,7 +195,6 @@ impl Lenses {
             stop.clone(),
         ));
         let (stream, masks) = (camera.stream.clone(), camera.masks.clone());
-        let spot = spot(id);
         Ok(Lens { stream, masks, drawn, pace, spot, state, stop, supervisor, decoder })
     }
 }

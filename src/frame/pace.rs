@@ -21,6 +21,8 @@ pub struct Pace(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// See [`Wanted::lead`].
+    lead: f64,
     period_ms: AtomicU64,
     /// 0: no bound.
     gap_ms: AtomicU64,
@@ -34,7 +36,7 @@ struct Shared {
 }
 
 /// What is wanted of a camera's pictures just now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wanted {
     /// One picture a `period`; zero: every one.
     pub period: Duration,
@@ -48,15 +50,32 @@ pub struct Wanted {
     pub patient: bool,
     /// The last picture came to nothing: the next one is wanted as soon as there is one.
     pub asked: bool,
+    /// When the period grows, the next picture comes sooner by this share (0..1) of what it grows
+    /// by. Were it the same for all cameras, a ward that goes over to every second key frame would
+    /// pass over one together and decode the next together, on and on: two seconds of overload,
+    /// two of rest.
+    pub lead: f64,
 }
 
 impl From<Duration> for Wanted {
     fn from(period: Duration) -> Self {
-        Self { period, gap: Duration::MAX, thrift: Duration::ZERO, patient: false, asked: false }
+        Self {
+            period,
+            gap: Duration::MAX,
+            thrift: Duration::ZERO,
+            patient: false,
+            asked: false,
+            lead: 0.0,
+        }
     }
 }
 
 impl Pace {
+    /// For a camera with this [`Wanted::lead`].
+    pub fn with_lead(lead: f64) -> Self {
+        Self(Arc::new(Shared { lead, ..Shared::default() }))
+    }
+
     /// One picture a `period`; zero: every one.
     pub fn every(period: Duration) -> Self {
         let pace = Self::default();
@@ -99,7 +118,7 @@ impl Pace {
         let period = Duration::from_millis(shared.period_ms.load(Ordering::Relaxed));
         let thrift = Duration::from_millis(shared.thrift_ms.load(Ordering::Relaxed));
         let patient = shared.patient.load(Ordering::Relaxed);
-        Wanted { period, gap, thrift, patient, asked }
+        Wanted { period, gap, thrift, patient, asked, lead: shared.lead }
     }
 
     /// A wanted picture was late already when it was its turn to be decoded.
@@ -145,6 +164,8 @@ pub struct Choice {
 pub struct Schedule {
     key_interval: Interval,
     packet_interval: Interval,
+    /// As it was wanted at the packet before.
+    period: Duration,
     /// When the last wanted picture was due; the next one is a period later.
     last_due: Option<Mono>,
     /// When the packet of the last wanted picture arrived.
@@ -171,6 +192,8 @@ impl Schedule {
     pub fn choose(&mut self, at: Mono, key: bool, wanted: impl Into<Wanted>) -> Choice {
         let wanted = wanted.into();
         let period = wanted.period;
+        let grown = period.saturating_sub(std::mem::replace(&mut self.period, period));
+        self.last_due = self.last_due.map(|due| due - grown.mul_f64(wanted.lead));
         self.asked |= wanted.asked;
         self.packet_interval.note(at);
         if key {
@@ -362,9 +385,7 @@ mod tests {
             let wanted = Wanted {
                 period: Duration::from_millis(4500),
                 gap: gap * SECOND,
-                thrift: Duration::ZERO,
-                patient: false,
-                asked: false,
+                ..Wanted::from(Duration::ZERO)
             };
             let at = |index: u64| Mono(index * 100_000);
             let chosen = (0..600u64).filter(|index| {
@@ -375,6 +396,36 @@ mod tests {
         };
         assert_eq!(pictures(100), 60);
         assert_eq!(pictures(5), 30);
+    }
+
+    #[test]
+    fn cameras_that_pass_over_every_second_key_frame_do_not_all_pass_over_the_same() {
+        // A hundred cameras with a key frame every 2 s, all at another time of these; at 20 s a
+        // picture every 4.5 s has to do.
+        let of_each_second = |lead: fn(u64) -> f64| {
+            let mut pictures = [0; 20];
+            for camera in 0..100_u64 {
+                let mut schedule = Schedule::default();
+                for number in 0..30_u64 {
+                    let at = Mono(number * 2_000_000 + camera * 20_000);
+                    let ms = if number < 10 { 2_000 } else { 4_500 };
+                    let period = Duration::from_millis(ms);
+                    let lead = lead(camera);
+                    let wanted = Wanted { gap: 5 * SECOND, lead, ..Wanted::from(period) };
+                    let second = (at.0 / 1_000_000).checked_sub(40).and_then(|s| s.try_into().ok());
+                    let place = second.and_then(|second: usize| pictures.get_mut(second));
+                    if schedule.choose(at, true, wanted).want == Want::Picture
+                        && let Some(pictures) = place
+                    {
+                        *pictures += 1;
+                    }
+                }
+            }
+            pictures.into_iter().min().zip(pictures.into_iter().max())
+        };
+        assert_eq!(of_each_second(|_| 0.0), Some((0, 50)));
+        let spread = of_each_second(|camera| (camera as f64 * 0.618).fract());
+        assert!(spread.is_some_and(|(least, most)| least >= 15 && most <= 35), "{spread:?}");
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl Ward {
             let gap = self.governor.gap(self.seats[index].level);
             let patient = self.governor.is_patient(self.seats[index].level);
             let thrift = camera.thrift.unwrap_or_default();
-            let wanted = Wanted { period, gap, thrift, patient, asked: false };
+            let wanted = Wanted { period, gap, thrift, patient, asked: false, lead: camera.spot };
             let mut want = camera.schedule.choose(taken, key, wanted).want;
             if want == Want::Picture {
                 let late = self.now.since(taken) > AGE_MAX;
