@@ -248,6 +248,7 @@ impl Judge {
         let load = self.gauge.read(now, &self.lenses, streaming);
         let was_degraded = self.governor.is_degraded();
         self.governor.step(now.mono, demand, load);
+        self.lenses.promise(&self.governor);
         let (degraded, granted) = (self.governor.is_degraded(), self.governor.granted());
         if degraded != was_degraded {
             tracing::info!(degraded, granted, ?load, ?demand, "capacity");

@@ -115,7 +115,11 @@ impl Lenses {
     /// No camera goes unanalysed for longer than this allows.
     pub(super) fn bound(&mut self, config: budget::Config) {
         self.picture_gap_max = config.picture_gap_max();
-        self.exchange.set_gap_max(config.idle_gap_max);
+    }
+
+    /// Whose turn it is goes by what can be promised just now.
+    pub(super) fn promise(&self, governor: &budget::Governor) {
+        self.exchange.set_gap_max(governor.wait_max());
     }
 
     /// How urgently and how often a camera is looked at.

@@ -22,7 +22,7 @@
 //! | over [`FULL`], twice in a row | such that the load should be [`TARGET`] |
 //! | between [`EASY`] and [`FULL`] | stays: there is room for what comes and goes |
 //! | below [`EASY`] for three seconds | falls by small steps; far below, by [`GROWTH`] |
-//! | below [`KEEN`] likewise, where little is lacking for what is promised | falls likewise |
+//! | below [`KEEN`] likewise, where little is lacking of promises, or focus gives | likewise |
 //!
 //! Load is *not* quite proportional: a camera of which key frames suffice costs a tenth of one
 //! that needs every frame, and at one pressure or another all of a brand change from the one to
@@ -142,7 +142,9 @@ impl Load {
 #[derive(Clone, Copy, Debug)]
 struct Relief {
     until: Mono,
-    /// Frames a second that bring a load of 1, from the time before.
+    /// Frames a second that bring a load of 1, from the time before. With more of them each costs
+    /// less (a camera in focus is decoded wholly, however many of its pictures are looked at), so
+    /// that all of it may be granted.
     capacity: f64,
 }
 
@@ -204,6 +206,13 @@ impl Governor {
         gap.max(self.period(level))
     }
 
+    /// No camera shall wait longer from one turn to the next: until then a turn of its own goes
+    /// before all others', so that a moment's rush costs nobody a promised look.
+    pub fn wait_max(&self) -> Duration {
+        let promised = self.gap(Level::Idle) + AGE_MAX;
+        promised.min(self.config.idle_gap_max)
+    }
+
     /// Within which distance of one another key frames suffice, for a camera of this level, though
     /// a picture is wanted sooner; none: they don't. `spot`, 0..1, is the camera's own: as the
     /// pressure rises, the cameras of a level change over one after another. Were it all of a
@@ -261,7 +270,12 @@ impl Governor {
         let late = !fewer && self.pressure <= of_focus;
         let calm = if late { self.recent.into_iter().fold(load, f64::max) } else { load };
         let scarce = self.pressure > SCARCE;
-        let keen = if scarce { (SCARCE + 1.0 - self.pressure).max(0.0) } else { 0.0 };
+        let keen = match self.pressure {
+            // What is in focus is worth all there is.
+            pressure if (of_focus..of_focus + 1.0).contains(&pressure) => 1.0,
+            pressure if scarce => (SCARCE + 1.0 - pressure).max(0.0),
+            _ => 0.0,
+        };
         let (easy, aim) = (EASY + (KEEN - EASY) * keen, TARGET + (FULL - TARGET) * keen);
         let before =
             if self.granted > 0.0 { self.granted } else { self.rate(demand, self.pressure) };
@@ -300,7 +314,7 @@ impl Governor {
             self.grown = Some(now);
         }
         if let Some(relief) = self.relief.filter(|_| fewer) {
-            let passed_on = self.pressure_for(demand, relief.capacity * TARGET).max(SCARCE);
+            let passed_on = self.pressure_for(demand, relief.capacity).max(SCARCE);
             self.pressure = self.pressure.min(passed_on);
             // What follows is measured under the new pressure.
             (self.overloaded, self.shed) = (false, Some(now));

@@ -307,6 +307,7 @@ impl Ward {
         };
         (self.used_us, self.idle_us) = (0, 0);
         self.governor.step(self.now, demand, load);
+        self.turns.gap_max = self.governor.wait_max();
         for (seat, camera) in self.seats.iter_mut().zip(&mut self.cameras) {
             seat.period = self.governor.period(seat.level);
             camera.thrift = self.governor.thrift(seat.level, camera.spot);
