@@ -66,7 +66,7 @@ pub(crate) struct Relief {
     recovered_s: Option<f64>,
     /// Seconds from the relief until none of them waited for too long any more.
     overdue_until_s: f64,
-    /// Frames a second of those in focus from then on, the least of any.
+    /// Frames a second of those in focus since the relief, the least of any.
     busy: f64,
     governor: BTreeMap<String, Vec<f64>>,
 }
@@ -92,7 +92,7 @@ impl Relief {
             granted: heard.granted_now(),
             recovered_s: heard.granted_again_s(own * NEARLY, begun),
             overdue_until_s,
-            busy: busy.map(|c| looks(c).rate(overdue_until_s)).fold(f64::INFINITY, f64::min),
+            busy: busy.map(|c| looks(c).rate()).fold(f64::INFINITY, f64::min),
             governor: watched.governor,
         }
     }

@@ -43,10 +43,9 @@ impl Looks {
         over.map(|pair| pair[1].0).fold(0.0, f64::max)
     }
 
-    /// Looks a second from `since_s` on.
-    pub(crate) fn rate(&self, since_s: f64) -> f64 {
-        let later: Vec<_> = self.0.iter().filter(|(at_s, _)| *at_s >= since_s).collect();
-        match later[..] {
+    /// Looks a second.
+    pub(crate) fn rate(&self) -> f64 {
+        match self.0[..] {
             [first, .., last] => (last.1 - first.1) as f64 / (last.0 - first.0),
             _ => 0.0,
         }
