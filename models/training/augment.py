@@ -241,12 +241,13 @@ class Augmenter:
         if dark or "colour" not in self.without:
             image = cv2.LUT(image, table.astype(np.uint8)[None])
         pick = rng.random()
-        if may_be_night and pick < (0.02 if fire else 0.2):
-            grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-            if rng.random() < 0.6:
-                grey = infrared(grey, rng)
-            image = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-        elif 0.2 <= pick < 0.6 and "colour" not in self.without:
+        if pick < (0.02 if fire else 0.2):
+            if may_be_night:
+                grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+                if rng.random() < 0.6:
+                    grey = infrared(grey, rng)
+                image = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+        elif pick < 0.6 and "colour" not in self.without:
             grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
             amount = float(rng.uniform(0.65, 1.3))
             image = cv2.addWeighted(image, amount, grey, 1 - amount, 0)

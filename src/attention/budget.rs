@@ -279,12 +279,12 @@ impl Governor {
         let (easy, aim) = (EASY + (KEEN - EASY) * keen, TARGET + (FULL - TARGET) * keen);
         let before =
             if self.granted > 0.0 { self.granted } else { self.rate(demand, self.pressure) };
+        self.relief = self.relief.filter(|relief| now < relief.until);
         if fewer && self.relief.is_none() {
             let most = self.recent.into_iter().fold(load, f64::max);
             let capacity = before / most.max(f64::EPSILON);
             self.relief = Some(Relief { until: now + RELIEF, capacity });
         }
-        self.relief = self.relief.filter(|relief| now < relief.until);
         let again = std::mem::replace(&mut self.overloaded, load > FULL);
         let settled = self.shed.is_none_or(|shed| now.since(shed) >= SETTLE);
         if load > FULL && again && (settled || hurts) {
@@ -524,9 +524,10 @@ mod tests {
         let mut alone = Machine::new(0.01);
         let once = Demand([100, 20, 6]);
         alone.run(120, once);
-        machine.base = 0.2;
-        machine.run(1, Demand([150, 30, 9]));
-        machine.run(1, once);
+        for (base, left) in [(0.25, Demand([150, 30, 9])), (0.4, once)] {
+            machine.base = base;
+            machine.run(1, left);
+        }
         machine.base = 0.0;
         machine.run(3, once);
         let (relieved, own) = (machine.governor.granted(), alone.governor.granted());
