@@ -16,6 +16,7 @@ pub mod mailbox;
 pub mod mask;
 pub mod pace;
 pub mod pixels;
+mod rhythm;
 pub mod scale;
 pub mod small;
 pub mod snapshot;

@@ -12,6 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::decode::Want;
+use super::rhythm::KeyFrames;
+use super::rhythm::Packets;
 use crate::time::Mono;
 
 /// How often a camera's pictures are wanted, and what its decoder's thread noticed. Clones share
@@ -158,12 +160,11 @@ pub struct Choice {
     pub alone: bool,
 }
 
-/// Decides packet by packet; learns the stream's rhythm from the times of arrival, because what
-/// cameras say about it is often wrong.
+/// Decides packet by packet, by the stream's rhythm.
 #[derive(Debug, Default)]
 pub struct Schedule {
-    key_interval: Interval,
-    packet_interval: Interval,
+    key_frames: KeyFrames,
+    packets: Packets,
     /// As it was wanted at the packet before.
     period: Duration,
     /// When the last wanted picture was due; the next one is a period later.
@@ -179,8 +180,8 @@ pub struct Schedule {
 impl Schedule {
     /// What arrives next does not continue what arrived before; the rhythm is likely the same.
     pub fn interrupt(&mut self) {
-        self.key_interval.last = None;
-        self.packet_interval.last = None;
+        self.key_frames.interrupt();
+        self.packets.interrupt();
     }
 
     /// The picture that was chosen last is lost: another one is due as soon as there is one.
@@ -195,17 +196,17 @@ impl Schedule {
         let grown = period.saturating_sub(std::mem::replace(&mut self.period, period));
         self.last_due = self.last_due.map(|due| due - grown.mul_f64(wanted.lead));
         self.asked |= wanted.asked;
-        self.packet_interval.note(at);
+        self.packets.note(at);
         if key {
-            self.key_interval.note(at);
+            self.key_frames.note(at);
         }
         let stays = self.alone && wanted.patient && !key && self.key_frame_nears(at);
         let key_frames_do = stays || self.key_frames_do(at, wanted);
         let was_alone = std::mem::replace(&mut self.alone, key_frames_do);
         let leaves = key_frames_do && !was_alone && !key;
-        let rhythm = if key_frames_do { self.key_interval } else { self.packet_interval };
+        let apart = self.key_frames.usual().filter(|_| key_frames_do);
         // Of two packets around the due time, the nearer one.
-        let usual = rhythm.usual.unwrap_or_default();
+        let usual = apart.unwrap_or_else(|| self.packets.usual());
         let in_turn = self.last_due.is_some_and(|last| at + usual / 2 >= last + period);
         // The next one would come too late.
         let is_last = self.last_picture.is_some_and(|last| at + usual > last + wanted.gap);
@@ -228,47 +229,29 @@ impl Schedule {
 
     /// Whether the next key frame is still to be expected at its time.
     fn key_frame_nears(&self, at: Mono) -> bool {
-        let Interval { last, usual } = self.key_interval;
-        last.zip(usual).is_some_and(|(last, usual)| at.since(last) <= usual + usual / 4)
+        let known = self.key_frames.last().zip(self.key_frames.usual());
+        known.is_some_and(|(last, usual)| at.since(last) <= usual + usual / 4)
     }
 
     /// Whether the next key frame is to be expected later than `gap` after the last picture.
     fn key_frame_misses(&self, gap: Duration) -> bool {
-        let Interval { last, usual } = self.key_interval;
-        let next = last.zip(usual).map(|(last, usual)| last + usual);
-        self.last_picture.zip(next).is_some_and(|(picture, next)| next > picture + gap)
+        let known = self.last_picture.zip(self.key_frames.next());
+        known.is_some_and(|(picture, next)| next > picture + gap)
     }
 
     /// Whether key frames alone come often enough. While their rhythm is not known yet, they are
     /// given one period to show it: should they not, nothing is lost but the work is done later.
+    /// For thrift's sake more is left out only once they have shown it twice.
     fn key_frames_do(&self, at: Mono, wanted: Wanted) -> bool {
-        let Some(last) = self.key_interval.last else { return false };
-        let (since, period) = (at.since(last), wanted.period);
+        let Some(last) = self.key_frames.last() else { return false };
+        let since = at.since(last);
+        let (period, thrifty) = (wanted.period, wanted.period.max(wanted.thrift));
+        let Some(usual) = self.key_frames.usual() else { return since < thrifty };
+        let period = if self.key_frames.is_settled() { thrifty } else { period };
         // Beyond the bound on the gap there is nothing to be saved.
-        let period = period.max(wanted.thrift);
         let enough = (period + period / 10).min(wanted.gap);
         let patience = (period + period / 2).min(wanted.gap);
-        match self.key_interval.usual {
-            Some(usual) => usual <= enough && since <= patience,
-            None => since < period,
-        }
-    }
-}
-
-/// How long it usually takes from one event to the next.
-#[derive(Clone, Copy, Debug, Default)]
-struct Interval {
-    last: Option<Mono>,
-    usual: Option<Duration>,
-}
-
-impl Interval {
-    fn note(&mut self, at: Mono) {
-        if let Some(last) = self.last {
-            let new = at.since(last);
-            self.usual = Some(self.usual.map_or(new, |usual| (usual * 3 + new) / 4));
-        }
-        self.last = Some(at);
+        usual <= enough && since <= patience
     }
 }
 
@@ -351,6 +334,21 @@ mod tests {
         assert_eq!(pictures(40, 2), [8, 72]);
         assert_eq!(pictures(40, 5), [2, 0]);
         assert_eq!(pictures(80, 5), [8, 72], "the bound on the gap would be broken");
+    }
+
+    #[test]
+    fn key_frames_where_the_scene_changes_are_not_lived_on() {
+        // A key frame at 1.3 s of each 5.8, as some encoders put one where something flares up: an
+        // idle camera that waited for the next one would miss what it was put for.
+        let mut schedule = Schedule::default();
+        let wanted = Wanted { thrift: 2 * SECOND, gap: 3 * SECOND, ..Wanted::from(SECOND) };
+        let picture = |index: &u64| {
+            let key = matches!(index % 58, 0 | 13);
+            schedule.choose(Mono(index * 100_000), key, wanted).want == Want::Picture
+        };
+        let times: Vec<u64> = (0..300).filter(picture).collect();
+        let apart = times.windows(2).map(|pair| pair[1] - pair[0]);
+        assert_eq!(apart.max(), Some(13), "{times:?}");
     }
 
     #[test]

@@ -37,7 +37,8 @@ struct Camera {
     interval_us: u64,
     group: u64,
     packets: u64,
-    queue: VecDeque<(Mono, bool)>,
+    /// When each arrived, whether it is a key frame, and whether something was dropped before it.
+    queue: VecDeque<(Mono, bool, bool)>,
     decoding: bool,
     /// Packets since the last key frame, that included, which the decoder has not had.
     skipped: u64,
@@ -192,11 +193,9 @@ impl Ward {
         camera.packets += 1;
         // As `camera::queue` does it.
         let full = camera.queue.len() >= PACKETS_MAX;
+        let mut restarts = false;
         if key {
-            if full || camera.needs_key {
-                camera.schedule.interrupt();
-                camera.skipped = u64::MAX;
-            }
+            restarts = full || camera.needs_key;
             if full {
                 camera.queue.clear();
             }
@@ -204,7 +203,7 @@ impl Ward {
         }
         camera.needs_key |= full && !key;
         if !camera.needs_key {
-            camera.queue.push_back((self.now, key));
+            camera.queue.push_back((self.now, key, restarts));
         }
         let next = self.now + Duration::from_micros(camera.interval_us);
         self.at(next, Event::Packet(index));
@@ -215,8 +214,12 @@ impl Ward {
     fn decode(&mut self, index: usize) {
         let camera = &mut self.cameras[index];
         while !camera.decoding
-            && let Some((taken, key)) = camera.queue.pop_front()
+            && let Some((taken, key, restarts)) = camera.queue.pop_front()
         {
+            if restarts {
+                camera.schedule.interrupt();
+                camera.skipped = u64::MAX;
+            }
             let period = self.seats[index].period;
             let gap = self.governor.gap(self.seats[index].level);
             let patient = self.governor.is_patient(self.seats[index].level);
