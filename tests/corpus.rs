@@ -62,8 +62,7 @@ const fn clip(file: &'static str, fps: u32, burns_from_s: Option<f64>) -> Clip {
 const CLIPS: [Clip; 14] = [
     clip("car_fire_day_handheld", 30, Some(0.2)),
     clip("house_fire_day_portrait", 30, Some(0.0)),
-    // A steady glow behind the windows before; flames show from then on.
-    clip("dollhouse_fire_day_fixedcam", 30, Some(7.0)),
+    clip("dollhouse_fire_day_fixedcam", 30, Some(1.0)),
     clip("parking_arson_night_cctv", 25, Some(1.4)),
     clip("indoor_person_one_by_one", 10, None),
     clip("ir_night_cctv_person", 30, None),

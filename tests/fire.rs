@@ -257,9 +257,8 @@ fn our_rule_beside_others_over_real_clips() {
             assert!(sooner(0).is_none(), "{name}: told where seconds alone tell nothing");
         }
         // A camera held by hand that pans takes the flames out of their place; and a glow that
-        // stands still behind windows is doubted until flames show.
-        let grace_s = if name.starts_with("dollhouse") { 4.5 } else { 3.0 };
-        let late = |own: f64, plain: f64| own > plain + grace_s;
+        // stands still behind windows is doubted for a while.
+        let late = |own: f64, plain: f64| own > plain + 3.0;
         if let (Some(own), Some(plain)) = (sooner(0), sooner(1)) {
             assert!(!late(own, plain), "{name}: {own} s after {plain} s");
         }

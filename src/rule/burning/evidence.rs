@@ -8,7 +8,7 @@
 //! confirms too, only later, and one that flashes, or a lamp that passes by, never does.
 //!
 //! Two sums are kept. The *plain* one takes sights as they are; all but those that look the same
-//! in more than half of the cases, or travel: of these it takes less, and nothing of a lamp whose
+//! in nearly half of the cases, or travel: of these it takes less, and nothing of a lamp whose
 //! box is always the same. The *weighed* one takes back what such sights have brought, and takes
 //! more of what grows. Something burns where the weighed sum reaches the time of confirmation, or
 //! the plain one [`PLAIN_BAR`] times that. Where people declared false alarms both bars are
