@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `CAMERAS` | numbers of cameras, one round each; several give a curve |
 //! | `PROFILE` | what the cameras send, see `load/film.rs` |
+//! | `KENG_CORPUS` | real streets for the profile `mixed` |
 //! | `SECONDS`, `SETTLE` | how long is measured, and how long before that is not |
 //! | `RELIEF=1` | at last twice as many cameras, then the rest of them: how soon all is as before |
 //! | `DAEMONS` | `keng`, `peer` (`benches/peers`, its Python in `PEER_PYTHON`), or both |

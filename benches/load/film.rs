@@ -1,4 +1,5 @@
-//! What the rig's cameras show: clips of this repository, in the sizes that street cameras send.
+//! What the rig's cameras show: clips of this repository, and real streets where `KENG_CORPUS`
+//! names them, in the sizes that street cameras send.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -17,22 +18,112 @@ pub(crate) struct Profile {
     codec: &'static str,
     /// Percent of the cameras at which something goes on.
     pub(crate) busy: usize,
+    /// What the others show.
+    quiet: &'static [Source],
 }
 
-const PROFILES: [Profile; 6] = [
-    Profile { name: "rated", sizes: &[(360, 75), (720, 25)], key_s: 2, codec: "libx264", busy: 5 },
-    Profile { name: "small", sizes: &[(360, 100)], key_s: 2, codec: "libx264", busy: 5 },
-    Profile { name: "large", sizes: &[(720, 100)], key_s: 2, codec: "libx264", busy: 5 },
+/// What a camera shows, over and over.
+#[derive(Clone, Copy)]
+struct Source {
+    name: &'static str,
+    /// So much of it.
+    seconds: u64,
+    /// Of the corpus; of this repository otherwise.
+    real: bool,
+    /// Seconds from one key frame to the next, where not the profile's.
+    key_s: Option<u32>,
+}
+
+impl Source {
+    const fn ours(name: &'static str, seconds: u64) -> Self {
+        Self { name, seconds, real: false, key_s: None }
+    }
+
+    const fn real(name: &'static str, seconds: u64, key_s: u32) -> Self {
+        Self { name, seconds, real: true, key_s: Some(key_s) }
+    }
+
+    /// None where it is real, and there is no corpus.
+    fn path(&self) -> Option<PathBuf> {
+        let folder = if self.real {
+            Path::new(&std::env::var_os("KENG_CORPUS")?).join("clips")
+        } else {
+            root().join("assets/demo")
+        };
+        Some(folder.join(self.name).with_extension("mp4"))
+    }
+}
+
+/// A made street at night, where nothing burns.
+const STREET: Source = Source::ours("night_control", 36);
+/// The fire breaks out at 5 s, and goes out where the clip begins again: an incident a round.
+const FIRE: Source = Source::ours("night_fire", 16);
+/// Real streets without fire: cars by day, a crowded street, a road by infrared.
+const STREETS: [Source; 4] = [
+    STREET,
+    Source::real("neg_overhead_cars_day", 30, 1),
+    Source::real("neg_street_traffic_day", 17, 4),
+    Source::real("neg_ir_night_cctv_empty", 55, 8),
+];
+
+const PROFILES: [Profile; 7] = [
+    Profile {
+        name: "rated",
+        sizes: &[(360, 75), (720, 25)],
+        key_s: 2,
+        codec: "libx264",
+        busy: 5,
+        quiet: &[STREET],
+    },
+    Profile {
+        name: "small",
+        sizes: &[(360, 100)],
+        key_s: 2,
+        codec: "libx264",
+        busy: 5,
+        quiet: &[STREET],
+    },
+    Profile {
+        name: "large",
+        sizes: &[(720, 100)],
+        key_s: 2,
+        codec: "libx264",
+        busy: 5,
+        quiet: &[STREET],
+    },
     Profile {
         name: "rare-keys",
         sizes: &[(360, 75), (720, 25)],
         key_s: 8,
         codec: "libx264",
         busy: 5,
+        quiet: &[STREET],
     },
-    Profile { name: "hevc", sizes: &[(360, 75), (720, 25)], key_s: 2, codec: "libx265", busy: 5 },
+    Profile {
+        name: "hevc",
+        sizes: &[(360, 75), (720, 25)],
+        key_s: 2,
+        codec: "libx265",
+        busy: 5,
+        quiet: &[STREET],
+    },
     // Many fires, so that a few seconds without a broker lose somebody's alerts.
-    Profile { name: "fires", sizes: &[(360, 50), (720, 50)], key_s: 2, codec: "libx264", busy: 50 },
+    Profile {
+        name: "fires",
+        sizes: &[(360, 50), (720, 50)],
+        key_s: 2,
+        codec: "libx264",
+        busy: 50,
+        quiet: &[STREET],
+    },
+    Profile {
+        name: "mixed",
+        sizes: &[(360, 75), (720, 25)],
+        key_s: 2,
+        codec: "libx264",
+        busy: 5,
+        quiet: &STREETS,
+    },
 ];
 
 impl Profile {
@@ -69,10 +160,6 @@ pub(crate) struct Reel {
     pub(crate) seconds: u64,
 }
 
-/// Quiet streets, and what burns: name, seconds of it, whether something goes on. The fire breaks
-/// out at 5 s, and goes out where the clip begins again: an incident a round.
-const SOURCES: [(&str, u64, bool); 2] = [("night_control", 36, false), ("night_fire", 16, true)];
-
 /// Why nothing can be made here, if so.
 pub(crate) fn missing() -> Option<&'static str> {
     let asked = Command::new("ffmpeg").arg("-version").output();
@@ -90,15 +177,21 @@ pub(crate) fn folder() -> Result<PathBuf, String> {
 pub(crate) fn make(profile: &Profile) -> Result<Vec<Reel>, String> {
     let folder = folder()?;
     let mut reels = Vec::new();
-    for (source, seconds, busy) in SOURCES {
+    let quiet = profile.quiet.iter().map(|source| (source, false));
+    for (source, busy) in quiet.chain([(&FIRE, true)]) {
+        let Some(path) = source.path() else {
+            println!("without {}: KENG_CORPUS is not set", source.name);
+            continue;
+        };
         for (height, _) in profile.sizes {
-            let (codec, key_s) = (profile.codec, profile.key_s);
-            let file = folder.join(format!("{source}_{seconds}_{height}_{codec}_{key_s}.mp4"));
+            let key_s = source.key_s.unwrap_or(profile.key_s);
+            let Source { name, seconds, .. } = source;
+            let codec = profile.codec;
+            let file = folder.join(format!("{name}_{seconds}_{height}_{codec}_{key_s}.mp4"));
             if !file.exists() {
-                let source = root().join("assets/demo").join(source).with_extension("mp4");
-                encode((&source, seconds), &file, *height, profile)?;
+                encode((&path, *seconds), &file, (*height, key_s), codec)?;
             }
-            reels.push(Reel { height: *height, busy, file, seconds });
+            reels.push(Reel { height: *height, busy, file, seconds: *seconds });
         }
     }
     Ok(reels)
@@ -108,8 +201,8 @@ pub(crate) fn make(profile: &Profile) -> Result<Vec<Reel>, String> {
 fn encode(
     (source, seconds): (&Path, u64),
     file: &Path,
-    height: u32,
-    profile: &Profile,
+    (height, key_s): (u32, u32),
+    codec: &str,
 ) -> Result<(), String> {
     let (rate, bits) = if height < 720 { (15, "500k") } else { (20, "1500k") };
     let draft = file.with_extension("part.mp4");
@@ -117,9 +210,9 @@ fn encode(
         .args(["-v", "error", "-y", "-i"])
         .arg(source)
         .args(["-t", &seconds.to_string()])
-        .args(["-an", "-vf", &format!("scale=-2:{height},fps={rate}"), "-c:v", profile.codec])
+        .args(["-an", "-vf", &format!("scale=-2:{height},fps={rate}"), "-c:v", codec])
         .args(["-preset", "veryfast", "-bf", "0", "-b:v", bits, "-maxrate", bits])
-        .args(["-bufsize", bits, "-g", &(rate * profile.key_s).to_string()])
+        .args(["-bufsize", bits, "-g", &(rate * key_s).to_string()])
         .args(["-x265-params", "log-level=none", "-sc_threshold", "0"])
         .arg(&draft)
         .output()
