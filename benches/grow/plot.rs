@@ -10,6 +10,9 @@ const ACROSS: usize = 3;
 /// Room for labels.
 const MARGIN: (f64, f64) = (56.0, 60.0);
 
+/// Values' labels are at least so far apart: of equal ones the first stands for all.
+const APART: f64 = 10.0;
+
 /// One panel a series.
 pub(crate) fn curves(all: &[Series]) -> Result<String, std::fmt::Error> {
     let (across, down) = (WIDTH + MARGIN.0 + 14.0, HEIGHT + MARGIN.1);
@@ -49,14 +52,28 @@ fn panel(svg: &mut String, series: &Series) -> std::fmt::Result {
     writeln!(svg, "<text y=\"-16\" font-weight=\"bold\">{}</text>", series.title)?;
     writeln!(svg, "<text y=\"-4\">µs over {}</text>", series.over)?;
     writeln!(svg, "<path d=\"M0 0V{HEIGHT}H{WIDTH}\" fill=\"none\" stroke=\"#888\"/>")?;
-    let mut line = String::new();
+    let (mut line, mut labels) = (String::new(), Vec::new());
     for (point, (size, us)) in points.iter().zip(&series.points) {
         let (x, y) = at(*point);
         write!(line, "{x:.1},{y:.1} ")?;
         writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\" fill=\"#06c\"/>")?;
         let below = HEIGHT + 13.0;
+        let size = short(*size);
         writeln!(svg, "<text x=\"{x:.1}\" y=\"{below}\" text-anchor=\"middle\">{size}</text>")?;
-        writeln!(svg, "<text x=\"-4\" y=\"{:.1}\" text-anchor=\"end\">{us:.1}</text>", y + 3.0)?;
+        if labels.iter().all(|other: &f64| (other - y).abs() >= APART) {
+            labels.push(y);
+            let y = y + 3.0;
+            writeln!(svg, "<text x=\"-4\" y=\"{y:.1}\" text-anchor=\"end\">{us:.1}</text>")?;
+        }
     }
     writeln!(svg, "<polyline points=\"{line}\" fill=\"none\" stroke=\"#06c\"/>")
+}
+
+/// As short as it can be said.
+fn short(size: f64) -> String {
+    match size {
+        1e6.. => format!("{}M", size / 1e6),
+        1e4.. => format!("{}k", size / 1e3),
+        _ => size.to_string(),
+    }
 }
