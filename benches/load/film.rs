@@ -66,64 +66,24 @@ const STREETS: [Source; 4] = [
     Source::real("neg_ir_night_cctv_empty", 55, 8),
 ];
 
+const RATED: Profile = Profile {
+    name: "rated",
+    sizes: &[(360, 75), (720, 25)],
+    key_s: 2,
+    codec: "libx264",
+    busy: 5,
+    quiet: &[STREET],
+};
+
 const PROFILES: [Profile; 7] = [
-    Profile {
-        name: "rated",
-        sizes: &[(360, 75), (720, 25)],
-        key_s: 2,
-        codec: "libx264",
-        busy: 5,
-        quiet: &[STREET],
-    },
-    Profile {
-        name: "small",
-        sizes: &[(360, 100)],
-        key_s: 2,
-        codec: "libx264",
-        busy: 5,
-        quiet: &[STREET],
-    },
-    Profile {
-        name: "large",
-        sizes: &[(720, 100)],
-        key_s: 2,
-        codec: "libx264",
-        busy: 5,
-        quiet: &[STREET],
-    },
-    Profile {
-        name: "rare-keys",
-        sizes: &[(360, 75), (720, 25)],
-        key_s: 8,
-        codec: "libx264",
-        busy: 5,
-        quiet: &[STREET],
-    },
-    Profile {
-        name: "hevc",
-        sizes: &[(360, 75), (720, 25)],
-        key_s: 2,
-        codec: "libx265",
-        busy: 5,
-        quiet: &[STREET],
-    },
+    RATED,
+    Profile { name: "small", sizes: &[(360, 100)], ..RATED },
+    Profile { name: "large", sizes: &[(720, 100)], ..RATED },
+    Profile { name: "rare-keys", key_s: 8, ..RATED },
+    Profile { name: "hevc", codec: "libx265", ..RATED },
     // Many fires, so that a few seconds without a broker lose somebody's alerts.
-    Profile {
-        name: "fires",
-        sizes: &[(360, 50), (720, 50)],
-        key_s: 2,
-        codec: "libx264",
-        busy: 50,
-        quiet: &[STREET],
-    },
-    Profile {
-        name: "mixed",
-        sizes: &[(360, 75), (720, 25)],
-        key_s: 2,
-        codec: "libx264",
-        busy: 5,
-        quiet: &STREETS,
-    },
+    Profile { name: "fires", sizes: &[(360, 50), (720, 50)], busy: 50, ..RATED },
+    Profile { name: "mixed", quiet: &STREETS, ..RATED },
 ];
 
 impl Profile {

@@ -39,9 +39,10 @@ pub(crate) async fn serve(
     let mounts = which.map(|index| {
         let (height, busy) = (profile.height(index), profile.is_busy(index));
         let fits = |reel: &&Reel| reel.height == height && reel.busy == busy;
-        let many = reels.iter().filter(fits).count().max(1);
-        let reel = reels.iter().filter(fits).nth(index / 4 % many);
-        let reel = reel.expect("each height was made busy and quiet");
+        let fitting: Vec<&Reel> = reels.iter().filter(fits).collect();
+        assert!(!fitting.is_empty(), "each height was made busy and quiet");
+        // Heights change from camera to camera: of each, one after another.
+        let reel = fitting[index / 4 % fitting.len()];
         let offset = Duration::from_millis(index as u64 * 7_919 % (reel.seconds * 1_000));
         Mount { name: format!("c{index}"), offset, ..Mount::new(&reel.file) }
     });
