@@ -66,17 +66,18 @@ def cut_auxiliary(net: KengNet) -> None:
         head.cls = kept
 
 
-def calibrate(net: KengNet, operating: dict[str, float]) -> None:
+def calibrate(net: KengNet, operating: dict[str, float], back: bool = False) -> None:
     """Shift each class's logits so that its operating score becomes the daemon's default.
 
-    Rank and average precision stay as they are; only what a score of 0.45 means is set.
+    Rank and average precision stay as they are; only what a score of 0.45 means is set. `back`:
+    undo that.
     """
     def logit(score: float) -> float:
         return math.log(score / (1.0 - score))
 
     shift = torch.tensor([logit(DEFAULTS[name]) - logit(operating[name]) for name in CLASSES])
     for head in net.heads:
-        head.cls.bias.data += shift
+        head.cls.bias.data[:len(CLASSES)] += -shift if back else shift
 
 
 def fold_batch_norms(net: nn.Module) -> None:

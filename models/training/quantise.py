@@ -103,7 +103,9 @@ def quantise(args: argparse.Namespace) -> None:
             reduce_range=not args.full_range,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             calibrate_method=METHODS[args.method],
-            op_types_to_quantize=["Conv", "Add", "Concat", "MaxPool", "Resize", "Split"],
+            # With the ReLUs: else the range of what they cut off is kept, and each convolution's
+            # output is turned into floats and back for nothing, a fifth of the time a frame.
+            op_types_to_quantize=["Conv", "Relu", "Add", "Concat", "MaxPool", "Resize", "Split"],
             nodes_to_exclude=float_nodes(model, not args.whole),
             extra_options={"ActivationSymmetric": False, "QuantizeBias": True})
     written = onnx.load(out)
