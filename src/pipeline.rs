@@ -254,11 +254,15 @@ impl Core {
         } else if at_least(CURIOUS_SHARE) {
             camera.attention.note(Cause::Candidate, at);
         }
-        if camera.rules.is_tense() {
-            camera.attention.focus(at);
-        } else if camera.rules.glimpses(at) {
-            camera.attention.note(Cause::Glimpse, at);
-        }
+        let rules = &camera.rules;
+        let cause = if rules.suspects() {
+            Some(Cause::Suspicion)
+        } else if rules.has_event() {
+            Some(Cause::Event)
+        } else {
+            rules.glimpses(at).then_some(Cause::Glimpse)
+        };
+        cause.into_iter().for_each(|cause| camera.attention.note(cause, at));
         self.alert_neighbours(&events, at);
         self.register.on_events(&events, &self.sites)
     }

@@ -70,6 +70,7 @@ impl Heard {
         match word[..] {
             [_, _, "status"] => self.note_ward(payload, now),
             [_, _, _, camera, "status"] => {
+                // Of those in focus, what is promised: the topic does not tell which are followed.
                 let named = |level: &Level| payload["attention"] == level.as_str();
                 let level = Level::ALL.into_iter().find(named)?;
                 let fresh = Watched { level, since: now, wanted: 0.0 };

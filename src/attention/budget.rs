@@ -7,7 +7,7 @@
 //! | 0 to 1 | periods of idle cameras, to [`ECONOMY`]: nothing that is promised is missed |
 //! | 1 to 2 | periods of curious cameras, to [`ECONOMY`] too |
 //! | 2 to 3 | periods of both, to the longest that is allowed |
-//! | 3 to 4 | periods of cameras in focus, to one frame a second |
+//! | 3 to 4 | periods of cameras in focus, to one frame a second; followed ones last of all |
 //! | 4 to 5 | periods of all but those in focus: no promise can be kept any more |
 //!
 //! Between its ends a period grows by the same factor for the same pressure. Idle cameras live on
@@ -110,7 +110,7 @@ impl Config {
 
 /// Streaming cameras of each level, in the order of [`Level::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Demand(pub [u32; 3]);
+pub struct Demand(pub [u32; 4]);
 
 impl Demand {
     /// One more camera of this level.
@@ -221,7 +221,7 @@ impl Governor {
         let saves = |from: f64| self.pressure - from > spot;
         let gap_max = self.config.picture_gap_max();
         match level {
-            Level::Focused => None,
+            Level::Followed | Level::Focused => None,
             _ if saves(SCARCE + LENIENT) => Some(gap_max),
             // Nothing has happened there, and what moves shows in the packets' sizes.
             Level::Idle => Some(ECONOMY.min(gap_max)),
@@ -354,6 +354,10 @@ impl Governor {
     }
 
     fn period_at(&self, level: Level, pressure: f64) -> Duration {
+        if level == Level::Followed {
+            // What is still being decided gives first, until it has no more looks than this.
+            return level.period().max(self.period_at(Level::Focused, pressure));
+        }
         let longest = self.config.picture_gap_max().div_f64(KEY_FRAMES_OVER);
         let stage = |from: Duration, to: Duration, begin: f64| {
             let share = (pressure - begin).clamp(0.0, 1.0);
@@ -377,7 +381,7 @@ fn saved_from(level: Level) -> f64 {
     match level {
         Level::Idle => 0.0,
         Level::Curious => DEGRADED,
-        Level::Focused => SCARCE + 1.0,
+        Level::Followed | Level::Focused => SCARCE + 1.0,
     }
 }
 
@@ -422,7 +426,7 @@ mod tests {
     #[test]
     fn what_fits_is_granted_wholly() {
         let mut machine = Machine::new(0.01);
-        machine.run(60, Demand([40, 5, 1]));
+        machine.run(60, Demand([40, 5, 0, 1]));
         assert!(!machine.governor.is_degraded());
         assert_eq!(machine.governor.granted(), 1.0);
         assert_eq!(machine.period(Level::Focused), 0.125);
@@ -431,7 +435,7 @@ mod tests {
     #[test]
     fn a_look_every_two_seconds_is_no_broken_promise() {
         let mut machine = Machine::new(0.01);
-        machine.run(60, Demand([60, 6, 3]));
+        machine.run(60, Demand([60, 6, 0, 3]));
         let (governor, period) = (&machine.governor, machine.period(Level::Idle));
         assert!(!governor.is_degraded() && governor.granted() == 1.0);
         assert!((1.1..2.0).contains(&period), "{period}");
@@ -476,17 +480,18 @@ mod tests {
     #[test]
     fn idle_cameras_give_first_curious_next_those_in_focus_last() {
         // From where to where each level's period may have grown.
-        let (own, economy, longest) = ([1.0, 0.333, 0.125], [2.0, 2.0, 0.125], [4.545, 4.545, 1.0]);
-        let scarce = [4.545, 4.545, 0.125];
+        let (own, economy, longest) =
+            ([1.0, 0.333, 0.2, 0.125], [2.0, 2.0, 0.2, 0.125], [4.545, 4.545, 1.0, 1.0]);
+        let scarce = [4.545, 4.545, 0.2, 0.125];
         let table = [
-            (60, own, [2.0, 0.333, 0.125]),
-            (80, [2.0, 0.333, 0.125], economy),
+            (60, own, [2.0, 0.333, 0.2, 0.125]),
+            (80, [2.0, 0.333, 0.2, 0.125], economy),
             (120, economy, scarce),
             (200, scarce, longest),
         ];
         for (count, least, most) in table {
             let mut machine = Machine::new(0.01);
-            let demand = Demand([count, count / 10, count / 20]);
+            let demand = Demand([count, count / 10, 0, count / 20]);
             machine.run(30, demand);
             let load = machine.load(demand);
             assert!(load < 1.0 && load > 0.6, "{count} cameras: {load}");
@@ -503,8 +508,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_undecided_has_never_fewer_looks_than_what_was_told() {
+        let mut governor = Governor::new(Config::default());
+        for (pressure, periods) in [(3.0, [125, 200]), (3.2, [189, 200]), (3.5, [354, 354])] {
+            governor.pressure = pressure;
+            let found = [Level::Focused, Level::Followed].map(|level| governor.period(level));
+            assert_eq!(found.map(|period| period.as_millis()), periods, "{pressure}");
+        }
+    }
+
+    #[test]
     fn relief_is_passed_on_within_five_seconds() {
-        let demand = Demand([30, 10, 10]);
+        let demand = Demand([30, 10, 0, 10]);
         let mut machine = Machine::new(0.001);
         machine.base = 0.97;
         machine.run(60, demand);
@@ -517,14 +532,14 @@ mod tests {
     #[test]
     fn what_cameras_leave_that_go_away_is_passed_on_within_five_seconds() {
         // They don't all go in the same second, and their load stays a second longer.
-        let twice = Demand([200, 40, 12]);
+        let twice = Demand([200, 40, 0, 12]);
         let mut machine = Machine::new(0.01);
         machine.run(120, twice);
         assert!(machine.governor.pressure > 2.5, "{}", machine.governor.pressure);
         let mut alone = Machine::new(0.01);
-        let once = Demand([100, 20, 6]);
+        let once = Demand([100, 20, 0, 6]);
         alone.run(120, once);
-        for (base, left) in [(0.25, Demand([150, 30, 9])), (0.4, once)] {
+        for (base, left) in [(0.25, Demand([150, 30, 0, 9])), (0.4, once)] {
             machine.base = base;
             machine.run(1, left);
         }
@@ -540,11 +555,11 @@ mod tests {
     fn one_busy_second_changes_nothing() {
         let mut machine = Machine::new(0.01);
         for _ in 0..20 {
-            machine.run(3, Demand([60, 0, 0]));
+            machine.run(3, Demand([60, 0, 0, 0]));
             machine.base = 2.0;
-            machine.run(1, Demand([60, 0, 0]));
+            machine.run(1, Demand([60, 0, 0, 0]));
             machine.base = 0.0;
-            machine.run(1, Demand([60, 0, 0]));
+            machine.run(1, Demand([60, 0, 0, 0]));
             assert!(!machine.governor.is_degraded());
         }
     }
@@ -552,7 +567,7 @@ mod tests {
     #[test]
     fn what_cannot_be_done_at_all_is_said_honestly() {
         let mut machine = Machine::new(0.1);
-        let demand = Demand([100, 0, 0]);
+        let demand = Demand([100, 0, 0, 0]);
         machine.run(30, demand);
         // 10 of the 50 frames a second that are promised can be analysed, and 22 are the least that
         // is asked for.
@@ -564,7 +579,7 @@ mod tests {
     fn a_rate_that_proves_too_much_is_tried_again_ever_more_rarely() {
         // Below 1.5 s a picture needs every frame, from there on key frames do.
         let mut governor = Governor::new(Config::default());
-        let demand = Demand([40, 0, 0]);
+        let demand = Demand([40, 0, 0, 0]);
         let mut overloaded = Vec::new();
         for second in 1..=600u64 {
             let period = governor.period(Level::Idle).as_secs_f64();
@@ -573,14 +588,12 @@ mod tests {
             let load = Load { cpu, ..Load::default() };
             governor.step(Mono(second * 1_000_000), demand, load);
         }
-        let of = |from: u64, until: u64| {
-            overloaded.iter().filter(|second| (from..until).contains(second)).count()
-        };
+        let of = |from, until| overloaded.iter().filter(|at| (from..until).contains(*at)).count();
         assert!(of(0, 60) <= 16, "{overloaded:?}");
         assert!(of(300, 600) <= 12, "{overloaded:?}");
         // Fewer cameras want less: it is tried at once.
-        governor.step(Mono(601_000_000), Demand([20, 0, 0]), Load::default());
-        governor.step(Mono(602_000_000), Demand([20, 0, 0]), Load::default());
+        governor.step(Mono(601_000_000), Demand([20, 0, 0, 0]), Load::default());
+        governor.step(Mono(602_000_000), Demand([20, 0, 0, 0]), Load::default());
         assert!(!governor.is_degraded());
     }
 }

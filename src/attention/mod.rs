@@ -28,21 +28,29 @@ pub enum Level {
     Idle,
     /// Something weak, something that moves, or an event next door: about three a second.
     Curious,
-    /// An event is open or about to be, or somebody looks: up to eight a second.
+    /// An event is open and has been told: five a second show how it goes on.
+    Followed,
+    /// An event is about to be, or somebody looks: up to eight a second, until it is decided.
     Focused,
 }
 
 impl Level {
     /// All, the least urgent first.
-    pub const ALL: [Self; 3] = [Self::Idle, Self::Curious, Self::Focused];
+    pub const ALL: [Self; 4] = [Self::Idle, Self::Curious, Self::Followed, Self::Focused];
 
     /// The wanted time from one analysed frame to the next.
     pub const fn period(self) -> Duration {
         Duration::from_millis(match self {
             Self::Idle => 1_000,
             Self::Curious => 333,
+            Self::Followed => 200,
             Self::Focused => 125,
         })
+    }
+
+    /// Whether it goes before all that are only glanced at.
+    pub fn is_in_focus(self) -> bool {
+        self >= Self::Followed
     }
 
     /// As the status topic writes it.
@@ -50,7 +58,7 @@ impl Level {
         match self {
             Self::Idle => "idle",
             Self::Curious => "curious",
-            Self::Focused => "focused",
+            Self::Followed | Self::Focused => "focused",
         }
     }
 }
@@ -71,12 +79,14 @@ pub enum Cause {
     Neighbour,
     /// Somebody looks at the camera on the page.
     Look,
-    /// An event is open here, or nearly confirmed.
+    /// An event is open here, which has been told.
     Event,
+    /// An event is nearly confirmed here.
+    Suspicion,
 }
 
 impl Cause {
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
 
     const ALL: [Self; Self::COUNT] = [
         Self::Candidate,
@@ -86,13 +96,15 @@ impl Cause {
         Self::Neighbour,
         Self::Look,
         Self::Event,
+        Self::Suspicion,
     ];
 
     /// What the camera's level is at least while the cause holds.
     pub fn level(self) -> Level {
         match self {
             Self::Candidate | Self::Sight | Self::Motion | Self::Neighbour => Level::Curious,
-            Self::Glimpse | Self::Look | Self::Event => Level::Focused,
+            Self::Event => Level::Followed,
+            Self::Glimpse | Self::Look | Self::Suspicion => Level::Focused,
         }
     }
 
@@ -108,7 +120,7 @@ impl Cause {
             // The page asks again sooner.
             Self::Look => 10,
             // What flickers comes back.
-            Self::Event => 10,
+            Self::Event | Self::Suspicion => 10,
         })
     }
 }
@@ -186,11 +198,6 @@ impl Attention {
         *noted = (*noted).max(Some(at.mono));
     }
 
-    /// An event is open, or nearly, at `at`.
-    pub fn focus(&mut self, at: Stamp) {
-        self.note(Cause::Event, at);
-    }
-
     /// The level at `at`: that of the most urgent cause that still holds.
     pub fn level(&self, at: Stamp) -> Level {
         let held = Cause::ALL.into_iter().filter(|cause| self.holds(*cause, at));
@@ -213,11 +220,13 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut attention = Attention::default();
         assert_eq!(attention.level(start), Level::Idle);
-        attention.focus(start);
-        attention.note(Cause::Candidate, after(7));
+        attention.note(Cause::Suspicion, start);
+        attention.note(Cause::Event, after(3));
+        attention.note(Cause::Candidate, after(11));
         assert_eq!(attention.level(after(9)), Level::Focused);
-        assert_eq!(attention.level(after(10)), Level::Curious);
-        assert_eq!(attention.level(after(12)), Level::Idle);
+        assert_eq!(attention.level(after(10)), Level::Followed);
+        assert_eq!(attention.level(after(13)), Level::Curious);
+        assert_eq!(attention.level(after(16)), Level::Idle);
     }
 
     /// Seconds of `range` in which the camera is not idle; by turns something moves, and something

@@ -83,7 +83,7 @@ impl Turns {
                 continue;
             }
             let deadline = seat.deadline(self.gap_max);
-            if seat.level == Level::Focused {
+            if seat.level.is_in_focus() {
                 focused.offer(key, deadline);
             } else if deadline <= taken + seat.period + AGE_MAX {
                 rescue.offer(key, deadline.min(taken + AGE_MAX));

@@ -79,7 +79,7 @@ impl<'a> Ground<'a> {
 
 impl Loitering {
     /// Whether somebody loiters.
-    pub(crate) fn is_tense(&self) -> bool {
+    pub(crate) fn has_event(&self) -> bool {
         self.loitering.is_some()
     }
 

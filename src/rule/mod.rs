@@ -333,9 +333,15 @@ impl Rules {
         }
     }
 
-    /// Whether something is found or about to be: the camera deserves every look.
-    pub fn is_tense(&self) -> bool {
-        self.fire.is_tense() || self.smoke.is_tense() || self.loitering.is_tense()
+    /// Whether something is found that goes on.
+    pub fn has_event(&self) -> bool {
+        self.fire.has_event() || self.smoke.has_event() || self.loitering.has_event()
+    }
+
+    /// Whether evidence has gathered of which the next looks decide. Smoke that joins a fire that
+    /// has been told decides little.
+    pub fn suspects(&self) -> bool {
+        !self.fire.has_event() && (self.fire.suspects() || self.smoke.suspects())
     }
 
     /// Whether the frame of `at` has shown fire or smoke, which may be nothing yet.

@@ -73,9 +73,14 @@ impl Burning {
         }
     }
 
-    /// Whether something is confirmed, or some evidence has gathered.
-    pub(crate) fn is_tense(&self) -> bool {
-        self.burning.is_some() || self.ledger.is_tense()
+    /// Whether something is confirmed.
+    pub(crate) fn has_event(&self) -> bool {
+        self.burning.is_some()
+    }
+
+    /// Whether nothing is confirmed, but some evidence has gathered.
+    pub(crate) fn suspects(&self) -> bool {
+        self.burning.is_none() && self.ledger.is_tense()
     }
 
     /// Whether the frame of `at` has shown something where the rule looks, surely enough.
