@@ -113,6 +113,15 @@ fn push_all(decoder: &mut Decoder, packets: &[Packet], want: Want) -> Vec<Frame>
     packets.iter().filter_map(|packet| decoder.push(packet, want).ok().flatten()).collect()
 }
 
+/// As where key frames do.
+fn push_sparing(decoder: &mut Decoder, packet: &Packet) -> Option<Frame> {
+    if packet.key {
+        decoder.push_alone(packet).unwrap()
+    } else {
+        decoder.push(packet, Want::Nothing).unwrap()
+    }
+}
+
 #[test]
 fn every_packet_gives_its_picture_at_once() {
     for codec in [Codec::H264, Codec::H265] {
@@ -252,11 +261,7 @@ fn key_frames_alone_give_pictures_and_decoding_can_go_on_from_there() {
         let mut decoder = decoder();
         let mut numbers = Vec::new();
         for packet in &packets[..27] {
-            let want = if packet.key { Want::Picture } else { Want::Nothing };
-            let mut frame = decoder.push(packet, want).unwrap();
-            if packet.key && frame.is_none() {
-                frame = decoder.drain().unwrap();
-            }
+            let frame = push_sparing(&mut decoder, packet);
             numbers.extend(frame.iter().map(number));
         }
         assert_eq!(numbers, [0, 10, 20], "{codec:?} {options}");
@@ -265,6 +270,26 @@ fn key_frames_alone_give_pictures_and_decoding_can_go_on_from_there() {
         later.extend(decoder.drain().unwrap());
         let numbers: Vec<i32> = later.iter().map(number).collect();
         assert!(numbers.contains(&29) && numbers[0] >= 25, "{codec:?} {options}: {numbers:?}");
+    }
+}
+
+#[test]
+fn what_spared_a_key_frame_costs_nothing_that_is_predicted_from_it() {
+    const COARSE: &str = "testsrc2=s=160x96:r=25";
+    for codec in [Codec::H264, Codec::H265] {
+        let packets = stream(codec, COARSE, 30, "bframes=0:keyint=10:crf=40");
+        let (mut whole, mut thrifty) = (decoder(), decoder());
+        let whole = push_all(&mut whole, &packets, Want::Picture);
+        let (sparing, going_on) = packets.split_at(15);
+        let alone = sparing.iter().filter_map(|packet| push_sparing(&mut thrifty, packet));
+        let alone: Vec<Frame> = alone.collect();
+        assert_eq!(alone.iter().map(|frame| frame.at).collect::<Vec<_>>(), [stamp(0), stamp(400)]);
+        assert!(alone[1].pixels[..] != whole[10].pixels[..], "{codec:?}: it was filtered");
+        let later = push_all(&mut thrifty, going_on, Want::Picture);
+        assert_eq!(later.len(), 15, "{codec:?}");
+        for (ours, theirs) in later.iter().zip(&whole[15..]) {
+            assert!(ours.pixels[..] == theirs.pixels[..], "{codec:?}: {:?} drifts", ours.at);
+        }
     }
 }
 

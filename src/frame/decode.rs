@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec;
+use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::frame::Video;
 
 use super::Frame;
@@ -119,6 +120,8 @@ pub struct Decoder {
     in_flight: VecDeque<InFlight>,
     number: i64,
     spare: Option<Video>,
+    /// What is decoded now needs no loop filter.
+    unfiltered: bool,
     sequence: u64,
     last_at: Stamp,
     /// Something was lost since the last key frame.
@@ -153,6 +156,7 @@ impl Decoder {
             in_flight: VecDeque::with_capacity(IN_FLIGHT_MAX),
             number: 0,
             spare: None,
+            unfiltered: false,
             sequence: 0,
             last_at: Stamp::default(),
             damaged: false,
@@ -196,6 +200,28 @@ impl Decoder {
         Ok(frame)
     }
 
+    /// Takes a packet after which none is decoded, and gives its picture.
+    ///
+    /// A key frame is decoded without the loop filter: that is a tenth to a fifth cheaper, and the
+    /// detector finds the same in it (`docs/performance.md`). Pictures that are predicted from it
+    /// would drift, so whoever goes on from there begins with the key frame again.
+    ///
+    /// # Errors
+    /// As [`Decoder::push`].
+    pub fn push_alone(&mut self, packet: &Packet) -> Result<Option<Frame>, Error> {
+        self.unfiltered = packet.key;
+        let pushed = self.push(packet, Want::Picture);
+        self.unfiltered = false;
+        let mut frame = pushed?;
+        if frame.is_none() {
+            frame = self.drain()?;
+        }
+        if packet.key {
+            self.begin_again();
+        }
+        Ok(frame)
+    }
+
     /// Gets the picture of a key frame that stands alone out of a decoder that would keep it for
     /// reordering, as happens where the packets after it are not decoded.
     ///
@@ -213,13 +239,17 @@ impl Decoder {
                 Err(Error::Decode { camera: self.config.camera.clone(), bytes: 0, source })
             }
         };
+        self.begin_again();
+        frame
+    }
+
+    /// Forgets the decoder's references: to go on, it is fed from the key frame on.
+    fn begin_again(&mut self) {
         if let Some((_, decoder)) = &mut self.opened {
             decoder.flush();
         }
-        // The decoder's references are gone: to go on, it must begin at the key frame again.
         self.in_flight.clear();
         self.backlog.rewind();
-        frame
     }
 
     /// Wanted pictures since the last call that were held back because they are not true.
@@ -264,6 +294,8 @@ impl Decoder {
         if self.in_flight.len() == IN_FLIGHT_MAX {
             self.in_flight.pop_front();
         }
+        let skipped = if self.unfiltered { Discard::All } else { Discard::Default };
+        decoder.skip_loop_filter(skipped);
         let (number, received) = (self.number, packet.received);
         self.in_flight.push_back(InFlight { number, received, wanted });
         if let Err(source) = decoder.send_packet(&data) {

@@ -168,9 +168,9 @@ pub fn decode(
     packet: &Packet,
     choice: Choice,
 ) -> Result<Option<Frame>, Error> {
-    let frame = decoder.push(packet, choice.want)?;
-    if frame.is_none() && choice.alone && choice.want == Want::Picture {
-        return decoder.drain();
+    if choice.alone && choice.want == Want::Picture {
+        decoder.push_alone(packet)
+    } else {
+        decoder.push(packet, choice.want)
     }
-    Ok(frame)
 }
