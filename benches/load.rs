@@ -13,6 +13,7 @@
 //! | `SECONDS`, `SETTLE` | how long is measured, and how long before that is not |
 //! | `RELIEF=1` | at last twice as many cameras, then the rest of them: how soon all is as before |
 //! | `DAEMONS` | `keng`, `peer` (`benches/peers`, its Python in `PEER_PYTHON`), or both |
+//! | `ANSWER` | an incident is resolved so many seconds after each of its alerts, 0 as it comes |
 //! | `OUTAGE` | so many seconds of measuring without a broker: which alerts are lost |
 //! | `MODEL` | another detector |
 //! | `KENG` | another build of the daemon, such as the one before a change |
@@ -65,6 +66,7 @@ struct Plan {
     settle: Duration,
     lasts: Duration,
     outage: Option<Duration>,
+    answer: Duration,
     relief: bool,
 }
 
@@ -92,6 +94,7 @@ impl Plan {
             settle: seconds("SETTLE", settle)?,
             lasts: seconds("SECONDS", lasts)?,
             outage: (!outage.is_zero()).then_some(outage),
+            answer: seconds("ANSWER", "0")?,
             relief: word("RELIEF", "").starts_with(['1', 'y']),
         })
     }
@@ -138,7 +141,7 @@ async fn round(
     let cameras = site::serve(&plan.profile, reels, 0..count).await?;
     let broken = plan.outage.is_some() || kind == Kind::Peer;
     let mut site = Site::start(kind, &plan.profile, &[&cameras], broken).await?;
-    let ears = ears::listen(site.broker);
+    let ears = ears::listen(site.broker, plan.answer);
     tokio::time::sleep(plan.settle).await;
     ears.forget();
     let before = site.measure().await?;
@@ -178,7 +181,7 @@ async fn relief(plan: &Plan, reels: &[Reel], alone: &Round) -> Result<Relief, Fa
     let stay = site::serve(&plan.profile, reels, 0..count).await?;
     let go = site::serve(&plan.profile, reels, count..2 * count).await?;
     let mut site = Site::start(Kind::Keng, &plan.profile, &[&stay, &go], false).await?;
-    let ears = ears::listen(site.broker);
+    let ears = ears::listen(site.broker, plan.answer);
     tokio::time::sleep(plan.settle).await;
     ears.forget();
     let before = site.measure().await?;

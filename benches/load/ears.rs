@@ -132,8 +132,9 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Subscribes to every khu phố's alerts and to what is retained, and goes on doing so.
-pub(crate) fn listen(broker: SocketAddr) -> Ears {
+/// Subscribes to every khu phố's alerts and to what is retained, and goes on doing so. Incidents
+/// are resolved `answer` after each of their alerts.
+pub(crate) fn listen(broker: SocketAddr, answer: Duration) -> Ears {
     let mut options = MqttOptions::new("load-ears", broker.ip().to_string(), broker.port());
     options.set_keep_alive(Duration::from_secs(30)).set_max_packet_size(1 << 20, 1 << 20);
     // What comes while the subscriber is away waits for it.
@@ -157,10 +158,13 @@ pub(crate) fn listen(broker: SocketAddr) -> Ears {
                     let Ok(payload) = serde_json::from_slice(&publish.payload) else { continue };
                     let open = lock(&hears).note(&publish.topic, &payload, now);
                     // The next fire there shall be an incident of its own.
-                    if let Some(topic) = open
-                        && client.try_publish(topic, QoS::AtLeastOnce, false, RESOLVE).is_err()
-                    {
-                        return;
+                    if let Some(topic) = open {
+                        let client = client.clone();
+                        tokio::spawn(async move {
+                            tokio::time::sleep(answer).await;
+                            // Whoever has stopped listening answers nothing any more.
+                            let _ = client.publish(topic, QoS::AtLeastOnce, false, RESOLVE).await;
+                        });
                     }
                 }
                 Ok(_) => {}
