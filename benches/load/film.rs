@@ -75,12 +75,14 @@ const RATED: Profile = Profile {
     quiet: &[STREET],
 };
 
-const PROFILES: [Profile; 7] = [
+const PROFILES: [Profile; 8] = [
     RATED,
     Profile { name: "small", sizes: &[(360, 100)], ..RATED },
     Profile { name: "large", sizes: &[(720, 100)], ..RATED },
     Profile { name: "rare-keys", key_s: 8, ..RATED },
     Profile { name: "hevc", codec: "libx265", ..RATED },
+    // As most hours are.
+    Profile { name: "still", busy: 0, ..RATED },
     // Many fires, so that a few seconds without a broker lose somebody's alerts.
     Profile { name: "fires", sizes: &[(360, 50), (720, 50)], busy: 50, ..RATED },
     Profile { name: "mixed", quiet: &STREETS, ..RATED },

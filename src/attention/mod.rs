@@ -196,6 +196,10 @@ impl Attention {
         }
         let noted = &mut self.noted[cause as usize];
         *noted = (*noted).max(Some(at.mono));
+        if cause == Cause::Event {
+            // What has been told is decided; what else gathers says so again.
+            self.noted[Cause::Suspicion as usize] = None;
+        }
     }
 
     /// The level at `at`: that of the most urgent cause that still holds.
@@ -221,12 +225,12 @@ mod tests {
         let mut attention = Attention::default();
         assert_eq!(attention.level(start), Level::Idle);
         attention.note(Cause::Suspicion, start);
-        attention.note(Cause::Event, after(3));
-        attention.note(Cause::Candidate, after(11));
         assert_eq!(attention.level(after(9)), Level::Focused);
-        assert_eq!(attention.level(after(10)), Level::Followed);
-        assert_eq!(attention.level(after(13)), Level::Curious);
-        assert_eq!(attention.level(after(16)), Level::Idle);
+        attention.note(Cause::Event, after(9));
+        attention.note(Cause::Candidate, after(17));
+        assert_eq!(attention.level(after(9)), Level::Followed);
+        assert_eq!(attention.level(after(19)), Level::Curious);
+        assert_eq!(attention.level(after(22)), Level::Idle);
     }
 
     /// Seconds of `range` in which the camera is not idle; by turns something moves, and something
