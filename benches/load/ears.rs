@@ -163,7 +163,8 @@ pub(crate) fn listen(broker: SocketAddr, answer: Duration) -> Ears {
                         tokio::spawn(async move {
                             tokio::time::sleep(answer).await;
                             // Whoever has stopped listening answers nothing any more.
-                            let _ = client.publish(topic, QoS::AtLeastOnce, false, RESOLVE).await;
+                            let answered = client.publish(topic, QoS::AtLeastOnce, false, RESOLVE);
+                            answered.await.unwrap_or_default();
                         });
                     }
                 }
