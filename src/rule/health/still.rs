@@ -4,11 +4,12 @@
 //! frame is encoded anew. Only the very same picture, told by the exact sums of its cells, is
 //! stuck. An encoder that is fed one picture for ever still sends a few different ones, the frames
 //! of a group after its key frame, again and again: so a picture is held against all of the last
-//! minute. The clock that many cameras write into a corner may go on, so a few cells may differ.
+//! half minute, and no more: what a recording shows again and again is not stuck. The clock that many cameras write into a corner may go on, so a few cells may differ.
 //! Where the encoder's rate control never settles, a stuck picture is not noticed.
 //! A picture without texture (a black night) can't be told from a stuck one and never counts.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::frame::look::{CELLS, Look};
 use crate::time::Stamp;
@@ -17,7 +18,9 @@ use crate::time::Stamp;
 const TEXTURED: f32 = 0.5;
 /// With fewer textured cells nothing can be said.
 const CELLS_MIN: usize = CELLS / 4;
-/// Pictures that a new one is held against; about a minute of them.
+/// How long a picture is remembered; longer than the groups of any encoder.
+const REMEMBERED: Duration = Duration::from_secs(30);
+/// So many of them at most.
 const HISTORY: usize = 64;
 /// As many of the textured cells in a hundred must stay the same.
 const SAME_PERCENT: usize = 92;
@@ -25,21 +28,22 @@ const SAME_PERCENT: usize = 92;
 /// Watches one camera for the same picture again and again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stillness {
-    /// Different ones, the newest last.
-    history: VecDeque<Look>,
+    /// Different ones and when they were last seen, the newest last.
+    history: VecDeque<(Stamp, Look)>,
     since: Option<Stamp>,
 }
 
 impl Stillness {
     /// Takes in a picture; since when it has been the same, or `None` where it is not.
     pub(super) fn see(&mut self, look: &Look, at: Stamp) -> Option<Stamp> {
-        let known = self.history.iter().rposition(|before| is_same(before, look));
+        self.history.retain(|(seen, _)| at.mono.since(seen.mono) <= REMEMBERED);
+        let known = self.history.iter().rposition(|(_, before)| is_same(before, look));
         if let Some(index) = known {
             self.history.remove(index);
         } else if self.history.len() >= HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back(look.clone());
+        self.history.push_back((at, look.clone()));
         if known.is_none() {
             self.since = None;
             return None;

@@ -171,6 +171,17 @@ fn an_encoder_that_is_fed_one_picture_is_frozen_though_its_frames_differ() {
 }
 
 #[test]
+fn a_recording_that_is_shown_again_and_again_is_not_stuck() {
+    let mut health = Health::new(Stamp::default());
+    let mut events = Vec::new();
+    for second in (0..600).step_by(2) {
+        let at = Stamp::default() + Duration::from_secs(second);
+        health.on_look(&config(), &STREET.look(second % 36), false, at, &mut events);
+    }
+    assert_eq!(health.fault(), None);
+}
+
+#[test]
 fn a_clock_in_the_corner_does_not_hide_that_it_is_stuck() {
     let mut health = Health::new(Stamp::default());
     let mut events = Vec::new();
