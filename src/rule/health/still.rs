@@ -4,7 +4,8 @@
 //! frame is encoded anew. Only the very same picture, told by the exact sums of its cells, is
 //! stuck. An encoder that is fed one picture for ever still sends a few different ones, the frames
 //! of a group after its key frame, again and again: so a picture is held against all of the last
-//! half minute, and no more: what a recording shows again and again is not stuck. The clock that many cameras write into a corner may go on, so a few cells may differ.
+//! half minute, and no more: what a recording shows again and again is not stuck. The clock that
+//! many cameras write into a corner may go on, so a few cells may differ.
 //! Where the encoder's rate control never settles, a stuck picture is not noticed.
 //! A picture without texture (a black night) can't be told from a stuck one and never counts.
 
