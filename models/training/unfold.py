@@ -12,10 +12,8 @@ What was cut off at the export is lost: auxiliary classes and optimiser begin an
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import torch
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 
 from export import OPERATING, calibrate
 from net import CLASSES, ConvBnAct, KengNet
+from quantise import Pictures
 from runtime import Detector
 
 PREFIX = "net."
@@ -86,13 +85,11 @@ def unfold(net: KengNet, pictures: Tensor) -> None:
         norm.bias.data += mean.float()
 
 
-def load_pictures(detector: Detector, folder: Path, count: int, seed: int) -> Tensor:
+def drawn(detector: Detector, folder: Path, count: int, seed: int) -> Tensor:
     """`count` pictures of a corpus' part, drawn by `seed`, as the net takes them: [N, 3, H, W]."""
-    with (folder / "manifest.csv").open(newline="") as handle:
-        names = [Path(row["file"]).name for row in csv.DictReader(handle)]
-    chosen = np.random.default_rng(seed).choice(len(names), min(count, len(names)), replace=False)
-    images = [cv2.imread(str(folder / "images" / names[i])) for i in chosen]
-    return torch.from_numpy(np.concatenate([detector.prepare(image)[0] for image in images]))
+    pictures = Pictures(detector, folder, count, seed)
+    feeds = iter(pictures.get_next, None)
+    return torch.from_numpy(np.concatenate([feed[detector.name] for feed in feeds]))
 
 
 def main() -> None:
@@ -114,7 +111,7 @@ def main() -> None:
     net = KengNet().eval()
     folded(net, tensors)
     calibrate(net, {name: getattr(args, name) for name in CLASSES}, back=True)
-    pictures = load_pictures(Detector(args.model), args.data / "train", args.pictures, args.seed)
+    pictures = drawn(Detector(args.model), args.data / "train", args.pictures, args.seed)
     with torch.no_grad():
         before = net(pictures[:8])
         unfold(net, pictures)
