@@ -254,15 +254,18 @@ impl Core {
         } else if at_least(CURIOUS_SHARE) {
             camera.attention.note(Cause::Candidate, at);
         }
+        if events.iter().any(decides) {
+            camera.attention.settle(Cause::Suspicion);
+        }
         let rules = &camera.rules;
-        let cause = if rules.suspects() {
-            Some(Cause::Suspicion)
-        } else if rules.has_event() {
-            Some(Cause::Event)
-        } else {
-            rules.glimpses(at).then_some(Cause::Glimpse)
-        };
-        cause.into_iter().for_each(|cause| camera.attention.note(cause, at));
+        let gathers = rules.suspects();
+        let causes = [
+            (rules.has_event(), Cause::Event),
+            (gathers, Cause::Suspicion),
+            (!gathers && rules.glimpses(at), Cause::Glimpse),
+        ];
+        let held = causes.into_iter().filter(|(holds, _)| *holds);
+        held.for_each(|(_, cause)| camera.attention.note(cause, at));
         self.alert_neighbours(&events, at);
         self.register.on_events(&events, &self.sites)
     }
@@ -378,4 +381,9 @@ impl Core {
         self.latest = Stamp { mono, wall };
         self.latest
     }
+}
+
+/// Whether the event tells of what its camera was suspected of.
+fn decides(event: &rule::Event) -> bool {
+    event.phase == rule::Phase::Started && matches!(event.rule, RuleKind::Fire | RuleKind::Smoke)
 }

@@ -241,16 +241,6 @@ fn a_flame_a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() 
     assert_eq!(levels(&core, start), [Idle, Idle, Focused, Curious]);
     let later = start + Duration::from_secs(10);
     assert_eq!(levels(&core, later), [Idle; 4]);
-    // Flames never look the same twice.
-    let fire = |at: Stamp| {
-        let edge = |of: f32, n: u64| of + ((at.mono.0 / 250_000 * n) % 17) as f32 / 400.0;
-        Detection {
-            class: Class::Fire,
-            confidence: 0.9,
-            bbox: BoundingBox::new(edge(0.4, 5), edge(0.4, 7), edge(0.6, 3), edge(0.6, 11)),
-            appearance: None,
-        }
-    };
     // At first sight, for a moment: a flash is no reason to stare.
     let flash = FrameResult { camera: d.clone(), at: later, detections: vec![fire(later)] };
     assert!(core.on_frame(&flash).is_empty());
@@ -270,6 +260,62 @@ fn a_flame_a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() 
     assert_eq!(levels(&core, at), [Followed, Curious, Curious, Idle]);
     assert_eq!(levels(&core, at + Duration::from_secs(29))[1], Curious);
     assert_eq!(levels(&core, at + Duration::from_secs(30))[1], Idle);
+}
+
+/// What burns at `at`: flames never look the same twice.
+fn fire(at: Stamp) -> Detection {
+    let edge = |of: f32, n: u64| of + ((at.mono.0 / 250_000 * n) % 17) as f32 / 400.0;
+    Detection {
+        class: Class::Fire,
+        confidence: 0.9,
+        bbox: BoundingBox::new(edge(0.4, 5), edge(0.4, 7), edge(0.6, 3), edge(0.6, 11)),
+        appearance: None,
+    }
+}
+
+#[test]
+fn a_flame_behind_a_loiterer_who_was_told_is_looked_at_as_closely_as_any() {
+    let start = Stamp::default() + Duration::from_secs(10);
+    let watched = Watched { site: site("a", &[]), rules: built_in_rules() };
+    let mut core = Core::new(jiff::tz::TimeZone::UTC, vec![watched], start);
+    let camera = Id::new("a").unwrap();
+    let somebody = Detection {
+        class: Class::Person,
+        confidence: 0.9,
+        bbox: BoundingBox::new(0.1, 0.5, 0.2, 0.9),
+        appearance: None,
+    };
+    let (mut at, mut told) = (start, false);
+    let mut see = |core: &mut Core, burns: bool| {
+        at = at + Duration::from_millis(250);
+        let mut detections = vec![somebody];
+        detections.extend(burns.then(|| fire(at)));
+        let told = core.on_frame(&FrameResult { camera: camera.clone(), at, detections });
+        (!told.is_empty(), core.level(&camera, at))
+    };
+    let mut level = Level::Idle;
+    for _ in 0..4 * 600 {
+        (told, level) = see(&mut core, false);
+        if told {
+            break;
+        }
+    }
+    assert!(told, "nobody loiters after ten minutes");
+    assert_eq!(level, Level::Followed);
+    let flame = [true, true, false].map(|burns| see(&mut core, burns).1);
+    assert_eq!(flame, [Level::Focused; 3]);
+    // What gathers is looked at for longer than a glimpse, also while it hides.
+    for _ in 0..8 {
+        see(&mut core, true);
+    }
+    let hidden: Vec<Level> = (0..4 * 4).map(|_| see(&mut core, false).1).collect();
+    assert_eq!(hidden, [Level::Focused; 16]);
+    // Once it is told it is followed with whoever loiters there.
+    let mut burning = (0..4 * 20).map(|_| see(&mut core, true)).collect::<Vec<_>>();
+    let fire_told = burning.iter().position(|(told, _)| *told).unwrap();
+    assert!(burning[..fire_told].iter().all(|(_, level)| *level == Level::Focused));
+    let after = burning.split_off(fire_told + 4 * 3);
+    assert!(after.iter().all(|(_, level)| *level == Level::Followed), "{after:?}");
 }
 
 /// When something that matters is there, in seconds, by the corpus' `manifest.csv`.

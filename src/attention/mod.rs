@@ -196,10 +196,11 @@ impl Attention {
         }
         let noted = &mut self.noted[cause as usize];
         *noted = (*noted).max(Some(at.mono));
-        if cause == Cause::Event {
-            // What has been told is decided; what else gathers says so again.
-            self.noted[Cause::Suspicion as usize] = None;
-        }
+    }
+
+    /// `cause` holds no more: what it asked for is decided.
+    pub fn settle(&mut self, cause: Cause) {
+        self.noted[cause as usize] = None;
     }
 
     /// The level at `at`: that of the most urgent cause that still holds.
@@ -226,6 +227,7 @@ mod tests {
         assert_eq!(attention.level(start), Level::Idle);
         attention.note(Cause::Suspicion, start);
         assert_eq!(attention.level(after(9)), Level::Focused);
+        attention.settle(Cause::Suspicion);
         attention.note(Cause::Event, after(9));
         attention.note(Cause::Candidate, after(17));
         assert_eq!(attention.level(after(9)), Level::Followed);

@@ -344,9 +344,9 @@ impl Rules {
         !self.fire.has_event() && (self.fire.suspects() || self.smoke.suspects())
     }
 
-    /// Whether the frame of `at` has shown fire or smoke, which may be nothing yet.
+    /// Whether the frame of `at` has shown fire or smoke that was not told yet and may be nothing.
     pub fn glimpses(&self, at: Stamp) -> bool {
-        self.fire.glimpses(at) || self.smoke.glimpses(at)
+        !self.fire.has_event() && (self.fire.glimpses(at) || self.smoke.glimpses(at))
     }
 
     fn name(&self, drafts: Vec<Draft>) -> Vec<Event> {

@@ -83,9 +83,10 @@ impl Burning {
         self.burning.is_none() && self.ledger.is_tense()
     }
 
-    /// Whether the frame of `at` has shown something where the rule looks, surely enough.
+    /// Whether nothing is confirmed, but the frame of `at` has shown something where the rule looks,
+    /// surely enough.
     pub(crate) fn glimpses(&self, at: Stamp) -> bool {
-        self.ledger.glimpses(at)
+        self.burning.is_none() && self.ledger.glimpses(at)
     }
 
     pub(crate) fn on_frame(
