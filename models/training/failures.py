@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluate import read_truth
 from runtime import Detections, Detector, Floats, iou_matrix
 
 # A box that overlaps the truth by so much has found it, loose as boxes of fire are.
@@ -38,26 +39,17 @@ class Failure:
     weight: float
 
 
-def truths(path: Path, rows: int, cols: int) -> tuple[NDArray[np.int64], Floats]:
-    """Classes and boxes (x0, y0, x1, y1, in pixels) of a label file."""
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
-    numbers = np.array(lines, np.float32).reshape(-1, 5)
-    half = numbers[:, 3:] / 2
-    boxes = np.concatenate((numbers[:, 1:3] - half, numbers[:, 1:3] + half), 1)
-    return numbers[:, 0].astype(np.int64), boxes * np.array([cols, rows] * 2, np.float32)
-
-
-def failures_of(picture: Path, shape: tuple[int, ...], found: Detections, labelled: set[str],
-                names: dict[int, str]) -> list[Failure]:
-    """What is missed in a picture, and what is found where it is not."""
-    classes, boxes = truths(picture.parents[1] / "labels" / f"{picture.stem}.txt", *shape[:2])
+def failures_of(picture: Path, area: int, truth: tuple[NDArray[np.int64], Floats],
+                found: Detections, labelled: set[str], names: dict[int, str]) -> list[Failure]:
+    """What is missed in a picture of so many pixels, and what is found where it is not."""
+    classes, boxes = truth
     failures = []
     for number, name in names.items():
         ours, theirs = found.classes == number, classes == number
         overlap = iou_matrix(boxes[theirs], found.boxes[ours])
         for box, overlaps in zip(boxes[theirs], overlap):
             if not (overlaps >= FOUND_IOU).any():
-                size = float(np.sqrt((box[2:] - box[:2]).prod() / (shape[0] * shape[1])))
+                size = float(np.sqrt((box[2:] - box[:2]).prod() / area))
                 failures.append(Failure(picture, f"{name} missed", box, RED, size))
         if name not in labelled:
             continue
@@ -119,9 +111,11 @@ def main() -> None:
         sure = all_of_it.scores >= limits[all_of_it.classes]
         found = Detections(all_of_it.boxes[sure], all_of_it.scores[sure], all_of_it.classes[sure])
         labelled = set(row["labelled_classes"].split(";"))
-        classes, _ = truths(args.scenes / "labels" / f"{picture.stem}.txt", *image.shape[:2])
-        there += np.bincount(classes, minlength=len(there))
-        for failure in failures_of(picture, image.shape, found, labelled, detector.names):
+        height, width = image.shape[:2]
+        truth = read_truth(args.scenes / "labels" / f"{picture.stem}.txt", width, height)
+        there += np.bincount(truth[0], minlength=len(there))
+        area = width * height
+        for failure in failures_of(picture, area, truth, found, labelled, detector.names):
             kind = failure.words.split(",")[0]
             counts[kind] = counts.get(kind, 0) + 1
             if kind not in kinds or failure.weight > kinds[kind].weight:

@@ -212,14 +212,13 @@ impl Decoder {
         self.unfiltered = packet.key;
         let pushed = self.push(packet, Want::Picture);
         self.unfiltered = false;
-        let mut frame = pushed?;
-        if frame.is_none() {
-            frame = self.drain()?;
+        if matches!(pushed, Ok(None)) && !self.in_flight.is_empty() {
+            return self.drain();
         }
         if packet.key {
             self.begin_again();
         }
-        Ok(frame)
+        pushed
     }
 
     /// Gets the picture of a key frame that stands alone out of a decoder that would keep it for
