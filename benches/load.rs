@@ -26,6 +26,8 @@ mod daemon;
 mod ears;
 #[path = "load/film.rs"]
 mod film;
+#[path = "support/machine.rs"]
+mod machine;
 #[path = "load/metrics.rs"]
 mod metrics;
 #[path = "load/plot.rs"]
@@ -109,7 +111,7 @@ fn main() -> Result<(), Failure> {
     let reels = film::make(&plan.profile)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    tell::machine();
+    tell::figures_of();
     let mut rounds = Vec::new();
     for count in &plan.cameras {
         for kind in &plan.daemons {

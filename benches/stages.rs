@@ -11,6 +11,7 @@
 mod stage;
 mod support {
     pub(crate) mod clips;
+    pub(crate) mod machine;
     pub(crate) mod measure;
     pub(crate) mod middle;
     pub(crate) mod model;

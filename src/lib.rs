@@ -24,6 +24,7 @@ pub mod time;
 pub mod geometry;
 pub mod ward;
 pub mod meter;
+pub mod segments;
 pub mod attention;
 pub mod camera;
 pub mod frame;

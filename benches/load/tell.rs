@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::daemon::Kind;
 use crate::ears::Heard;
 use crate::film::Profile;
+use crate::machine::machine;
 use crate::metrics::Histogram;
 use crate::site::Measured;
 use crate::watch::Looks;
@@ -221,16 +222,8 @@ fn percentile(values: &[f64], percent: usize) -> f64 {
 }
 
 /// What all figures depend on.
-pub(crate) fn machine() {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let processors = read("/proc/cpuinfo");
-    let model = processors.lines().find(|line| line.starts_with("model name"));
-    let model = model.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown processor");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
-    let kernel = read("/proc/sys/kernel/osrelease");
-    println!("machine: {model}, {cores} cores, Linux {}, load {load}", kernel.trim());
+pub(crate) fn figures_of() {
+    println!("machine: {}", machine());
     if cfg!(debug_assertions) {
         println!("a build without optimisation: the figures mean nothing");
     }

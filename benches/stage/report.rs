@@ -2,13 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 
-use std::fs::read_to_string;
-
 use serde_json::Value;
 use serde_json::json;
 
 use super::bench::Against;
 use super::bench::Row;
+use crate::support::machine::machine;
 use crate::support::model;
 
 /// What was measured.
@@ -130,16 +129,4 @@ fn command() -> String {
     format!("cargo bench --bench stages -- {}", words.join(" "))
         .trim_end_matches(['-', ' '])
         .to_owned()
-}
-
-fn machine() -> String {
-    let read = |path: &str| read_to_string(path).unwrap_or_default();
-    let processors = read("/proc/cpuinfo");
-    let model = processors.lines().find(|line| line.starts_with("model name"));
-    let model = model.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown processor");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
-    let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{model}, {cores} cores, Linux {}, load {load}", kernel.trim())
 }

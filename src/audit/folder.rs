@@ -1,6 +1,5 @@
 //! The folder of segments: which there are, and reading their lines.
 
-use std::fs;
 use std::fs::File;
 use std::io;
 use std::io::{BufRead, BufReader, Read};
@@ -8,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::chain::LINE_BYTES_MAX;
 use super::{Error, Written, chain};
+use crate::segments;
 
 /// Below the store's own folder.
 const NAME: &str = "audit";
@@ -35,27 +35,9 @@ impl Folder {
 
     /// Every segment, oldest first.
     pub(super) fn segments(&self) -> Result<Vec<Segment>, Error> {
-        let listed = self.list();
-        listed.map_err(|source| Error::Io { path: self.path.clone(), source })
-    }
-
-    fn list(&self) -> io::Result<Vec<Segment>> {
-        let entries = match fs::read_dir(&self.path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut segments = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            let ours = path.extension().is_some_and(|ending| ending == ENDING);
-            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-            if let Some(number) = number.filter(|_| ours) {
-                segments.push(Segment { number, path });
-            }
-        }
-        segments.sort_by_key(|segment| segment.number);
-        Ok(segments)
+        let listed = segments::numbered(&self.path, ENDING);
+        let listed = listed.map_err(|source| Error::Io { path: self.path.clone(), source })?;
+        Ok(listed.into_iter().map(|(number, path)| Segment { number, path }).collect())
     }
 
     /// Where the segment of this number is.

@@ -14,6 +14,7 @@ use std::time::UNIX_EPOCH;
 
 use super::codec;
 use super::{Damage, Record, Run};
+use crate::segments;
 use crate::time::Wall;
 
 /// Below the store's own folder.
@@ -87,17 +88,8 @@ impl Folder {
 
     /// Every segment, oldest first.
     pub(super) fn segments(&self) -> io::Result<Vec<Segment>> {
-        let entries = match fs::read_dir(&self.path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
         let mut segments = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            let ours = path.extension().is_some_and(|ending| ending == ENDING);
-            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-            let Some(number) = number.filter(|_| ours) else { continue };
+        for (number, path) in segments::numbered(&self.path, ENDING)? {
             let Ok(found) = fs::metadata(&path) else { continue };
             if found.len() > SEGMENT_BYTES_MAX {
                 tracing::warn!(path = %path.display(), "too long for a segment: left alone");
@@ -106,7 +98,6 @@ impl Folder {
             let since = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
             segments.push(Segment { number, path, bytes: found.len(), written: Wall(0) + since });
         }
-        segments.sort_by_key(|segment| segment.number);
         Ok(segments)
     }
 

@@ -83,8 +83,8 @@ impl Burning {
         self.burning.is_none() && self.ledger.is_tense()
     }
 
-    /// Whether nothing is confirmed, but the frame of `at` has shown something where the rule looks,
-    /// surely enough.
+    /// Whether nothing is confirmed, but the frame of `at` has shown something where the rule
+    /// looks, surely enough.
     pub(crate) fn glimpses(&self, at: Stamp) -> bool {
         self.burning.is_none() && self.ledger.glimpses(at)
     }
