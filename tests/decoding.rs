@@ -250,6 +250,19 @@ fn size_and_codec_may_change_in_the_stream() {
 }
 
 #[test]
+fn who_sends_huge_pictures_is_refused_and_heard_again_when_they_are_smaller() {
+    let [most, huge, small] = ["4096x4096", "4160x4096", "320x192"].map(|size| {
+        stream(Codec::H264, &format!("color=gray:s={size}:r=25"), 1, "bframes=0").remove(0)
+    });
+    let mut decoder = decoder();
+    let width = |frame: Option<Frame>| frame?.picture.size().map(|size| size.width);
+    assert_eq!(width(decoder.push(&most, Want::Picture).unwrap()), Some(4096));
+    let refused = decoder.push(&huge, Want::Picture).unwrap_err().to_string();
+    assert!(refused.contains("hem-42"), "{refused}");
+    assert_eq!(width(decoder.push(&small, Want::Picture).unwrap()), Some(320));
+}
+
+#[test]
 fn key_frames_alone_give_pictures_and_decoding_can_go_on_from_there() {
     for (codec, options) in [
         (Codec::H264, "bframes=0:keyint=10"),
