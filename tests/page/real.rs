@@ -71,8 +71,12 @@ async fn a_fire_in_front_of_a_camera_is_on_the_screen_within_two_seconds_of_its_
 
     access::check(&page, "before, at and after");
 
-    // The wall shows the camera as it is: a picture, its rate, and how late that is.
+    // The wall shows the camera as it is: a picture, its rate, and how late that is. What was
+    // enlarged doesn't lie over it.
+    page.eval("document.querySelector('[data-moment=at] .picture').click()");
+    page.wait("document.getElementById('large').open").await;
     page.eval("location.hash = '#/cameras'");
+    page.wait("!document.getElementById('large').open").await;
     page.wait("document.querySelector('.tile img')?.naturalWidth > 0").await;
     page.wait("/hình\\/s.*trễ \\d+ ms/.test(document.querySelector('.tile').innerText)").await;
     page.eval("location.hash = '#/camera/hem-42'");

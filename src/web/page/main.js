@@ -207,7 +207,11 @@ on('me', (me) => {
   document.querySelector('.nav [data-page="system"]').hidden = me !== null && me.role !== 'admin';
 });
 on('status', status);
-window.addEventListener('hashchange', () => show(true));
+window.addEventListener('hashchange', () => {
+  // Whoever goes back wants the enlarged picture gone, and nothing lies over the next page.
+  $('large').close();
+  show(true);
+});
 document.querySelector('.skip').addEventListener('click', (event) => {
   event.preventDefault();
   $('main').focus();
