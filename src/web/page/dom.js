@@ -172,8 +172,9 @@ export async function keepFor(login) {
   try {
     const cache = await caches.open(LAST);
     for (const path of await cache.keys()) {
-      const kept = await (await cache.match(path)).json();
-      if (kept.login !== login) await cache.delete(path);
+      // What is gone by now, another look at it took away.
+      const kept = await (await cache.match(path))?.json();
+      if (kept && kept.login !== login) await cache.delete(path);
     }
   } catch {
     await forgetLast();
