@@ -111,7 +111,7 @@ fn main() -> Result<(), Failure> {
     let reels = film::make(&plan.profile)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    tell::figures_of();
+    tell::conditions();
     let mut rounds = Vec::new();
     for count in &plan.cameras {
         for kind in &plan.daemons {

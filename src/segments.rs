@@ -1,16 +1,15 @@
-//! Files of one folder that are numbered in the order in which they were begun.
+//! The files that a log is kept in, in a folder of their own: which there are.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Number and path of every file `NUMBER.ending` in `folder`, the oldest first. What is named
-/// otherwise is not ours, and a folder that is not there holds nothing.
+/// Every file `*.ending` in `folder`, in no order. A folder that is not there holds nothing.
 ///
 /// # Errors
 /// The file system's.
-pub fn numbered(folder: &Path, ending: &str) -> io::Result<Vec<(u64, PathBuf)>> {
+pub fn with_ending(folder: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -19,10 +18,22 @@ pub fn numbered(folder: &Path, ending: &str) -> io::Result<Vec<(u64, PathBuf)>> 
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let ours = path.extension().is_some_and(|named| named == ending);
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        found.extend(number.filter(|_| ours).map(|number| (number, path)));
+        if path.extension().is_some_and(|named| named == ending) {
+            found.push(path);
+        }
     }
+    Ok(found)
+}
+
+/// Number and path of every file `NUMBER.ending` in `folder`, the oldest first. What is named
+/// otherwise is not ours.
+///
+/// # Errors
+/// As [`with_ending`].
+pub fn numbered(folder: &Path, ending: &str) -> io::Result<Vec<(u64, PathBuf)>> {
+    let with_number = |path: PathBuf| Some((path.file_stem()?.to_str()?.parse().ok()?, path));
+    let mut found: Vec<_> =
+        with_ending(folder, ending)?.into_iter().filter_map(with_number).collect();
     found.sort_unstable();
     Ok(found)
 }

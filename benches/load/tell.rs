@@ -222,7 +222,7 @@ fn percentile(values: &[f64], percent: usize) -> f64 {
 }
 
 /// What all figures depend on.
-pub(crate) fn figures_of() {
+pub(crate) fn conditions() {
     println!("machine: {}", machine());
     if cfg!(debug_assertions) {
         println!("a build without optimisation: the figures mean nothing");

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::line::{self, Line};
 use super::{Book, Case};
 use crate::incident::IncidentId;
+use crate::segments;
 use crate::time::Wall;
 
 /// Below the store's own folder.
@@ -84,19 +85,8 @@ impl Folder {
 
     /// Every file, oldest first.
     fn files(&self) -> io::Result<Vec<PathBuf>> {
-        let entries = match fs::read_dir(&self.path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut files = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            let ours = path.extension().is_some_and(|ending| ending == ENDING);
-            if ours && name_of(&path).is_some_and(is_month) {
-                files.push(path);
-            }
-        }
+        let mut files = segments::with_ending(&self.path, ENDING)?;
+        files.retain(|path| name_of(path).is_some_and(is_month));
         files.sort();
         Ok(files)
     }

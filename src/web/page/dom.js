@@ -172,9 +172,9 @@ export async function keepFor(login) {
   try {
     const cache = await caches.open(LAST);
     for (const path of await cache.keys()) {
-      // What is gone by now, another look at it took away.
-      const kept = await (await cache.match(path))?.json();
-      if (kept && kept.login !== login) await cache.delete(path);
+      // What is gone by now, another sweep took away.
+      const kept = await cache.match(path);
+      if (kept && (await kept.json()).login !== login) await cache.delete(path);
     }
   } catch {
     await forgetLast();
