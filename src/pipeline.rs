@@ -258,14 +258,14 @@ impl Core {
             camera.attention.settle(Cause::Suspicion);
         }
         let rules = &camera.rules;
-        let gathers = rules.suspects();
-        let causes = [
-            (rules.has_event(), Cause::Event),
-            (gathers, Cause::Suspicion),
-            (!gathers && rules.glimpses(at), Cause::Glimpse),
-        ];
-        let held = causes.into_iter().filter(|(holds, _)| *holds);
-        held.for_each(|(_, cause)| camera.attention.note(cause, at));
+        if rules.has_event() {
+            camera.attention.note(Cause::Event, at);
+        }
+        if rules.suspects() {
+            camera.attention.note(Cause::Suspicion, at);
+        } else if rules.glimpses(at) {
+            camera.attention.note(Cause::Glimpse, at);
+        }
         self.alert_neighbours(&events, at);
         self.register.on_events(&events, &self.sites)
     }
