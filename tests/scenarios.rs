@@ -19,6 +19,8 @@
 //! `restarts` are the daemon's; several happen one after the other at one time with `&`.
 //! With `KENG_REWRITE_SCENARIOS=1` the files are written anew: read the difference before it is
 //! committed. Behind the bar stands every revision that the line brings forth, in order.
+//!
+//! The alerts' own bytes, which the tables only sum up, are kept in `tests/golden`.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -34,6 +36,8 @@ use keng::rule::{
 };
 use keng::time::{Mono, Stamp, Wall};
 use keng::ward::{Coordinates, Id, Place, Site};
+
+mod golden;
 
 /// Shirt and trousers, for people who shall be told apart; `grey` and `pale` in infrared too.
 const CLOTHES: [(&str, [u8; 3], [u8; 3]); 4] = [
@@ -77,6 +81,8 @@ struct Play {
     opened: Vec<IncidentId>,
     /// What was open when the daemon stopped.
     log: Vec<Incident>,
+    /// Every revision that came, in order.
+    revisions: Vec<Incident>,
 }
 
 impl Play {
@@ -138,11 +144,20 @@ impl Play {
         let first = text.lines().find_map(|line| moment(line.split("..").next()?)).unwrap();
         let step = Duration::from_secs_f64(step);
         let core = new_core(&watched, &policy, first);
-        Self { core, watched, policy, step, now: first, opened: Vec::new(), log: Vec::new() }
+        Self {
+            core,
+            watched,
+            policy,
+            step,
+            now: first,
+            opened: Vec::new(),
+            log: Vec::new(),
+            revisions: Vec::new(),
+        }
     }
 
     /// The same text with what really came behind the bars.
-    fn run(mut self, text: &str) -> String {
+    fn run(&mut self, text: &str) -> String {
         let mut actual = String::new();
         for line in text.lines() {
             let cause = line.split('|').next().unwrap_or_default().trim_end();
@@ -172,7 +187,9 @@ impl Play {
             }
             at = at + self.step;
         }
-        came.iter().map(|incident| self.tell(incident)).collect()
+        let told = came.iter().map(|incident| self.tell(incident)).collect();
+        self.revisions.extend(came);
+        told
     }
 
     /// What happens at `at`, `progress` (0..1) of the line's range.
