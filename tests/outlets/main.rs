@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
+mod golden;
 mod home_assistant;
 mod limits;
 mod phone;

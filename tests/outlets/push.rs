@@ -62,23 +62,27 @@ fn set(street: &Street, name: &str, word: &str, role: Role) {
     .unwrap();
 }
 
-fn open(street: &Street, ca_file: PathBuf, port: u16) -> Push {
+fn open(street: &Street, ca_file: PathBuf, port: u16, language: Language) -> Push {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let access = Access::open(street.store(), clock.clone()).unwrap();
     let contact = "mailto:admin@phuong-14.example".to_owned();
     let services = vec![format!("localhost:{port}").parse().unwrap()];
     let config = Config { contact, services, ca_file: Some(ca_file) };
-    Push::open(street.store(), config, access, clock, Language::Vi).unwrap()
+    Push::open(street.store(), config, access, clock, language).unwrap()
 }
 
 impl Ward {
     async fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::speaking(Language::Vi, replies).await
+    }
+
+    async fn speaking(language: Language, replies: impl IntoIterator<Item = Reply>) -> Self {
         let street = Street::new();
         set(&street, "police", "gõ kẻng ba hồi", Role::Police);
         set(&street, "khu", "gõ kẻng ba hồi", Role::KhuPho([Id::new("kp3").unwrap()].into()));
         let ca_file = street.store().join("ca.pem");
         let service = Receiver::tls(&ca_file, replies, judged).await;
-        let push = open(&street, ca_file, service.address.port());
+        let push = open(&street, ca_file, service.address.port(), language);
         let reader = format!("push/localhost:{}", service.address.port());
         street.outbox.enrol(&reader).unwrap();
         Self { street, service, push, reader }
@@ -87,7 +91,7 @@ impl Ward {
     /// As the daemon does after a start.
     fn reopen(&mut self) {
         let ca_file = self.street.store().join("ca.pem");
-        self.push = open(&self.street, ca_file, self.service.address.port());
+        self.push = open(&self.street, ca_file, self.service.address.port(), Language::Vi);
     }
 
     fn run(&self) -> Running {
@@ -117,6 +121,17 @@ impl Ward {
     fn sent(&self) -> Vec<Got> {
         self.service.got()
     }
+}
+
+/// What a browser of the police is told of the alerts that `fill` appends, one notification a line.
+pub(crate) async fn notifications(language: Language, fill: impl FnOnce(&Street)) -> String {
+    let ward = Ward::speaking(language, []).await;
+    let police = ward.phone(1, "police", "a");
+    fill(&ward.street);
+    let running = ward.run();
+    ward.all_read().await;
+    running.stop().await;
+    police.texts(&ward.sent()).iter().map(|text| format!("{text}\n")).collect()
 }
 
 fn ids(told: &[Value]) -> Vec<&str> {
