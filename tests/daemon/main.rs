@@ -21,6 +21,7 @@ mod receiver;
 mod scene;
 
 mod answers;
+mod described;
 mod full;
 mod life;
 mod outlets;
