@@ -231,10 +231,15 @@ impl Daemon {
 
     /// The same for what is no text.
     pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
+        self.bytes_with(path, "")
+    }
+
+    /// The same, asked for with these further lines of the head.
+    pub(crate) fn bytes_with(&self, path: &str, headers: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.page.unwrap()).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .unwrap();
+        let head = format!("Host: localhost\r\nConnection: close\r\n{headers}");
+        write!(stream, "GET {path} HTTP/1.1\r\n{head}\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
