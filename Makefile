@@ -97,16 +97,16 @@ eval: ## Evaluate models/keng.onnx: make eval CORPUS=DIR SPLIT=NAME; last line i
 
 .PHONY: lint
 lint: setup ## Formatting and clippy, warnings denied
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --locked --all-targets -- -D warnings
 
 .PHONY: doc
 doc: setup ## Build the API's documentation, warnings denied
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps
 
 .PHONY: fmt
 fmt: ## Format the code
-	cargo fmt
+	cargo fmt --all
 
 .PHONY: clean
 clean: ## Remove everything that was built or fetched; the store (var) stays

@@ -19,6 +19,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use keng::camera::Packet;
+use keng::clock::SystemClock;
 use keng::frame::InputFormat;
 use keng::frame::Placement;
 use keng::frame::Size;
@@ -26,7 +27,6 @@ use keng::frame::decode::Config;
 use keng::frame::decode::Decoder;
 use keng::frame::decode::Want;
 use keng::time::Clock;
-use keng::time::SystemClock;
 use keng::ward::Id;
 
 use support::clips;

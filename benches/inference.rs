@@ -11,8 +11,8 @@ mod support {
     pub(crate) mod model;
 }
 
-use keng::detection::Detector;
-use keng::detection::onnx::OnnxDetector;
+use keng::detector::Detector;
+use keng::detector::onnx::OnnxDetector;
 use keng::frame::Frame;
 use keng::frame::Letterbox;
 use keng::frame::Picture;

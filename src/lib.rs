@@ -20,26 +20,13 @@
 //! outbox ─alerts→ ledger ─→ report
 //! ```
 
-pub mod time;
-pub mod geometry;
-pub mod ward;
-pub mod meter;
-pub mod segments;
-pub mod attention;
-pub mod camera;
-pub mod frame;
-pub mod detection;
-pub mod track;
-pub mod rule;
-pub mod incident;
-pub mod pipeline;
-pub mod alert;
-pub mod outbox;
-pub mod album;
-pub mod ledger;
-pub mod report;
-pub mod audit;
-pub mod diary;
+pub use keng_core::{
+    alert, attention, detection, geometry, incident, pipeline, report, rule, time, track, ward,
+};
+pub use keng_media::{camera, detector, frame, serve};
+pub use keng_runtime::{clock, meter};
+pub use keng_store::{album, audit, diary, ledger, outbox, segments};
+
 pub mod tune;
 pub mod mqtt;
 pub mod outlet;
@@ -48,6 +35,5 @@ pub mod push;
 pub mod web;
 pub mod config;
 pub mod telemetry;
-pub mod serve;
 pub mod app;
 pub mod command;

@@ -93,7 +93,7 @@ async fn execute(command: Command) -> ExitCode {
             Err(error) => failed(&error, FAILED),
         },
         Command::Probe(args) => {
-            let clock = std::sync::Arc::new(keng::time::SystemClock::new());
+            let clock = std::sync::Arc::new(keng::clock::SystemClock::new());
             let env = |name: &str| std::env::var(name).ok();
             tokio::select! {
                 probed = probe::run(args, &mut out, clock, env) => match probed {
@@ -112,7 +112,7 @@ async fn execute(command: Command) -> ExitCode {
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },
         Command::Report(args) => {
-            let now = keng::time::Clock::now(&keng::time::SystemClock::new()).wall;
+            let now = keng::time::Clock::now(&keng::clock::SystemClock::new()).wall;
             match report::run(&args, &mut out, &mut err, now) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) if error.is_usage() => failed(&error, USAGE),
@@ -127,7 +127,7 @@ async fn execute(command: Command) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },
-        Command::User(args) => match user::run(&args, &mut out, &keng::time::SystemClock::new()) {
+        Command::User(args) => match user::run(&args, &mut out, &keng::clock::SystemClock::new()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, if error.is_config() { CONFIG } else { FAILED }),
         },

@@ -22,8 +22,8 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use keng::camera::Codec;
+use keng::clock::SystemClock;
 use keng::time::Clock;
-use keng::time::SystemClock;
 use keng::time::Wall;
 use serde_json::Value;
 

@@ -12,9 +12,9 @@ use keng::camera::Codec;
 use keng::camera::Packet;
 use keng::camera::nal;
 use keng::camera::queue;
-use keng::detection;
+use keng::detector;
 use keng::detection::Class;
-use keng::detection::scripted::ScriptedDetector;
+use keng::detector::scripted::ScriptedDetector;
 use keng::frame::Frame;
 use keng::frame::InputFormat;
 use keng::frame::Placement;
@@ -347,7 +347,7 @@ fn from_packets_to_what_they_show() {
     let meters = Meters::new();
     let exchange = Arc::new(Exchange::new(clock.clone(), meters.clone()));
     let (sender, mut analysed) = tokio::sync::mpsc::channel(50);
-    let setup = detection::worker::Setup {
+    let setup = detector::worker::Setup {
         exchange: Arc::clone(&exchange),
         second: Arc::default(),
         analysed: sender,
@@ -355,7 +355,7 @@ fn from_packets_to_what_they_show() {
         meters: meters.clone(),
     };
     let detector = Box::new(ScriptedDetector::new(Size { width: 160, height: 96 }));
-    let detecting = detection::worker::spawn(0, detector, setup).unwrap();
+    let detecting = detector::worker::spawn(0, detector, setup).unwrap();
     let setup = worker::Setup {
         config: config(),
         pace: Pace::every(Duration::from_millis(200)),

@@ -1,7 +1,8 @@
 //! The architecture, checked: who may use whom, where clocks and foreign types live, how long
 //! files and lines get.
 //!
-//! The order of modules is the order of `src/lib.rs`; a module uses only what stands before it.
+//! The order of modules is that of the crates' `lib.rs`, one crate after the other; a module uses
+//! only what stands before it.
 //! The checks read text, not syntax: they are meant to catch a slip, not somebody who wants to
 //! get round them.
 
@@ -12,17 +13,20 @@ use std::path::Path;
 /// Uses against the order that we want all the same: who, whom, why.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
+/// The crates' folders, in the order in which they build upon each other.
+const CRATES: &[&str] = &["crates/core/", "crates/runtime/", "crates/media/", "crates/store/", ""];
+
 /// What reads a clock.
 const CLOCKS: &[&str] = &["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now"];
 
 /// The only file that may.
-const CLOCK_FILE: &str = "src/time.rs";
+const CLOCK_FILE: &str = "crates/runtime/src/clock.rs";
 
 /// Crates whose types stay behind one module: crate, module.
 const DOORWAYS: &[(&str, &str)] = &[
     ("axum", "web"),
     ("ffmpeg_next", "frame"),
-    ("ort", "detection"),
+    ("ort", "detector"),
     ("retina", "camera"),
     ("rumqttc", "mqtt"),
     ("rumqttd", "mqtt"),
@@ -56,10 +60,19 @@ impl fmt::Display for Fault {
 impl Source {
     /// The module that a file of `src/` belongs to; none for `lib.rs`, `main.rs` and the tests.
     fn module(&self) -> Option<&str> {
-        let rest = self.path.strip_prefix("src/")?;
+        let rest = self.in_crate()?;
         let name = rest.split_once('/').map_or(rest, |(folder, _)| folder);
         let name = name.strip_suffix(".rs").unwrap_or(name);
         (name != "lib" && name != "main").then_some(name)
+    }
+
+    /// The path below its crate's `src/`; none for tests and benches.
+    fn in_crate(&self) -> Option<&str> {
+        let path = match self.path.strip_prefix("crates/") {
+            Some(rest) => rest.split_once('/')?.1,
+            None => &self.path,
+        };
+        path.strip_prefix("src/")
     }
 
     /// Whether all of it is tests of `src/`, such as `config/tests.rs`.
@@ -153,7 +166,7 @@ fn check_order(source: &Source, order: &[&str], faults: &mut Vec<Fault>) {
 
 fn check_clocks(source: &Source, faults: &mut Vec<Fault>) {
     // Tests measure; what they measure must not.
-    if !source.path.starts_with("src/") || source.path == CLOCK_FILE || source.is_test() {
+    if source.in_crate().is_none() || source.path == CLOCK_FILE || source.is_test() {
         return;
     }
     let tests_from = source.tests_from();
@@ -166,7 +179,7 @@ fn check_clocks(source: &Source, faults: &mut Vec<Fault>) {
 }
 
 fn check_doorways(source: &Source, faults: &mut Vec<Fault>) {
-    if !source.path.starts_with("src/") {
+    if source.in_crate().is_none() {
         return;
     }
     let module = source.module().unwrap_or("main");
@@ -177,7 +190,7 @@ fn check_doorways(source: &Source, faults: &mut Vec<Fault>) {
             continue;
         }
         for (number, _) in source.code().filter(|(_, line)| names_crate(line, name)) {
-            let rule = format!("`{name}` outside src/{owner}: its types stay behind that doorway");
+            let rule = format!("`{name}` outside `{owner}`: its types stay behind that doorway");
             faults.push(source.fault(number, rule));
         }
     }
@@ -229,12 +242,15 @@ fn read_sources(root: &Path, folder: &str, sources: &mut Vec<Source>) {
 fn the_sources_keep_to_the_architecture() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["crates", "src", "tests", "benches"] {
         read_sources(root, folder, &mut sources);
     }
-    let lib = sources.iter().find(|source| source.path == "src/lib.rs").expect("src/lib.rs");
-    let order = module_order(&lib.text);
-    assert!(order.len() > 15, "src/lib.rs lists its modules as `pub mod`: {order:?}");
+    let mut order = Vec::new();
+    for lib in CRATES.iter().map(|folder| format!("{folder}src/lib.rs")) {
+        let source = sources.iter().find(|source| source.path == lib).expect("each has a lib.rs");
+        order.extend(module_order(&source.text));
+    }
+    assert!(order.len() > 25, "each lib.rs lists its modules as `pub mod`: {order:?}");
 
     let faults = check(&sources, &order);
     let list: Vec<String> = faults.iter().map(Fault::to_string).collect();
@@ -251,7 +267,7 @@ fn the_sources_keep_to_the_architecture() {
 /// The rules that a file of this path and text breaks, without line numbers.
 fn rules_broken(path: &str, text: &str) -> Vec<String> {
     let source = Source { path: path.to_owned(), text: text.to_owned() };
-    let order = ["time", "camera", "frame", "detection", "outbox", "mqtt", "web", "app"];
+    let order = ["time", "clock", "camera", "frame", "detector", "outbox", "mqtt", "web", "app"];
     check(&[source], &order).into_iter().map(|fault| fault.rule).collect()
 }
 
@@ -265,13 +281,13 @@ fn the_check_finds_what_it_must() {
         ("src/attic.rs", "", "`attic` is not listed"),
         ("src/camera/mod.rs", "let t = std::time::Instant::now();", "`Instant::now` outside"),
         ("src/main.rs", "let t = SystemTime::now();", "`SystemTime::now` outside"),
-        ("src/app.rs", "use ffmpeg_next as ffmpeg;", "`ffmpeg_next` outside src/frame"),
-        ("src/app.rs", "    ort::init_from(path);", "`ort` outside src/detection"),
-        ("src/app.rs", "use ::rumqttc::Client;", "`rumqttc` outside src/mqtt"),
-        ("src/mqtt/mod.rs", "    db: sled::Db,", "`sled` outside src/outbox"),
-        ("src/mqtt/mod.rs", "fn f(r: Vec<axum::Router>) {}", "`axum` outside src/web"),
-        ("src/frame/clip.rs", "use retina;", "`retina` outside src/camera"),
-        ("src/main.rs", "use retina::client::Session;", "`retina` outside src/camera"),
+        ("src/app.rs", "use ffmpeg_next as ffmpeg;", "`ffmpeg_next` outside `frame`"),
+        ("src/app.rs", "    ort::init_from(path);", "`ort` outside `detector`"),
+        ("src/app.rs", "use ::rumqttc::Client;", "`rumqttc` outside `mqtt`"),
+        ("src/mqtt/mod.rs", "    db: sled::Db,", "`sled` outside `outbox`"),
+        ("src/mqtt/mod.rs", "fn f(r: Vec<axum::Router>) {}", "`axum` outside `web`"),
+        ("src/frame/clip.rs", "use retina;", "`retina` outside `camera`"),
+        ("src/main.rs", "use retina::client::Session;", "`retina` outside `camera`"),
     ] {
         let rules = rules_broken(path, text);
         assert!(rules.iter().any(|r| r.contains(part)), "{path}: {text}: {part}: {rules:?}");
@@ -287,7 +303,7 @@ fn the_check_lets_through_what_is_right() {
         ("src/web/mod.rs", "use crate::outbox::Entry;\nuse axum::Router;"),
         ("src/camera/mod.rs", "use crate::camera::queue;\nuse crate::time::{Clock, Stamp};"),
         ("src/camera/mod.rs", "/// Feeds [`crate::frame`].\n// Instant::now is banned."),
-        ("src/time.rs", "let now = std::time::Instant::now();"),
+        ("crates/runtime/src/clock.rs", "let now = std::time::Instant::now();"),
         ("src/camera/supervisor_tests.rs", "let from = tokio::time::Instant::now();"),
         ("src/camera/queue.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n    Instant::now();\n}"),
         ("src/outbox/sled.rs", "let db = sled::open(path)?;"),

@@ -1,7 +1,7 @@
 //! The detector against real files: the scripted test models of this repository and, where
 //! `KENG_CORPUS` names the corpus, public COCO models on a real clip.
 //!
-//! ONNX Runtime must be found (see `detection::library`): `make setup` sees to it.
+//! ONNX Runtime must be found (see `detector::library`): `make setup` sees to it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "skipping must be said")]
@@ -13,10 +13,10 @@ use std::sync::Arc;
 use keng::camera::Codec;
 use keng::camera::Packet;
 use keng::detection::Class;
-use keng::detection::Detector;
-use keng::detection::onnx::Error;
-use keng::detection::onnx::OnnxConfig;
-use keng::detection::onnx::OnnxDetector;
+use keng::detector::Detector;
+use keng::detector::onnx::Error;
+use keng::detector::onnx::OnnxConfig;
+use keng::detector::onnx::OnnxDetector;
 use keng::frame::Frame;
 use keng::frame::Letterbox;
 use keng::frame::Picture;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keng::camera::Codec;
+use keng::clock::SystemClock;
 use keng::detection::{Class, Detection};
 use keng::diary;
 use keng::diary::{Folder, PatrolNotice, Record, Run, Verdict};
@@ -27,7 +28,7 @@ use keng::geometry::BoundingBox;
 use keng::incident::{Answer, Incident, IncidentId, Kind, State};
 use keng::meter::Meters;
 use keng::pipeline::{Command, Core, FrameResult, Watched};
-use keng::time::{Clock, ManualClock, Mono, Stamp, SystemClock, Wall};
+use keng::time::{Clock, ManualClock, Mono, Stamp, Wall};
 use keng::tune::play::Lane;
 use keng::ward::{Id, Place, Site as Spot};
 use serde_json::Value;

@@ -18,7 +18,7 @@ without_output_of_passed() {
          !hidden { print; fflush() }'
 }
 
-cargo test --locked --no-fail-fast "$@" -- --show-output 2>&1 |
+cargo test --workspace --locked --no-fail-fast "$@" -- --show-output 2>&1 |
     tee -a "$log" | without_output_of_passed || failed=1
 
 # Each bench once, on little input: they must not rot.

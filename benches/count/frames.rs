@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keng::camera::Packet;
-use keng::detection::Detector;
-use keng::detection::onnx::OnnxDetector;
+use keng::detector::Detector;
+use keng::detector::onnx::OnnxDetector;
 use keng::frame::Frame;
 use keng::frame::InputFormat;
 use keng::frame::Letterbox;

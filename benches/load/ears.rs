@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use keng::attention::Level;
+use keng::clock::SystemClock;
 use keng::time::Clock;
-use keng::time::SystemClock;
 use rumqttc::AsyncClient;
 use rumqttc::Event;
 use rumqttc::MqttOptions;

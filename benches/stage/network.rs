@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use keng::detection::Detector;
-use keng::detection::layout::Layout;
-use keng::detection::library;
-use keng::detection::onnx::OnnxDetector;
-use keng::detection::preprocess;
-use keng::detection::preprocess::Scale;
+use keng::detector::Detector;
+use keng::detector::layout::Layout;
+use keng::detector::library;
+use keng::detector::onnx::OnnxDetector;
+use keng::detector::preprocess;
+use keng::detector::preprocess::Scale;
 use keng::frame::Frame;
 use keng::frame::decode::Decoder;
 use keng::frame::decode::Want;

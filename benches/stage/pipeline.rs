@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use keng::camera::Packet;
 use keng::camera::queue;
-use keng::detection;
-use keng::detection::Analysed;
-use keng::detection::Detector;
-use keng::detection::layout::Layout;
-use keng::detection::onnx::OnnxDetector;
+use keng::detector;
+use keng::detector::Analysed;
+use keng::detector::Detector;
+use keng::detector::layout::Layout;
+use keng::detector::onnx::OnnxDetector;
 use keng::frame;
 use keng::frame::decode::Want;
 use keng::frame::mailbox::Exchange;
@@ -115,8 +115,8 @@ impl Ours {
             clock: Arc::clone(&shared),
             meters: meters.clone(),
         };
-        let (sender, analysed) = mpsc::channel(detection::worker::ANALYSED_MAX);
-        let detecting = detection::worker::Setup {
+        let (sender, analysed) = mpsc::channel(detector::worker::ANALYSED_MAX);
+        let detecting = detector::worker::Setup {
             exchange: Arc::clone(&exchange),
             second: Arc::default(),
             analysed: sender,
@@ -125,7 +125,7 @@ impl Ours {
         };
         let threads = vec![
             frame::worker::spawn(decoding, receiver).expect("a thread is left"),
-            detection::worker::spawn(0, Box::new(detector), detecting).expect("a thread is left"),
+            detector::worker::spawn(0, Box::new(detector), detecting).expect("a thread is left"),
         ];
         let built = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let (packets, core) = (Some(packets), scene::core());

@@ -1,9 +1,9 @@
 //! From output tensors to boxes: decoding by family, and suppression.
 
-use keng::detection::classes::ClassMap;
-use keng::detection::family::Context;
-use keng::detection::family::Family;
-use keng::detection::family::Tensor;
+use keng::detector::classes::ClassMap;
+use keng::detector::family::Context;
+use keng::detector::family::Family;
+use keng::detector::family::Tensor;
 use keng::frame::InputFormat;
 use keng::frame::Letterbox;
 use keng::frame::Placement;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 
-use keng::detection::onnx::OnnxConfig;
+use keng::detector::onnx::OnnxConfig;
 
 /// Where the tests' tiny models lie; one stands in where nothing better is there.
 pub(crate) const TEST_MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/models");

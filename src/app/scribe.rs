@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::alert::{Context, Latency};
-use crate::detection::Timing;
+use crate::detector::Timing;
 use crate::frame::Picture;
 use crate::frame::heads;
 use crate::incident::Incident;

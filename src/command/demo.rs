@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app;
 use crate::app::App;
+use crate::clock::SystemClock;
 use crate::config;
 use crate::config::Faults;
 use crate::outbox::Entry;
@@ -19,7 +20,6 @@ use crate::outbox::Sequence;
 use crate::serve;
 use crate::serve::Served;
 use crate::time::Clock;
-use crate::time::SystemClock;
 use crate::time::Wall;
 
 const CONFIG: &str = include_str!("../../config/demo.toml");

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app;
 use crate::app::App;
+use crate::clock::SystemClock;
 use crate::config;
 use crate::config::{Faults, Watch};
 use crate::time::Clock;
-use crate::time::SystemClock;
 
 /// Arguments of `keng run`.
 #[derive(Clone, Debug, clap::Args)]

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keng::app::App;
+use keng::clock::SystemClock;
 use keng::mqtt::State;
 use keng::time::Clock;
 use keng::time::Stamp;
-use keng::time::SystemClock;
 use keng::time::Wall;
 
 use crate::daemon::Site;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use keng::clock::SystemClock;
 use keng::outbox::Append;
 use keng::outbox::Sequence;
 use keng::time::Clock;
 use keng::time::Mono;
 use keng::time::Stamp;
-use keng::time::SystemClock;
 use keng::time::Wall;
 
 use super::mosquitto::Mosquitto;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keng::camera::backoff::Policy;
+use keng::clock::SystemClock;
 use keng::meter::Meters;
 use keng::outbox::Append;
 use keng::outbox::DeadLetter;
@@ -21,7 +22,6 @@ use keng::outlet::webhook::Filter;
 use keng::outlet::webhook::Target;
 use keng::outlet::webhook::Webhook;
 use keng::time::Clock;
-use keng::time::SystemClock;
 use keng::time::Wall;
 use keng::ward::Id;
 use keng::ward::Secret;

@@ -35,10 +35,10 @@ mod signed_in;
 mod telling;
 mod watch;
 
+use keng::clock::SystemClock;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::time::Clock as _;
-use keng::time::SystemClock;
 use serde_json::Value;
 use serde_json::json;
 

@@ -1,10 +1,10 @@
 //! Hundreds of incidents at once.
 
+use keng::clock::SystemClock;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
 use keng::time::Clock;
-use keng::time::SystemClock;
 use serde_json::json;
 
 use crate::LIVE;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use keng::camera::Codec;
+use keng::clock::SystemClock;
 use keng::frame::heads::Note;
 use keng::time::Clock as _;
-use keng::time::SystemClock;
 use keng::time::Wall;
 
 use crate::LIVE;

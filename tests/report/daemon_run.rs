@@ -2,7 +2,8 @@
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use keng::time::{Clock, SystemClock};
+use keng::clock::SystemClock;
+use keng::time::Clock;
 use serde_json::Value;
 
 use crate::daemon::{Site, camera, ward};

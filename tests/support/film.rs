@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keng::camera::Packet;
-use keng::detection::onnx::{OnnxConfig, OnnxDetector};
-use keng::detection::{Class, Detection, Detector};
+use keng::detection::{Class, Detection};
+use keng::detector::Detector;
+use keng::detector::onnx::{OnnxConfig, OnnxDetector};
 use keng::frame::clip::ClipReader;
 use keng::frame::decode::{self, Decoder};
 use keng::frame::pace::Schedule;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keng::clock::SystemClock;
 use keng::meter::Meters;
 use keng::mqtt;
 use keng::mqtt::Board;
@@ -13,7 +14,6 @@ use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
 use keng::time::Clock;
-use keng::time::SystemClock;
 use keng::time::Wall;
 use keng::ward::Id;
 use keng::ward::Language;

@@ -1,0 +1,156 @@
+//! The thread around a detector: frames from the mailboxes, what they show to the core.
+//!
+//! The way to the core is bounded. Where the core is slow, detectors wait, frames in the
+//! mailboxes are replaced by newer ones (and counted there), and nothing piles up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+
+use super::Analysed;
+use super::Detector;
+use super::Timing;
+use super::flicker::SecondStage;
+use super::onnx::Error;
+use crate::detection::Detection;
+use crate::frame::Frame;
+use crate::frame::mailbox::Exchange;
+use crate::meter::Flow;
+use crate::meter::Meters;
+use crate::meter::Stage;
+use crate::meter::Timer;
+use crate::time::Clock;
+use crate::ward::Id;
+
+/// Analysed frames that may wait for the core.
+pub const ANALYSED_MAX: usize = 16;
+
+/// Cameras whose counters are at hand; then they are looked up anew, those that are gone included.
+const FLOWS_MAX: usize = 1024;
+
+/// What a detector thread works with besides its detector.
+#[derive(Clone)]
+pub struct Setup {
+    /// Where frames come from.
+    pub exchange: Arc<Exchange>,
+    /// What looks at the found again; one for all detector threads.
+    pub second: Arc<SecondStage>,
+    /// Where analysed frames go: a channel of [`ANALYSED_MAX`].
+    pub analysed: Sender<Analysed>,
+    /// What frames were stamped with.
+    pub clock: Arc<dyn Clock>,
+    /// Counts frames at the stage `Inference`; times the stages `Queue` and `Inference`.
+    pub meters: Meters,
+}
+
+/// Starts the thread `detect-{index}`. It ends when the exchange is closed or nobody takes what it
+/// finds.
+///
+/// # Errors
+/// Where the system has no thread left.
+pub fn spawn(
+    index: usize,
+    detector: Box<dyn Detector>,
+    setup: Setup,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("detect-{index}")).spawn(move || {
+        let mut worker = Worker {
+            queue: setup.meters.timer(Stage::Queue),
+            inference: setup.meters.timer(Stage::Inference),
+            flows: BTreeMap::new(),
+            detector,
+            setup,
+            complained: false,
+        };
+        while let Some(frame) = worker.setup.exchange.take() {
+            if !worker.analyse(frame) {
+                return;
+            }
+        }
+    })
+}
+
+struct Worker {
+    detector: Box<dyn Detector>,
+    setup: Setup,
+    queue: Timer,
+    inference: Timer,
+    /// Looking a camera's counters up costs an allocation and three locks.
+    flows: BTreeMap<Id, Flow>,
+    /// Something failed since the last success; said once.
+    complained: bool,
+}
+
+impl Worker {
+    /// Whether there is still somebody to do it for.
+    fn analyse(&mut self, frame: Frame) -> bool {
+        let flow = self.flow(&frame.camera);
+        flow.taken.inc();
+        let taken = self.setup.clock.now().mono;
+        let decoded = frame.at.mono + Duration::from_micros(frame.decode_us);
+        let queued = taken.since(decoded);
+        let found = self.detector.detect(&[&frame]);
+        let Some(mut detections) = self.take_result(found, &frame) else {
+            flow.dropped.inc();
+            return true;
+        };
+        self.setup.second.rescore(&frame, &mut detections);
+        let took = self.setup.clock.now().mono.since(taken);
+        self.queue.observe(queued);
+        self.inference.observe(took);
+        let timing = Timing {
+            decode_us: frame.decode_us,
+            queue_us: micros(queued),
+            inference_us: micros(took),
+        };
+        let Frame { camera, sequence, at, picture, look, small, .. } = frame;
+        let analysed = Analysed { camera, at, sequence, detections, picture, look, small, timing };
+        let sent = self.setup.analysed.blocking_send(analysed).is_ok();
+        if sent {
+            flow.passed.inc()
+        } else {
+            flow.dropped.inc()
+        };
+        sent
+    }
+
+    fn flow(&mut self, camera: &Id) -> Flow {
+        if let Some(flow) = self.flows.get(camera) {
+            return flow.clone();
+        }
+        if self.flows.len() >= FLOWS_MAX {
+            self.flows.clear();
+        }
+        let flow = self.setup.meters.flow(camera.as_str(), Stage::Inference);
+        self.flows.insert(camera.clone(), flow.clone());
+        flow
+    }
+
+    fn take_result(
+        &mut self,
+        found: Result<Vec<Vec<Detection>>, Error>,
+        frame: &Frame,
+    ) -> Option<Vec<Detection>> {
+        match found {
+            Ok(mut lists) => {
+                self.complained = false;
+                Some(lists.pop().unwrap_or_default())
+            }
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                if !self.complained {
+                    tracing::error!(camera = %frame.camera, %error, source, "frame is lost");
+                }
+                self.complained = true;
+                None
+            }
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,54 @@
+//! Packets in, pictures out: decoding, scaling, privacy masks, mailboxes, snapshots.
+//!
+//! Belongs here: everything that touches FFmpeg's video types. None of them leaves this module.
+//! Does not belong here: what a picture shows.
+//!
+//! **Invariant:** privacy masks are painted before a picture can be had from here, as tensor or
+//! as snapshot.
+
+pub mod backlog;
+pub mod clip;
+pub mod decode;
+pub mod heads;
+pub mod mailbox;
+pub mod mask;
+pub mod pace;
+pub mod pixels;
+mod rhythm;
+pub mod scale;
+pub mod small;
+pub mod snapshot;
+pub mod worker;
+
+use crate::time::Stamp;
+use crate::ward::Id;
+
+pub use keng_core::picture::{InputFormat, Letterbox, Look, Placement, Size, look};
+
+pub use mask::Masks;
+pub use pixels::Pixels;
+pub use small::Small;
+pub use snapshot::Picture;
+
+/// One decoded picture that will be analysed.
+#[derive(Debug)]
+pub struct Frame {
+    /// Whose it is.
+    pub camera: Id,
+    /// Counts up per camera over everything that was scaled for analysis.
+    pub sequence: u64,
+    /// When its last packet arrived; never before that of the camera's frame before.
+    pub at: Stamp,
+    /// Planar 8-bit R, G, B at the detector's input size, letterboxed: `3 * height * width` bytes.
+    pub pixels: Pixels,
+    /// How `pixels` lies in the camera's picture.
+    pub letterbox: Letterbox,
+    /// The camera's whole picture, for a snapshot; masked whenever it is looked at.
+    pub picture: Picture,
+    /// What it looks like as a whole; about once a second, none in between.
+    pub look: Option<Box<Look>>,
+    /// A small copy to be kept for a while; every few seconds, none in between.
+    pub small: Option<Small>,
+    /// From the packet's arrival to the end of scaling, in microseconds.
+    pub decode_us: u64,
+}

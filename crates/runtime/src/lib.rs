@@ -1,0 +1,6 @@
+//! What the running process knows of itself: the machine's clocks and the registry of metrics.
+//!
+//! Every other crate may use it, but for the core, which is told the time and counts nothing.
+
+pub mod clock;
+pub mod meter;
