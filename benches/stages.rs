@@ -11,7 +11,6 @@
 mod stage;
 mod support {
     pub(crate) mod clips;
-    pub(crate) mod machine;
     pub(crate) mod measure;
     pub(crate) mod middle;
     pub(crate) mod model;

@@ -33,10 +33,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-#[path = "support/gst.rs"]
-mod gst;
-#[path = "support/script.rs"]
-mod script;
+use keng_testkit::gst;
+use keng_testkit::script;
 
 use gst::Auth;
 use gst::Server;
@@ -76,7 +74,11 @@ async fn refusal(config: &Config) -> Error {
 
 /// Plays 25 packets of the clip and checks them.
 async fn plays(codec: Codec, auth: Auth, transport: Transport) {
-    let server = Server::start(codec, auth, 0).await;
+    let compressed = match codec {
+        Codec::H264 => gst::Codec::H264,
+        Codec::H265 => gst::Codec::H265,
+    };
+    let server = Server::start(compressed, auth, 0).await;
     let mut config = config(server.port, "/cam", transport);
     if !matches!(auth, Auth::None) {
         config = with_password(config, "right");
@@ -169,7 +171,7 @@ async fn h265_over_udp_with_basic() {
 #[tokio::test]
 async fn a_wrong_password_and_none_are_told_apart() {
     for auth in [Auth::Digest, Auth::Basic] {
-        let server = Server::start(Codec::H264, auth, 0).await;
+        let server = Server::start(gst::Codec::H264, auth, 0).await;
         let config = config(server.port, "/cam", Transport::Tcp);
         assert!(matches!(refusal(&config).await, Error::NeedsPassword { .. }));
         let error = refusal(&with_password(config, "hunter2")).await;
@@ -180,14 +182,14 @@ async fn a_wrong_password_and_none_are_told_apart() {
 
 #[tokio::test]
 async fn a_path_that_is_not_there_is_named() {
-    let server = Server::start(Codec::H264, Auth::None, 0).await;
+    let server = Server::start(gst::Codec::H264, Auth::None, 0).await;
     let error = refusal(&config(server.port, "/nothing", Transport::Tcp)).await;
     assert!(matches!(&error, Error::NoStream { path, status: 404, .. } if path == "/nothing"));
 }
 
 #[tokio::test]
 async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
-    let server = Server::start(Codec::H264, Auth::Digest, 0).await;
+    let server = Server::start(gst::Codec::H264, Auth::Digest, 0).await;
     let config = with_password(config(server.port, "/cam", Transport::Tcp), "right");
     let meters = Meters::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -218,7 +220,7 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
         timeout(PATIENCE, state.wait_for(waiting)).await.unwrap().unwrap();
     }
 
-    let revived = Server::start(Codec::H264, Auth::Digest, port).await;
+    let revived = Server::start(gst::Codec::H264, Auth::Digest, port).await;
     let back = clock.now();
     timeout(PATIENCE, state.wait_for(streaming)).await.unwrap().unwrap();
     let took = clock.now().mono.since(back.mono);
@@ -307,7 +309,7 @@ async fn a_probe_reports_and_prints_a_block_without_the_password() {
         #[command(flatten)]
         args: probe::Args,
     }
-    let server = Server::start(Codec::H265, Auth::Digest, 0).await;
+    let server = Server::start(gst::Codec::H265, Auth::Digest, 0).await;
     let url = format!("rtsp://viewer:right@127.0.0.1:{}/cam", server.port);
     let cli = <Cli as clap::Parser>::parse_from(["probe", url.as_str(), "--seconds", "4"]);
     let mut out = Vec::new();

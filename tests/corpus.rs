@@ -5,37 +5,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
-#[path = "support/daemon.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod daemon;
-#[path = "support/ears.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod ears;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/gst.rs"]
-mod gst;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/mosquitto.rs"]
-mod mosquitto;
+use keng_testkit::daemon;
+use keng_testkit::ears;
+use keng_testkit::gst;
+use keng_testkit::mosquitto;
 
 use std::path::Path;
 use std::path::PathBuf;
 
-use keng::camera::Codec;
 use keng::clock::SystemClock;
 use keng::time::Clock;
 use keng::time::Wall;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 
 use daemon::Daemon;
 use daemon::Site;
 use daemon::camera;
-use daemon::root;
 use daemon::scripted_model;
 use daemon::ward;
 use ears::Ears;
 use gst::Auth;
 use gst::Server;
+use keng_testkit::root;
 use mosquitto::Mosquitto;
 use mosquitto::until;
 

@@ -3,10 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
-#[path = "support/judges.rs"]
-mod judges;
-#[path = "support/sequences.rs"]
-mod sequences;
+use keng_testkit::judges;
+use keng_testkit::sequences;
 
 use std::time::Duration;
 

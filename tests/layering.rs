@@ -66,9 +66,11 @@ impl Source {
         (name != "lib" && name != "main").then_some(name)
     }
 
-    /// The path below its crate's `src/`; none for tests and benches.
+    /// The path below its crate's `src/`; none for tests, their kit and benches.
     fn in_crate(&self) -> Option<&str> {
         let path = match self.path.strip_prefix("crates/") {
+            // Helpers of tests may do what tests may.
+            Some(rest) if rest.starts_with("testkit/") => return None,
             Some(rest) => rest.split_once('/')?.1,
             None => &self.path,
         };

@@ -7,15 +7,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/daemon.rs"]
-mod daemon;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/mosquitto.rs"]
-mod mosquitto;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "outlets/receiver.rs"]
-mod receiver;
+use keng_testkit::daemon;
+use keng_testkit::mosquitto;
+use keng_testkit::receiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,7 +20,8 @@ use keng::access::Access;
 use keng::time::{Clock, ManualClock, Mono, Stamp, Wall};
 use serde_json::{Value, json};
 
-use daemon::{Daemon, Site, root, scripted_model};
+use daemon::{Daemon, Site, scripted_model};
+use keng_testkit::root;
 use receiver::Receiver;
 
 /// Everybody's.

@@ -2,18 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/daemon.rs"]
-mod daemon;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/gst.rs"]
-mod gst;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/mosquitto.rs"]
-mod mosquitto;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/scene.rs"]
-mod scene;
+use keng_testkit::daemon;
+use keng_testkit::gst;
+use keng_testkit::mosquitto;
+use keng_testkit::scene;
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -23,13 +15,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use keng::camera::Codec;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 
 use daemon::Site;
 use daemon::camera;
-use daemon::root;
 use daemon::ward;
+use keng_testkit::root;
 use mosquitto::until;
 
 /// Whoever stands in the right half for 5 s loiters.

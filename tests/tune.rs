@@ -2,24 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/daemon.rs"]
-mod daemon;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/gst.rs"]
-mod gst;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/mosquitto.rs"]
-mod mosquitto;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/scene.rs"]
-mod scene;
+use keng_testkit::daemon;
+use keng_testkit::gst;
+use keng_testkit::scene;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keng::camera::Codec;
 use keng::clock::SystemClock;
 use keng::detection::{Class, Detection};
 use keng::diary;
@@ -31,6 +21,7 @@ use keng::pipeline::{Command, Core, FrameResult, Watched};
 use keng::time::{Clock, ManualClock, Mono, Stamp, Wall};
 use keng::tune::play::Lane;
 use keng::ward::{Id, Place, Site as Spot};
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 
 use daemon::{Site, camera, ward};

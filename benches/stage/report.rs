@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::bench::Against;
 use super::bench::Row;
-use crate::support::machine::machine;
 use crate::support::model;
+use keng_testkit::machine::machine;
 
 /// What was measured.
 pub(super) struct Report<'a> {

@@ -13,14 +13,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 #![expect(clippy::print_stdout, reason = "what was lost and how long it took is the result")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/daemon.rs"]
-mod daemon;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/mosquitto.rs"]
-mod mosquitto;
-#[path = "../support/proxy.rs"]
-mod proxy;
+use keng_testkit::daemon;
+use keng_testkit::mosquitto;
+use keng_testkit::proxy;
 
 mod bare;
 mod clock;

@@ -10,13 +10,13 @@ use crate::STATUS;
 use crate::daemon::Daemon;
 use crate::daemon::Site;
 use crate::daemon::camera;
-use crate::daemon::root;
 use crate::daemon::ward;
 use crate::ears::Ears;
 use crate::ears::say;
 use crate::mosquitto::Mosquitto;
 use crate::mosquitto::free_port;
 use crate::mosquitto::until;
+use keng_testkit::root;
 
 const REPORTS: &str = "keng/p14/kp3/report";
 

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::daemon::Site;
-use crate::daemon::root;
 use crate::daemon::scripted_model;
+use keng_testkit::root;
 
 /// What differs from one moment to the next.
 const COUNTED: [&str; 4] = ["received", "analysed", "dropped", "sessions"];

@@ -3,9 +3,9 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use keng::camera::Codec;
 use keng::diary::{Damage, Folder};
 use keng::time::Wall;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 
 use crate::ALERTS;

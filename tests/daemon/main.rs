@@ -3,22 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
-#[path = "../support/daemon.rs"]
-mod daemon;
-#[path = "../support/ears.rs"]
-mod ears;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/gst.rs"]
-mod gst;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/mosquitto.rs"]
-mod mosquitto;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../outlets/receiver.rs"]
-mod receiver;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/scene.rs"]
-mod scene;
+use keng_testkit::daemon;
+use keng_testkit::ears;
+use keng_testkit::gst;
+use keng_testkit::mosquitto;
+use keng_testkit::receiver;
+use keng_testkit::scene;
 
 mod answers;
 mod described;

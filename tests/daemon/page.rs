@@ -1,6 +1,6 @@
 //! What people do at the page reaches the core as what they say over MQTT does.
 
-use keng::camera::Codec;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! What people send: commands and reports, also while nobody is there, also with ill will.
 
-use keng::camera::Codec;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 use serde_json::json;
 

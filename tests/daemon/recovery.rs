@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keng::camera::Codec;
+use keng_testkit::gst::Codec;
 use tokio::time::Instant;
 
 use crate::ALERTS;

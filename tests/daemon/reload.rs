@@ -1,6 +1,6 @@
 //! A changed configuration: a good one touches what has changed, a bad one touches nothing.
 
-use keng::camera::Codec;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 
 use crate::STATUS;

@@ -1,6 +1,6 @@
 //! From GStreamer's RTSP server to `mosquitto_sub`: every codec and transport, with passwords.
 
-use keng::camera::Codec;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 
 use crate::ALERTS;
@@ -8,7 +8,6 @@ use crate::STATUS;
 use crate::daemon::Daemon;
 use crate::daemon::Site;
 use crate::daemon::camera;
-use crate::daemon::root;
 use crate::daemon::ward;
 use crate::ears::Ears;
 use crate::gst;
@@ -18,6 +17,7 @@ use crate::mosquitto::Mosquitto;
 use crate::mosquitto::until;
 use crate::scene;
 use crate::status_of;
+use keng_testkit::root;
 
 /// Frames that are looked at after all is told: a second incident would be there by then.
 const MORE: u64 = 10;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use keng::camera::Codec;
 use keng::serve;
 use keng::serve::Credentials;
 use keng::serve::Mount;
@@ -10,6 +9,7 @@ use keng::serve::Options;
 use keng::serve::Running;
 use keng::serve::Scheme;
 use keng::ward::Secret;
+use keng_testkit::gst::Codec;
 use serde_json::Value;
 
 use crate::ALERTS;

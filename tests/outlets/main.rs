@@ -2,18 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
+mod broker;
+mod delivery;
 mod golden;
 mod home_assistant;
 mod limits;
-mod phone;
 mod push;
-#[path = "../support/mosquitto.rs"]
-#[expect(dead_code, reason = "other tests use what these don't")]
-mod mosquitto;
-#[path = "../support/publisher.rs"]
-#[expect(dead_code, reason = "other tests use what these don't")]
 mod publisher;
-mod receiver;
 mod street;
 mod telegram;
 mod webhooks;
+
+use keng_testkit::mosquitto;
+use keng_testkit::phone;
+use keng_testkit::receiver;

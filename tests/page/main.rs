@@ -2,27 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
-#[path = "../support/browser.rs"]
-mod browser;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/daemon.rs"]
-mod daemon;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/mosquitto.rs"]
-mod mosquitto;
+use keng_testkit::browser;
+use keng_testkit::daemon;
+use keng_testkit::mosquitto;
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/gst.rs"]
-mod gst;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../outlets/phone.rs"]
-mod phone;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../outlets/receiver.rs"]
-mod receiver;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/scene.rs"]
-mod scene;
+use keng_testkit::gst;
+use keng_testkit::phone;
+use keng_testkit::receiver;
+use keng_testkit::scene;
 
 mod access;
 mod closed;

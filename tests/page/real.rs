@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use keng::camera::Codec;
 use keng::clock::SystemClock;
 use keng::frame::heads::Note;
 use keng::time::Clock as _;
 use keng::time::Wall;
+use keng_testkit::gst::Codec;
 
 use crate::LIVE;
 use crate::Post;

@@ -2,15 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/daemon.rs"]
-mod daemon;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/ears.rs"]
-mod ears;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../support/mosquitto.rs"]
-mod mosquitto;
+use keng_testkit::daemon;
+use keng_testkit::ears;
+use keng_testkit::mosquitto;
 
 mod daemon_run;
 mod forms;

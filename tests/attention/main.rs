@@ -6,9 +6,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "clips have few seconds")]
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
-#[path = "support/plot.rs"]
-mod plot;
-#[path = "support/streets.rs"]
+use keng_testkit::plot;
 mod streets;
 
 use std::path::Path;

@@ -17,10 +17,10 @@ use sha2::Sha256;
 use crate::receiver::Got;
 
 /// One browser that has subscribed.
-pub(crate) struct Phone {
+pub struct Phone {
     private: SecretKey,
     auth: Vec<u8>,
-    pub(crate) endpoint: String,
+    pub endpoint: String,
 }
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -29,16 +29,16 @@ fn bytes(text: &str) -> Vec<u8> {
 
 impl Phone {
     /// With keys made of `seed`.
-    pub(crate) fn new(seed: u8, endpoint: String) -> Self {
+    pub fn new(seed: u8, endpoint: String) -> Self {
         let private = SecretKey::from_slice(&[seed; 32]).unwrap();
         Self { private, auth: vec![seed; 16], endpoint }
     }
 
-    pub(crate) fn p256dh(&self) -> String {
+    pub fn p256dh(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.public())
     }
 
-    pub(crate) fn auth(&self) -> String {
+    pub fn auth(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.auth)
     }
 
@@ -72,18 +72,18 @@ impl Phone {
     }
 
     /// What was sent to it.
-    pub(crate) fn told(&self, all: &[Got]) -> Vec<Value> {
+    pub fn told(&self, all: &[Got]) -> Vec<Value> {
         self.texts(all).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
 
     /// The same, as it came.
-    pub(crate) fn texts(&self, all: &[Got]) -> Vec<String> {
+    pub fn texts(&self, all: &[Got]) -> Vec<String> {
         let mine = all.iter().filter(|got| self.endpoint.ends_with(&got.path));
         mine.map(|got| String::from_utf8(self.open(&got.body).unwrap()).unwrap()).collect()
     }
 
     /// Whether it can read what was sent to somebody else.
-    pub(crate) fn reads(&self, got: &Got) -> bool {
+    pub fn reads(&self, got: &Got) -> bool {
         self.open(&got.body).is_some()
     }
 }
@@ -95,7 +95,7 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 /// The claims of a VAPID header, its signature checked against the key that browsers were given.
-pub(crate) fn claims(got: &Got, key: &str) -> Value {
+pub fn claims(got: &Got, key: &str) -> Value {
     let header = got.header("authorization");
     let (token, k) = header.strip_prefix("vapid t=").unwrap().split_once(", k=").unwrap();
     assert_eq!(k, key);

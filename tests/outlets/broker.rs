@@ -1,14 +1,5 @@
 //! Sessions with a real broker: TLS, logins, and whatever becomes of a connection.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
-
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/mosquitto.rs"]
-mod mosquitto;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/publisher.rs"]
-mod publisher;
-
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
@@ -31,15 +22,15 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use mosquitto::Gate;
-use mosquitto::Mosquitto;
-use mosquitto::PATIENCE;
-use mosquitto::Subscriber;
-use mosquitto::free_port;
-use mosquitto::until;
-use publisher::Daemon;
-use publisher::add;
-use publisher::config;
+use crate::mosquitto::Gate;
+use crate::mosquitto::Mosquitto;
+use crate::mosquitto::PATIENCE;
+use crate::mosquitto::Subscriber;
+use crate::mosquitto::free_port;
+use crate::mosquitto::until;
+use crate::publisher::Daemon;
+use crate::publisher::add;
+use crate::publisher::config;
 
 const ALERTS: &str = "keng/p14/kp3/alert";
 const STATUS: &str = "keng/p14/status";
@@ -179,7 +170,7 @@ async fn what_keeps_it_from_connecting_is_told() {
         ..config(broker.port)
     };
     assert_says(login("hunter2"), "username and password").await;
-    assert_says(config(mosquitto::free_port()), "does it run").await;
+    assert_says(config(crate::mosquitto::free_port()), "does it run").await;
 
     let store = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(store.path(), login("right"));

@@ -1,25 +1,25 @@
 //! Scenes that the scripted model understands, as FFmpeg filters: what burns is pure red.
 
 /// Where the patch is: the middle of one cell of the model's grid, as shares of the picture.
-pub(crate) const PATCH: (f64, f64) = (136.0 / 320.0, 88.0 / 192.0);
+pub const PATCH: (f64, f64) = (136.0 / 320.0, 88.0 / 192.0);
 
 /// A dark street where it burns from `from` to the end at `until`, in seconds.
-pub(crate) fn fire(from: u32, until: u32) -> String {
+pub fn fire(from: u32, until: u32) -> String {
     patch("red", (320, 192), from, until)
 }
 
 /// The same seen by a camera of twice the resolution.
-pub(crate) fn large_fire(from: u32, until: u32) -> String {
+pub fn large_fire(from: u32, until: u32) -> String {
     patch("red", (640, 384), from, until)
 }
 
 /// Somebody stands there from `from` to `until`.
-pub(crate) fn person(from: u32, until: u32) -> String {
+pub fn person(from: u32, until: u32) -> String {
     patch("blue", (320, 192), from, until)
 }
 
 /// The same street with lamps that blink white and yellow, and nothing else.
-pub(crate) fn quiet(until: u32) -> String {
+pub fn quiet(until: u32) -> String {
     let lamp = |x: u32, colour: &str, phase: u32| {
         let when = format!("eq(mod(floor(t),2),{phase})");
         format!("drawbox=x={x}:y=80:w=32:h=32:color={colour}:t=fill:enable='{when}'")

@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 /// One panel: its title, the top of its axis, its lines.
-pub(crate) struct Panel<'a> {
-    pub(crate) title: &'a str,
-    pub(crate) top: f64,
-    pub(crate) lines: &'a [Line<'a>],
+pub struct Panel<'a> {
+    pub title: &'a str,
+    pub top: f64,
+    pub lines: &'a [Line<'a>],
 }
 
-pub(crate) struct Line<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) colour: &'a str,
+pub struct Line<'a> {
+    pub name: &'a str,
+    pub colour: &'a str,
     /// x (over 0) and y, by x.
-    pub(crate) points: Vec<(f64, f64)>,
+    pub points: Vec<(f64, f64)>,
 }
 
 const WIDTH: f64 = 640.0;
@@ -23,7 +23,7 @@ const HEIGHT: f64 = 170.0;
 const ABOVE: f64 = 34.0;
 
 /// Panels one below the other, over the same `ticks` of x.
-pub(crate) fn svg(panels: &[Panel<'_>], ticks: &[f64], x_title: &str) -> String {
+pub fn svg(panels: &[Panel<'_>], ticks: &[f64], x_title: &str) -> String {
     let step = HEIGHT + ABOVE;
     let height = step * panels.len() as f64 + 46.0;
     let mut out = format!(

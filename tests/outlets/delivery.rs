@@ -1,12 +1,5 @@
 //! From the outbox to a real broker: nothing lost, order kept, the same bytes, whatever dies.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
-
-#[path = "support/mosquitto.rs"]
-mod mosquitto;
-#[path = "support/publisher.rs"]
-mod publisher;
-
 use std::io::BufRead as _;
 use std::io::BufReader;
 use std::path::Path;
@@ -25,16 +18,16 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 
-use mosquitto::Gate;
-use mosquitto::Mosquitto;
-use mosquitto::PATIENCE;
-use mosquitto::Subscriber;
-use mosquitto::until;
-use publisher::Daemon;
-use publisher::add;
-use publisher::add_with;
-use publisher::alert;
-use publisher::config;
+use crate::mosquitto::Gate;
+use crate::mosquitto::Mosquitto;
+use crate::mosquitto::PATIENCE;
+use crate::mosquitto::Subscriber;
+use crate::mosquitto::until;
+use crate::publisher::Daemon;
+use crate::publisher::add;
+use crate::publisher::add_with;
+use crate::publisher::alert;
+use crate::publisher::config;
 
 const ALERTS: &str = "keng/p14/kp3/alert";
 const STATUS: &str = "keng/p14/status";

@@ -1,9 +1,9 @@
 //! Other ways to confirm a fire, to hold ours against: on the same detections.
 
-use keng::detection::{Class, Detection};
-use keng::geometry::BoundingBox;
+use keng_core::detection::{Class, Detection};
+use keng_core::geometry::BoundingBox;
 
-use super::sequences::Frame;
+use crate::sequences::Frame;
 
 /// Surest boxes first; those that overlap a surer one by more than half go.
 fn suppressed(mut pool: Vec<(BoundingBox, f32)>) -> Vec<BoundingBox> {
@@ -21,7 +21,7 @@ fn suppressed(mut pool: Vec<(BoundingBox, f32)>) -> Vec<BoundingBox> {
 /// of the picture are dropped; the boxes of the last 6 frames are one pool; where one of its
 /// candidates is met by at least 3 of them, whose confidences divided by 6 come to more than
 /// 0.25, it burns. `pace_s`: a frame is taken no sooner after the one before; theirs is 30 s.
-pub(crate) fn pyronear(frames: &[Frame], class: Class, pace_s: f64) -> Option<f64> {
+pub fn pyronear(frames: &[Frame], class: Class, pace_s: f64) -> Option<f64> {
     const WINDOW: usize = 6;
     let mut window: Vec<Vec<(BoundingBox, f32)>> = Vec::new();
     let mut taken: Option<f64> = None;
@@ -48,22 +48,22 @@ pub(crate) fn pyronear(frames: &[Frame], class: Class, pace_s: f64) -> Option<f6
 }
 
 /// What a frame adds to a place in a second: nothing speaks against it but absence.
-pub(crate) type Gain = fn(confidence: f32, least: f32) -> f64;
+pub type Gain = fn(confidence: f32, least: f32) -> f64;
 
 /// Each second counts as one where the detector is sure, or nearly.
-pub(crate) fn seconds(confidence: f32, least: f32) -> f64 {
+pub fn seconds(confidence: f32, least: f32) -> f64 {
     if confidence >= least * 0.6 { 1.0 } else { -0.3 }
 }
 
 /// The logarithm of the odds, against those of a detection that says nothing.
-pub(crate) fn log_odds(confidence: f32, least: f32) -> f64 {
+pub fn log_odds(confidence: f32, least: f32) -> f64 {
     let log = |p: f32| f64::from((p.clamp(0.01, 0.99) / (1.0 - p.clamp(0.01, 0.99))).ln());
     (log(confidence) - log(least * 0.6)).max(-0.3)
 }
 
 /// Evidence summed up at places that drift with what is seen, and nothing else: the rule as it was
 /// before it knew lamps. Alarms at `confirm_s`.
-pub(crate) fn summed(
+pub fn summed(
     frames: &[Frame],
     class: Class,
     (least, confirm_s): (f32, f64),

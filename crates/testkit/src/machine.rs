@@ -1,7 +1,7 @@
 //! The machine that a benchmark runs on.
 
 /// What all figures depend on, in a line.
-pub(crate) fn machine() -> String {
+pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let processors = read("/proc/cpuinfo");
     let model = processors.lines().find(|line| line.starts_with("model name"));

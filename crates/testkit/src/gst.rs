@@ -6,29 +6,47 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use keng::camera::Codec;
 use tokio::io::AsyncBufReadExt;
 use tokio::io::BufReader;
 use tokio::process::Child;
 use tokio::process::Command;
 
+use crate::root;
+
 /// Frames a second of the clips.
-pub(crate) const FPS: u32 = 10;
+pub const FPS: u32 = 10;
 /// Width and height of the clips in pixels.
-pub(crate) const SIZE: (u32, u32) = (320, 180);
+pub const SIZE: (u32, u32) = (320, 180);
 /// Frames between key frames of the clips.
-pub(crate) const GOP: u32 = 10;
+pub const GOP: u32 = 10;
+
+/// How the pictures of a clip are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    H264,
+    H265,
+}
+
+impl Codec {
+    /// As the server's script and FFmpeg's raw formats name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+        }
+    }
+}
 
 /// A running server; killed when dropped.
-pub(crate) struct Server {
+pub struct Server {
     process: Child,
     /// Where it listens on 127.0.0.1.
-    pub(crate) port: u16,
+    pub port: u16,
 }
 
 /// How a server asks for a password; the user is "viewer", the password "right".
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Auth {
+pub enum Auth {
     None,
     Digest,
     Basic,
@@ -36,17 +54,13 @@ pub(crate) enum Auth {
 
 impl Server {
     /// Serves moving bars at `/cam`; `port` 0 lets the system choose.
-    pub(crate) async fn start(codec: Codec, auth: Auth, port: u16) -> Self {
+    pub async fn start(codec: Codec, auth: Auth, port: u16) -> Self {
         Self::serve((codec, &clip(codec), FPS), auth, port).await
     }
 
     /// Serves a clip of so many frames a second, Annex B with access unit delimiters, at `/cam`.
-    pub(crate) async fn serve(
-        (codec, clip, fps): (Codec, &Path, u32),
-        auth: Auth,
-        port: u16,
-    ) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/gst_rtsp_server.py");
+    pub async fn serve((codec, clip, fps): (Codec, &Path, u32), auth: Auth, port: u16) -> Self {
+        let script = root().join("crates/testkit/src/gst_rtsp_server.py");
         let mut command = Command::new("/usr/bin/python3");
         command.arg(script).args([&port.to_string(), codec.as_str(), &fps.to_string()]).arg(clip);
         match auth {
@@ -73,7 +87,7 @@ impl Server {
     }
 
     /// Ends it at once, as a power cut does.
-    pub(crate) async fn kill(mut self) -> u16 {
+    pub async fn kill(mut self) -> u16 {
         self.process.kill().await.expect("the server can be killed");
         self.port
     }
@@ -97,7 +111,7 @@ fn clip(codec: Codec) -> PathBuf {
 }
 
 /// The same clip in H.264 and any size.
-pub(crate) fn encode_h264(path: &Path, size: (u32, u32)) {
+pub fn encode_h264(path: &Path, size: (u32, u32)) {
     encode(path, Codec::H264, &bars(size));
 }
 
@@ -108,7 +122,7 @@ fn bars((width, height): (u32, u32)) -> String {
 /// What FFmpeg's filter `source` makes, with access unit delimiters and a key frame every [`GOP`]
 /// frames; the path's ending says in what: Annex B or a container. H.265's groups of pictures are
 /// open: all key frames but the first are CRA, which is what tells a client that knows IDR only.
-pub(crate) fn encode(path: &Path, codec: Codec, source: &str) {
+pub fn encode(path: &Path, codec: Codec, source: &str) {
     let x264 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:aud=1:slices=1");
     let x265 = format!(
         "keyint={GOP}:min-keyint={GOP}:scenecut=0:aud=1:open-gop=1:pools=1:repeat-headers=1:\

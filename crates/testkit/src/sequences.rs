@@ -3,11 +3,11 @@
 
 use std::f64::consts::TAU;
 
-use keng::detection::{Class, Detection};
-use keng::geometry::BoundingBox;
+use keng_core::detection::{Class, Detection};
+use keng_core::geometry::BoundingBox;
 
 /// One frame: when, in seconds, and what it shows.
-pub(crate) type Frame = (f64, Vec<Detection>);
+pub type Frame = (f64, Vec<Detection>);
 
 /// A box by its middle, foot, width and height, and how sure the detector is of it.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ struct Shape {
 
 /// What can be seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Scene {
+pub enum Scene {
     /// Flames that are found in this share of the frames.
     Fire(f64),
     /// A flame of ten pixels, found in half of the frames.
@@ -42,7 +42,7 @@ pub(crate) enum Scene {
 }
 
 impl Scene {
-    pub(crate) const ALL: [(&str, Self); 16] = [
+    pub const ALL: [(&str, Self); 16] = [
         ("fire found in 90 % of the frames", Self::Fire(0.9)),
         ("fire found in 60 %", Self::Fire(0.6)),
         ("fire found in 45 %", Self::Fire(0.45)),
@@ -61,16 +61,16 @@ impl Scene {
         ("welding", Self::Welding),
     ];
 
-    pub(crate) fn class(self) -> Class {
+    pub fn class(self) -> Class {
         if self == Self::Smoke { Class::Smoke } else { Class::Fire }
     }
 
-    pub(crate) fn burns(self) -> bool {
+    pub fn burns(self) -> bool {
         matches!(self, Self::Fire(_) | Self::FarFire | Self::GrowingFire | Self::Smoke)
     }
 
     /// Two minutes of it, from the first second on.
-    pub(crate) fn play(self, seed: u64) -> Vec<Frame> {
+    pub fn play(self, seed: u64) -> Vec<Frame> {
         let mut chance = Chance(seed.wrapping_mul(7_919).wrapping_add(13));
         let (mut frames, mut at, mut seen) = (Vec::new(), 0.0, false);
         while at < 120.0 {

@@ -8,13 +8,9 @@
 #![expect(clippy::cast_precision_loss, reason = "counts and microseconds of minutes")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
-#[path = "support/film.rs"]
 mod film;
-#[path = "support/error_plot.rs"]
-mod error_plot;
-#[path = "support/street.rs"]
-mod street;
-#[path = "support/watch.rs"]
+use keng_testkit::error_plot;
+use keng_testkit::street;
 mod watch;
 
 use proptest::prelude::*;

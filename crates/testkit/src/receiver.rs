@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// One answer.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// This status, this header, this body.
     Says(u16, &'static str, &'static str, String),
     /// Nothing, ever.
@@ -35,25 +35,25 @@ pub(crate) enum Reply {
 }
 
 /// 2xx, 4xx and so on, without words.
-pub(crate) fn status(code: u16) -> Reply {
+pub fn status(code: u16) -> Reply {
     Reply::Says(code, "x-test", "1", String::new())
 }
 
 /// What came in.
 #[derive(Clone, Debug)]
-pub(crate) struct Got {
-    pub(crate) path: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) at: Instant,
+pub struct Got {
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub at: Instant,
 }
 
 impl Got {
-    pub(crate) fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).unwrap()
     }
 }
@@ -66,20 +66,20 @@ struct Desk {
 }
 
 /// A running receiver.
-pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
+pub struct Receiver {
+    pub address: SocketAddr,
     desk: Desk,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Receiver {
     /// Gives these answers, one after the other, and then 200 to everything.
-    pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+    pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         Self::at(0, replies, |_| None).await
     }
 
     /// On this port; `judge` may answer before the list does.
-    pub(crate) async fn at(
+    pub async fn at(
         port: u16,
         replies: impl IntoIterator<Item = Reply>,
         judge: fn(&Got) -> Option<Reply>,
@@ -90,12 +90,12 @@ impl Receiver {
     }
 
     /// Behind TLS, with a certificate of an authority whose PEM file is written to `ca_file`.
-    pub(crate) async fn start_tls(ca_file: &Path) -> Self {
+    pub async fn start_tls(ca_file: &Path) -> Self {
         Self::tls(ca_file, [], |_| None).await
     }
 
     /// The same with these answers.
-    pub(crate) async fn tls(
+    pub async fn tls(
         ca_file: &Path,
         replies: impl IntoIterator<Item = Reply>,
         judge: fn(&Got) -> Option<Reply>,
@@ -115,11 +115,11 @@ impl Receiver {
         Self { address, desk, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub(crate) fn got(&self) -> Vec<Got> {
+    pub fn got(&self) -> Vec<Got> {
         self.desk.got.lock().unwrap().clone()
     }
 
-    pub(crate) fn texts(&self) -> Vec<String> {
+    pub fn texts(&self) -> Vec<String> {
         self.got().iter().map(Got::text).collect()
     }
 }

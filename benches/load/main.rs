@@ -20,25 +20,15 @@
 
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 
-#[path = "load/daemon.rs"]
 mod daemon;
-#[path = "load/ears.rs"]
 mod ears;
-#[path = "load/film.rs"]
 mod film;
-#[path = "support/machine.rs"]
-mod machine;
-#[path = "load/metrics.rs"]
+use keng_testkit::machine;
 mod metrics;
-#[path = "load/plot.rs"]
 mod plot;
-#[path = "load/process.rs"]
 mod process;
-#[path = "load/site.rs"]
 mod site;
-#[path = "load/tell.rs"]
 mod tell;
-#[path = "load/watch.rs"]
 mod watch;
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// One line of the plot: its name, and for each rate the median, the 95th percentile and the mean.
-pub(crate) type Series<'a> = (&'a str, Vec<(f64, f64, f64)>);
+pub type Series<'a> = (&'a str, Vec<(f64, f64, f64)>);
 
 const COLORS: [&str; 6] = ["#1b6ca8", "#c0392b", "#2e7d32", "#8e44ad", "#d68910", "#546e7a"];
 const WIDTH: f64 = 760.0;
@@ -14,7 +14,7 @@ const ERROR_MAX_S: f64 = 30.0;
 
 /// Writes it to `path` of the repository. Rates are on a logarithmic axis; the median is a full
 /// line, the 95th percentile a broken one.
-pub(crate) fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
+pub fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
     let [left, top, right, bottom] = FRAME;
     let (first, last) = (rates[0].log2(), rates[rates.len() - 1].log2());
     let x = |rate: f64| left + (rate.log2() - first) / (last - first) * (right - left);
@@ -75,6 +75,6 @@ pub(crate) fn write(path: &str, rates: &[f64], series: &[Series<'_>]) {
         line(format!("<text x=\"{}\" y=\"{at}\">{name}</text>", right + 48.0));
     }
     svg.push_str("</svg>\n");
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = crate::root();
     std::fs::write(root.join(path), svg).unwrap();
 }

@@ -20,10 +20,10 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long a test waits for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `holds`, or fails saying what for.
-pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let wait = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -33,25 +33,25 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A loopback port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A broker with a folder and a port of its own.
-pub(crate) struct Mosquitto {
-    pub(crate) port: u16,
+pub struct Mosquitto {
+    pub port: u16,
     folder: TempDir,
     child: Option<Child>,
 }
 
 impl Mosquitto {
     /// Lets in everybody.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::start_with(|_| "allow_anonymous true\n".to_owned()).await
     }
 
     /// With more lines of configuration, made from the broker's folder.
-    pub(crate) async fn start_with(more: impl FnOnce(&Path) -> String) -> Self {
+    pub async fn start_with(more: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let path = folder.path().display();
@@ -68,27 +68,27 @@ impl Mosquitto {
     }
 
     /// Kill -9.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Asks it to stop, and waits.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.signal("TERM");
         self.child.take().expect("it runs").wait().unwrap();
     }
 
     /// Sends a signal: STOP makes it deaf and dumb until CONT.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let id = self.child.as_ref().expect("it runs").id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Forgets all that it knew, where it had written anything.
-    pub(crate) fn wipe(&self) {
+    pub fn wipe(&self) {
         match std::fs::remove_file(self.folder.path().join("mosquitto.db")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
             _ => {}
@@ -96,7 +96,7 @@ impl Mosquitto {
     }
 
     /// Starts it again on the same port.
-    pub(crate) async fn restart(&mut self) {
+    pub async fn restart(&mut self) {
         let config = self.folder.path().join("config");
         let child = Command::new("mosquitto")
             .arg("-c")
@@ -128,17 +128,17 @@ impl Drop for Mosquitto {
 }
 
 /// Collects what it hears; comes back by itself when the broker does.
-pub(crate) struct Subscriber {
+pub struct Subscriber {
     heard: Arc<Mutex<Vec<Publish>>>,
     /// How often its subscription was confirmed.
-    pub(crate) subscribed: watch::Receiver<u32>,
+    pub subscribed: watch::Receiver<u32>,
     client: AsyncClient,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Subscriber {
     /// Hears `filter` on the broker at `port`, from when this returns.
-    pub(crate) async fn new(port: u16, name: &str, filter: &str) -> Self {
+    pub async fn new(port: u16, name: &str, filter: &str) -> Self {
         let mut options = MqttOptions::new(name, "127.0.0.1", port);
         options.set_max_packet_size(16 << 20, 16 << 20);
         let (client, mut event_loop) = AsyncClient::new(options, 16);
@@ -165,32 +165,32 @@ impl Subscriber {
     }
 
     /// All that was heard.
-    pub(crate) fn heard(&self) -> Vec<Publish> {
+    pub fn heard(&self) -> Vec<Publish> {
         self.heard.lock().unwrap().clone()
     }
 
     /// The payloads heard on `topic`.
-    pub(crate) fn on(&self, topic: &str) -> Vec<Vec<u8>> {
+    pub fn on(&self, topic: &str) -> Vec<Vec<u8>> {
         let heard = self.heard.lock().unwrap();
         let on = heard.iter().filter(|publish| publish.topic == topic);
         on.map(|publish| publish.payload.to_vec()).collect()
     }
 
     /// Says something with QoS 1.
-    pub(crate) async fn say(&self, topic: &str, payload: &[u8]) {
+    pub async fn say(&self, topic: &str, payload: &[u8]) {
         self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
     }
 }
 
 /// A port that leads to the broker while it is open; shutting it cuts what goes through.
-pub(crate) struct Gate {
-    pub(crate) port: u16,
+pub struct Gate {
+    pub port: u16,
     open: watch::Sender<bool>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Gate {
-    pub(crate) async fn new(broker: u16) -> Self {
+    pub async fn new(broker: u16) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (open, is_open) = watch::channel(true);
@@ -215,7 +215,7 @@ impl Gate {
         Self { port, open, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub(crate) fn set_open(&self, open: bool) {
+    pub fn set_open(&self, open: bool) {
         self.open.send_replace(open);
     }
 }

@@ -10,31 +10,31 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::mosquitto::until;
+use crate::mosquitto::until;
 
 const READY: &str = "test/ready";
 
 /// One message.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Heard {
-    pub(crate) topic: String,
-    pub(crate) payload: Vec<u8>,
+pub struct Heard {
+    pub topic: String,
+    pub payload: Vec<u8>,
     /// It was there before we listened.
-    pub(crate) retained: bool,
+    pub retained: bool,
 }
 
 impl Heard {
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.payload).unwrap_or(Value::Null)
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.payload).into_owned()
     }
 }
 
 /// A running subscriber to everything.
-pub(crate) struct Ears {
+pub struct Ears {
     child: Child,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Ears {
 impl Ears {
     /// Hears everything on the broker at `port`, from when this returns, and goes on where it
     /// stopped when the broker comes back.
-    pub(crate) async fn new(port: u16, name: &str) -> Self {
+    pub async fn new(port: u16, name: &str) -> Self {
         say(port, READY, "now", &["-r"]);
         let mut child = Command::new("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-V", "mqttv311"])
@@ -64,19 +64,19 @@ impl Ears {
     }
 
     /// All that was heard from the daemon.
-    pub(crate) fn heard(&self) -> Vec<Heard> {
+    pub fn heard(&self) -> Vec<Heard> {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|heard| heard.topic != READY).cloned().collect()
     }
 
     /// What was heard on `topic`.
-    pub(crate) fn on(&self, topic: &str) -> Vec<Heard> {
+    pub fn on(&self, topic: &str) -> Vec<Heard> {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|heard| heard.topic == topic).cloned().collect()
     }
 
     /// The states that a status topic told, one after another.
-    pub(crate) fn states(&self, topic: &str) -> Vec<String> {
+    pub fn states(&self, topic: &str) -> Vec<String> {
         let state = |heard: &Heard| heard.json()["state"].as_str().map(str::to_owned);
         let mut states: Vec<String> = self.on(topic).iter().filter_map(state).collect();
         states.dedup();
@@ -84,7 +84,7 @@ impl Ears {
     }
 
     /// The newest status of a topic.
-    pub(crate) fn newest(&self, topic: &str) -> Value {
+    pub fn newest(&self, topic: &str) -> Value {
         self.on(topic).last().map_or(Value::Null, Heard::json)
     }
 }
@@ -98,7 +98,7 @@ impl Drop for Ears {
 }
 
 /// Says something with `mosquitto_pub` and QoS 1; returns once the broker has it.
-pub(crate) fn say(port: u16, topic: &str, payload: &str, more: &[&str]) {
+pub fn say(port: u16, topic: &str, payload: &str, more: &[&str]) {
     let said = Command::new("mosquitto_pub")
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-V", "mqttv311"])
         .args(["-q", "1", "-t", topic, "-m", payload])

@@ -15,20 +15,20 @@ const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\na=control:
 
 /// What the camera does when asked for TEARDOWN.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Manners {
+pub enum Manners {
     Answers,
     Ignores,
 }
 
 /// A running scripted camera.
-pub(crate) struct Camera {
-    pub(crate) port: u16,
+pub struct Camera {
+    pub port: u16,
     /// What it was asked.
-    pub(crate) methods: mpsc::UnboundedReceiver<String>,
+    pub methods: mpsc::UnboundedReceiver<String>,
 }
 
 /// Serves client after client: interleaved data, sent after PLAY, then silence.
-pub(crate) async fn serve(data: Vec<u8>, manners: Manners) -> Camera {
+pub async fn serve(data: Vec<u8>, manners: Manners) -> Camera {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let (asked, methods) = mpsc::unbounded_channel();
@@ -83,15 +83,15 @@ async fn session(
 
 /// Writes interleaved RTP packets.
 #[derive(Default)]
-pub(crate) struct Rtp {
-    pub(crate) data: Vec<u8>,
+pub struct Rtp {
+    pub data: Vec<u8>,
     sequence: u16,
     time: u32,
 }
 
 impl Rtp {
     /// One access unit, a packet a NAL unit, a tenth of a second after the one before.
-    pub(crate) fn access_unit(&mut self, units: &[Vec<u8>]) {
+    pub fn access_unit(&mut self, units: &[Vec<u8>]) {
         self.time += 9_000;
         for (index, unit) in units.iter().enumerate() {
             let last = index + 1 == units.len();
@@ -100,18 +100,18 @@ impl Rtp {
     }
 
     /// A packet whose payload is no H.264.
-    pub(crate) fn bad_payload(&mut self) {
+    pub fn bad_payload(&mut self) {
         self.packet(0x80, false, &[0xff, 0xff]);
     }
 
     /// A packet that is no RTP.
-    pub(crate) fn bad_header(&mut self) {
+    pub fn bad_header(&mut self) {
         self.packet(0x00, false, &[1, 2, 3]);
         self.sequence -= 1;
     }
 
     /// Data on a channel that nobody asked for.
-    pub(crate) fn stray(&mut self) {
+    pub fn stray(&mut self) {
         self.data.extend_from_slice(&[b'$', 7, 0, 3, 1, 2, 3]);
     }
 

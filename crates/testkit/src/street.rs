@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use keng::detection::{Appearance, Class, Detection};
-use keng::geometry::BoundingBox;
-use keng::time::{Mono, Stamp, Wall};
+use keng_core::detection::{Appearance, Class, Detection};
+use keng_core::geometry::BoundingBox;
+use keng_core::time::{Mono, Stamp, Wall};
 
 /// 2026-11-21 22:14:03 at +07:00.
 const START: Wall = Wall(1_795_274_043_000_000);
@@ -19,7 +19,7 @@ const IMAGINED: f64 = 0.02;
 const IMAGINED_PER_S: f64 = 0.04;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers everywhere.
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -30,7 +30,7 @@ impl Random {
     }
 
     /// Of `from..until`.
-    pub(crate) fn within(&mut self, from: f64, until: f64) -> f64 {
+    pub fn within(&mut self, from: f64, until: f64) -> f64 {
         from + (until - from) * (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
@@ -46,14 +46,14 @@ impl Random {
 
 /// Somebody's way: seconds, and where the feet are then. Straight lines between.
 #[derive(Clone)]
-pub(crate) struct Walker {
-    pub(crate) way: Vec<(f64, f64, f64)>,
-    pub(crate) clothes: [[u8; 3]; 2],
+pub struct Walker {
+    pub way: Vec<(f64, f64, f64)>,
+    pub clothes: [[u8; 3]; 2],
 }
 
 impl Walker {
     /// Where the feet are at `t`, where there is somebody then.
-    pub(crate) fn feet(&self, t: f64) -> Option<(f64, f64)> {
+    pub fn feet(&self, t: f64) -> Option<(f64, f64)> {
         let (from, to) = self.way.iter().zip(&self.way[1..]).find(|(a, b)| a.0 <= t && t < b.0)?;
         let share = (t - from.0) / (to.0 - from.0);
         Some((from.1 + (to.1 - from.1) * share, from.2 + (to.2 - from.2) * share))
@@ -65,50 +65,46 @@ impl Walker {
         Some([x - height / 6.0, y - height, x + height / 6.0, y])
     }
 
-    pub(crate) fn ends(&self) -> f64 {
+    pub fn ends(&self) -> f64 {
         self.way.last().map_or(0.0, |leg| leg.0)
     }
 }
 
 /// A body's height where its feet stand: the horizon is at a fifth of the picture.
-pub(crate) fn height_at(y: f64) -> f64 {
+pub fn height_at(y: f64) -> f64 {
     (y - 0.2) * 0.4
 }
 
 /// People, and posts (from x to x) that hide them.
 #[derive(Clone, Default)]
-pub(crate) struct Street {
-    pub(crate) walkers: Vec<Walker>,
-    pub(crate) posts: Vec<(f64, f64)>,
+pub struct Street {
+    pub walkers: Vec<Walker>,
+    pub posts: Vec<(f64, f64)>,
 }
 
 /// How a camera delivers.
 #[derive(Clone, Copy)]
-pub(crate) struct Camera {
+pub struct Camera {
     /// Frames a second, on average.
-    pub(crate) fps: f64,
+    pub fps: f64,
     /// Frames arrive together, so many seconds apart; 0: as they are taken.
-    pub(crate) clumps_s: f64,
+    pub clumps_s: f64,
     /// Whether clothes can be told.
-    pub(crate) looks: bool,
+    pub looks: bool,
 }
 
 /// When something was, in the camera's stamps.
-pub(crate) fn stamp(t: f64) -> Stamp {
+pub fn stamp(t: f64) -> Stamp {
     Stamp { mono: Mono(0), wall: START } + Duration::from_secs_f64(t.max(0.0))
 }
 
 impl Street {
-    pub(crate) fn ends(&self) -> f64 {
+    pub fn ends(&self) -> f64 {
         self.walkers.iter().map(Walker::ends).fold(0.0, f64::max)
     }
 
     /// What the detector makes of it, frame by frame.
-    pub(crate) fn filmed(
-        &self,
-        camera: &Camera,
-        random: &mut Random,
-    ) -> Vec<(f64, Vec<Detection>)> {
+    pub fn filmed(&self, camera: &Camera, random: &mut Random) -> Vec<(f64, Vec<Detection>)> {
         let mut lost = vec![false; self.walkers.len()];
         let mut frames: Vec<(f64, Vec<Detection>)> = Vec::new();
         let mut t = random.within(0.0, 1.0 / camera.fps);
@@ -187,7 +183,7 @@ fn shade(color: u8, random: &mut Random) -> u8 {
 }
 
 /// A person as detected.
-pub(crate) fn person(edges: [f64; 4], confidence: f64, look: Option<[[u8; 3]; 2]>) -> Detection {
+pub fn person(edges: [f64; 4], confidence: f64, look: Option<[[u8; 3]; 2]>) -> Detection {
     let [x0, y0, x1, y1] = edges.map(|edge| edge as f32);
     Detection {
         class: Class::Person,

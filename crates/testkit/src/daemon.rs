@@ -7,7 +7,6 @@ use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -23,30 +22,27 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::mosquitto::PATIENCE;
-use super::mosquitto::until;
+use crate::mosquitto::PATIENCE;
+use crate::mosquitto::until;
+use crate::program;
+use crate::root;
 
 /// Any request for the page is answered within.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The project's folder.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// Sees a cell of pure red as fire, of green as smoke, of blue as a person.
-pub(crate) fn scripted_model() -> PathBuf {
+pub fn scripted_model() -> PathBuf {
     root().join("tests/testdata/models/yolov8_like.onnx")
 }
 
 /// A configuration of ward `p14` with khu phố `kp3`, on the broker at this port.
-pub(crate) fn ward(broker: u16, cameras: &[String]) -> String {
+pub fn ward(broker: u16, cameras: &[String]) -> String {
     let broker = format!("url = \"mqtt://127.0.0.1:{broker}\"");
     ward_with(&broker, "127.0.0.1:0", cameras)
 }
 
 /// The same with its own `[mqtt]` and address of the page.
-pub(crate) fn ward_with(mqtt: &str, page: &str, cameras: &[String]) -> String {
+pub fn ward_with(mqtt: &str, page: &str, cameras: &[String]) -> String {
     let model = scripted_model();
     format!(
         "[ward]\nid = \"p14\"\nname = \"Phường 14\"\n\n[mqtt]\n{mqtt}\n\n[web]\nlisten = \
@@ -58,7 +54,7 @@ pub(crate) fn ward_with(mqtt: &str, page: &str, cameras: &[String]) -> String {
 }
 
 /// A camera for [`ward`]. Places are a kilometre apart, so that no two see the same thing.
-pub(crate) fn camera(place: u16, id: &str, url: &str, more: &str) -> String {
+pub fn camera(place: u16, id: &str, url: &str, more: &str) -> String {
     let latitude = 10.0 + f64::from(place) / 100.0;
     format!(
         "[[camera]]\nid = \"{id}\"\nkhu_pho = \"kp3\"\nurl = \"{url}\"\nplace = {{ address = \
@@ -67,40 +63,40 @@ pub(crate) fn camera(place: u16, id: &str, url: &str, more: &str) -> String {
 }
 
 /// A folder with a configuration, where `keng` runs.
-pub(crate) struct Site {
+pub struct Site {
     folder: TempDir,
     /// What children find in their environment beside ours.
     environment: Vec<(String, String)>,
 }
 
 impl Site {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
     }
 
-    pub(crate) fn with_secret(mut self, name: &str, value: &str) -> Self {
+    pub fn with_secret(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.path("keng.toml")
     }
 
     /// Writes the configuration as a careful editor does.
-    pub(crate) fn configure(&self, text: &str) {
+    pub fn configure(&self, text: &str) {
         let draft = self.path("keng.toml.new");
         std::fs::write(&draft, text).unwrap();
         std::fs::rename(draft, self.config()).unwrap();
     }
 
     /// `keng` with these arguments, ready to be started in this folder.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keng"));
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env_remove("KENG_LOG").envs(self.environment.iter().cloned());
         // A target folder elsewhere is no reason not to find what `make setup` fetched.
@@ -112,7 +108,7 @@ impl Site {
     }
 
     /// Runs `keng` to its end.
-    pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
+    pub async fn run(&self, arguments: &[&str]) -> Output {
         let command =
             tokio::process::Command::from(self.command(arguments)).kill_on_drop(true).output();
         let ended = tokio::time::timeout(PATIENCE, command).await;
@@ -120,21 +116,21 @@ impl Site {
     }
 
     /// Runs `keng` with the configuration's path behind the arguments, to its end.
-    pub(crate) async fn run_configured(&self, arguments: &[&str]) -> Output {
+    pub async fn run_configured(&self, arguments: &[&str]) -> Output {
         let config = self.config();
         let config = ["--config", config.to_str().unwrap()];
         self.run(&[arguments, &config[..]].concat()).await
     }
 
     /// Starts the daemon and waits until it is at work.
-    pub(crate) async fn start(&self) -> Daemon {
+    pub async fn start(&self) -> Daemon {
         let mut daemon = Daemon::of(&mut self.daemon());
         daemon.ready().await;
         daemon
     }
 
     /// Starts the daemon where no file may grow, as if the disk were full; waits for nothing.
-    pub(crate) fn start_without_room(&self) -> Daemon {
+    pub fn start_without_room(&self) -> Daemon {
         let inner = self.daemon();
         let mut limited = Command::new("bash");
         limited.args(["-c", "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" \"$@\""]);
@@ -152,7 +148,7 @@ impl Site {
 
 /// What a child has said on standard error, line by line.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     fn follow(&self, stderr: impl Read + Send + 'static) -> JoinHandle<()> {
@@ -164,12 +160,12 @@ impl Log {
         })
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.0.lock().unwrap().join("\n")
     }
 
     /// The events, as JSON.
-    pub(crate) fn events(&self) -> Vec<Value> {
+    pub fn events(&self) -> Vec<Value> {
         let lines = self.0.lock().unwrap();
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
@@ -183,9 +179,9 @@ impl Log {
 }
 
 /// A running daemon; killed when dropped, and its log shown where the test has failed.
-pub(crate) struct Daemon {
+pub struct Daemon {
     child: Child,
-    pub(crate) log: Log,
+    pub log: Log,
     page: Option<SocketAddr>,
     reader: Option<JoinHandle<()>>,
 }
@@ -199,7 +195,7 @@ impl Daemon {
     }
 
     /// Waits until it is at work.
-    pub(crate) async fn ready(&mut self) {
+    pub async fn ready(&mut self) {
         until("the daemon is ready or has ended", || {
             self.page = self.log.page("ready");
             self.page.is_some() || self.child.try_wait().unwrap().is_some()
@@ -209,7 +205,7 @@ impl Daemon {
     }
 
     /// Waits until it has said so of a page.
-    pub(crate) async fn says_of_its_page(&mut self, words: &str) {
+    pub async fn says_of_its_page(&mut self, words: &str) {
         until(words, || {
             self.page = self.log.page(words);
             self.page.is_some()
@@ -218,24 +214,24 @@ impl Daemon {
     }
 
     /// The disk that was full has room again.
-    pub(crate) fn give_room(&self) {
+    pub fn give_room(&self) {
         let child = self.child.id().to_string();
         let lift = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &child]).status();
         assert!(lift.expect("prlimit is part of util-linux").success());
     }
 
     /// The body of a page.
-    pub(crate) fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
         String::from_utf8(self.bytes(path)).unwrap()
     }
 
     /// The same for what is no text.
-    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
         self.bytes_with(path, "")
     }
 
     /// The same, asked for with these further lines of the head.
-    pub(crate) fn bytes_with(&self, path: &str, headers: &str) -> Vec<u8> {
+    pub fn bytes_with(&self, path: &str, headers: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.page.unwrap()).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         let head = format!("Host: localhost\r\nConnection: close\r\n{headers}");
@@ -249,7 +245,7 @@ impl Daemon {
     }
 
     /// The answer to any request: its status, its head and its body.
-    pub(crate) fn answer(
+    pub fn answer(
         &self,
         method: &str,
         path: &str,
@@ -273,71 +269,71 @@ impl Daemon {
     }
 
     /// The answer to a request with a body: its status and its JSON, where it is some.
-    pub(crate) fn post(&self, path: &str, headers: &str, body: &str) -> (u16, Value) {
+    pub fn post(&self, path: &str, headers: &str, body: &str) -> (u16, Value) {
         let (status, _, body) = self.answer("POST", path, headers, body);
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
     /// What somebody at this machine does, where there are no users.
-    pub(crate) fn act(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub fn act(&self, path: &str, body: &Value) -> (u16, Value) {
         let me: Value = serde_json::from_str(&self.get("/api/me")).unwrap();
         let token = format!("X-Keng-CSRF: {}\r\n", me["csrf"].as_str().unwrap());
         self.post(path, &token, &body.to_string())
     }
 
     /// The list of alerts, as its bytes came.
-    pub(crate) fn feed(&self) -> String {
+    pub fn feed(&self) -> String {
         self.get("/api/alerts?after=0&limit=500")
     }
 
     /// The alerts so far, oldest first.
-    pub(crate) fn alerts(&self) -> Vec<Value> {
+    pub fn alerts(&self) -> Vec<Value> {
         let feed: Value = serde_json::from_str(&self.feed()).unwrap();
         feed["alerts"].as_array().unwrap().clone()
     }
 
-    pub(crate) fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         serde_json::from_str(&self.get("/api/status")).unwrap()
     }
 
     /// How a camera is, as the page tells it.
-    pub(crate) fn camera(&self, id: &str) -> Value {
+    pub fn camera(&self, id: &str) -> Value {
         let status = self.status();
         let cameras = status["cameras"].as_array().unwrap();
         cameras.iter().find(|camera| camera["id"] == id).cloned().unwrap_or(Value::Null)
     }
 
     /// A metric by its name and labels as they are written; 0 where it is not there yet.
-    pub(crate) fn metric(&self, name: &str) -> u64 {
+    pub fn metric(&self, name: &str) -> u64 {
         let text = self.get("/metrics");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Frames of a camera that were looked at.
-    pub(crate) fn analysed(&self, camera: &str) -> u64 {
+    pub fn analysed(&self, camera: &str) -> u64 {
         let labels = format!("{{camera=\"{camera}\",stage=\"Inference\"}}");
         self.metric(&format!("keng_stage_passed_total{labels}"))
     }
 
     /// RTSP sessions with a camera.
-    pub(crate) fn sessions(&self, camera: &str) -> u64 {
+    pub fn sessions(&self, camera: &str) -> u64 {
         self.metric(&format!("keng_camera_sessions_total{{camera=\"{camera}\"}}"))
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     /// Kill -9.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM; how it ended, how long that took, and its whole log.
-    pub(crate) async fn stop(mut self) -> (ExitStatus, Duration, Log) {
+    pub async fn stop(mut self) -> (ExitStatus, Duration, Log) {
         self.signal("TERM");
         let begun = Instant::now();
         let mut status = None;

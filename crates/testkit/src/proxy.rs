@@ -23,14 +23,14 @@ struct Way {
 }
 
 /// A port that leads to the broker.
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
+pub struct Proxy {
+    pub port: u16,
     way: watch::Sender<Way>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Proxy {
-    pub(crate) async fn new(broker: u16) -> Self {
+    pub async fn new(broker: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (way, watched) = watch::channel(Way::default());
@@ -45,22 +45,22 @@ impl Proxy {
     }
 
     /// Cuts every connection; nobody gets in until it is opened.
-    pub(crate) fn shut(&self) {
+    pub fn shut(&self) {
         self.way.send_modify(|way| way.shut = true);
     }
 
     /// As at the beginning.
-    pub(crate) fn open(&self) {
+    pub fn open(&self) {
         self.way.send_modify(|way| (way.shut, way.delay) = (false, Duration::ZERO));
     }
 
     /// Every connection that stands is half-open from now on; new ones work.
-    pub(crate) fn silence(&self) {
+    pub fn silence(&self) {
         self.way.send_modify(|way| way.silences += 1);
     }
 
     /// Each piece waits for as long.
-    pub(crate) fn delay(&self, delay: Duration) {
+    pub fn delay(&self, delay: Duration) {
         self.way.send_modify(|way| way.delay = delay);
     }
 }

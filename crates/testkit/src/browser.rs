@@ -34,7 +34,7 @@ const PHONE_AGENT: &str = "Mozilla/5.0 (Linux; Android 14) Chrome/130 Mobile";
 type Waiting = Arc<Mutex<BTreeMap<u64, mpsc::Sender<Value>>>>;
 
 /// A running Chromium with a profile of its own; ends when dropped.
-pub(crate) struct Browser {
+pub struct Browser {
     child: Child,
     pipe: Arc<Mutex<ChildStdin>>,
     waiting: Waiting,
@@ -47,7 +47,7 @@ pub(crate) struct Browser {
 
 /// How large a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Screen {
+pub enum Screen {
     /// A duty officer's old PC, 1440×900.
     Desktop,
     /// A cheap phone, 390×844.
@@ -56,7 +56,7 @@ pub(crate) enum Screen {
 
 /// Where Chromium is; without one the test says that it was skipped.
 #[expect(clippy::print_stdout, reason = "what is skipped is said")]
-pub(crate) fn chromium() -> Option<&'static str> {
+pub fn chromium() -> Option<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&path).collect();
     let is_there = |name: &&str| folders.iter().any(|folder| folder.join(name).is_file());
@@ -68,7 +68,7 @@ pub(crate) fn chromium() -> Option<&'static str> {
 }
 
 impl Browser {
-    pub(crate) fn start(program: &str) -> Self {
+    pub fn start(program: &str) -> Self {
         let profile = tempfile::tempdir().unwrap();
         // Chromium reads from descriptor 3 and writes to 4; its own output would only be noise.
         let script = "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
@@ -150,7 +150,7 @@ impl Browser {
     }
 
     /// A page of somebody's own: its cookies and what it keeps are not those of others.
-    pub(crate) fn open(&self, url: &str, screen: Screen) -> Page<'_> {
+    pub fn open(&self, url: &str, screen: Screen) -> Page<'_> {
         let context = self.call("", "Target.createBrowserContext", json!({}));
         let context = context["browserContextId"].as_str().unwrap().to_owned();
         let about = json!({"url": "about:blank", "browserContextId": context});
@@ -188,7 +188,7 @@ fn complaint(said: &Value) -> Option<String> {
 }
 
 /// One page.
-pub(crate) struct Page<'a> {
+pub struct Page<'a> {
     browser: &'a Browser,
     session: String,
     context: String,
@@ -199,19 +199,19 @@ impl Page<'_> {
         self.browser.call(&self.session, method, params)
     }
 
-    pub(crate) fn go(&self, url: &str) {
+    pub fn go(&self, url: &str) {
         self.call("Page.navigate", json!({"url": url}));
     }
 
     /// Loads the page anew; what is asked afterwards is asked of the new one, never of the old
     /// one that is still on the screen for a moment.
-    pub(crate) async fn reload(&self) {
+    pub async fn reload(&self) {
         self.eval("window.stale = true");
         self.call("Page.reload", json!({}));
         self.wait("window.stale === undefined && document.readyState !== 'loading'").await;
     }
 
-    pub(crate) fn resize(&self, screen: Screen) {
+    pub fn resize(&self, screen: Screen) {
         let (width, height, mobile) = match screen {
             Screen::Desktop => (1440, 900, false),
             Screen::Phone => (390, 844, true),
@@ -226,7 +226,7 @@ impl Page<'_> {
     }
 
     /// What `script` comes to, as JSON; a promise is waited for.
-    pub(crate) fn eval(&self, script: &str) -> Value {
+    pub fn eval(&self, script: &str) -> Value {
         let asked = json!({
             "expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true,
         });
@@ -236,7 +236,7 @@ impl Page<'_> {
     }
 
     /// Waits until `condition` is something in the page.
-    pub(crate) async fn wait(&self, condition: &str) -> Value {
+    pub async fn wait(&self, condition: &str) -> Value {
         let begun = Instant::now();
         loop {
             // The page may be on its way to another one: then there is nothing to ask just now.
@@ -274,7 +274,7 @@ impl Page<'_> {
     }
 
     /// Clicks what the selector finds, as a mouse does.
-    pub(crate) async fn click(&self, selector: &str) {
+    pub async fn click(&self, selector: &str) {
         // What comes meanwhile may push it away from under the mouse: people try again, too.
         for _ in 0..CLICKS_MAX {
             let [x, y] = self.reach(selector).await;
@@ -288,7 +288,7 @@ impl Page<'_> {
 
     /// Clicks what the selector finds, slowly: `meanwhile` happens before the button is let go.
     /// Whether the click was heard.
-    pub(crate) async fn click_slowly(&self, selector: &str, meanwhile: impl AsyncFnOnce()) -> bool {
+    pub async fn click_slowly(&self, selector: &str, meanwhile: impl AsyncFnOnce()) -> bool {
         let [x, y] = self.reach(selector).await;
         self.mouse("mousePressed", x, y);
         meanwhile().await;
@@ -304,7 +304,7 @@ impl Page<'_> {
     }
 
     /// Clicks at a place of the screen.
-    pub(crate) fn press(&self, x: f64, y: f64) {
+    pub fn press(&self, x: f64, y: f64) {
         self.mouse("mousePressed", x, y);
         self.mouse("mouseReleased", x, y);
     }
@@ -315,7 +315,7 @@ impl Page<'_> {
     }
 
     /// Presses a key that has no text, such as `ArrowLeft`.
-    pub(crate) fn key(&self, name: &str) {
+    pub fn key(&self, name: &str) {
         for kind in ["keyDown", "keyUp"] {
             let event = json!({"type": kind, "key": name, "code": name});
             self.call("Input.dispatchKeyEvent", event);
@@ -323,19 +323,19 @@ impl Page<'_> {
     }
 
     /// Types into what has the focus.
-    pub(crate) fn type_in(&self, text: &str) {
+    pub fn type_in(&self, text: &str) {
         self.call("Input.insertText", json!({"text": text}));
     }
 
     /// As if somebody had said yes to the browser's question.
-    pub(crate) fn allow_notifications(&self) {
+    pub fn allow_notifications(&self) {
         let asked =
             json!({"permissions": ["notifications"], "browserContextId": self.context.as_str()});
         self.browser.call("", "Browser.grantPermissions", asked);
     }
 
     /// A message of a push service, as the browser hands it to the service worker of `url`.
-    pub(crate) async fn push(&self, url: &str, text: &str) {
+    pub async fn push(&self, url: &str, text: &str) {
         self.call("ServiceWorker.enable", json!({}));
         let wanted = format!("{} {url}", self.session);
         let begun = Instant::now();
@@ -356,7 +356,7 @@ impl Page<'_> {
     }
 
     /// What `script` comes to in the page's service worker; a promise is waited for.
-    pub(crate) async fn eval_in_worker(&self, script: &str) -> Value {
+    pub async fn eval_in_worker(&self, script: &str) -> Value {
         let begun = Instant::now();
         let target = loop {
             let all = self.browser.call("", "Target.getTargets", json!({}));
@@ -382,7 +382,7 @@ impl Page<'_> {
     }
 
     /// How long its thread has computed, in seconds of a core: however busy the machine is beside.
-    pub(crate) fn busy(&self) -> f64 {
+    pub fn busy(&self) -> f64 {
         self.call("Performance.enable", json!({"timeDomain": "threadTicks"}));
         let metrics = self.call("Performance.getMetrics", json!({}));
         let all = metrics["metrics"].as_array().unwrap();
@@ -391,7 +391,7 @@ impl Page<'_> {
     }
 
     /// What its console complained of: exceptions, refused content, failed requests.
-    pub(crate) fn complaints(&self) -> Vec<String> {
+    pub fn complaints(&self) -> Vec<String> {
         let all = self.browser.complaints.lock().unwrap();
         let mine = all.iter().filter(|(session, _)| *session == self.session);
         mine.map(|(_, complaint)| complaint.clone()).collect()

@@ -1,0 +1,43 @@
+//! What several test programs and benches need: real servers and peers as processes of their own,
+//! the built daemon, scripted streets, and the drawing of figures.
+//!
+//! **Invariant:** of our own crates it uses the core alone, so that tests of pure code link neither
+//! FFmpeg nor ONNX Runtime.
+
+#![expect(missing_docs, reason = "fields and methods of test helpers say it by their names")]
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use std::path::Path;
+use std::path::PathBuf;
+
+pub mod browser;
+pub mod daemon;
+pub mod ears;
+pub mod error_plot;
+pub mod gst;
+pub mod judges;
+pub mod machine;
+pub mod mosquitto;
+pub mod phone;
+pub mod plot;
+pub mod proxy;
+pub mod receiver;
+pub mod scene;
+pub mod script;
+pub mod sequences;
+pub mod street;
+
+/// The repository's folder.
+pub fn root() -> &'static Path {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    crates.and_then(Path::parent).expect("the crate lies two folders deep")
+}
+
+/// The built `keng`, which Cargo puts beside the folder of the test programs.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    let deps = test.parent().and_then(Path::parent).expect("test programs lie in target/X/deps");
+    let program = deps.join("keng");
+    assert!(program.exists(), "{} is missing: tests of `keng` build it", program.display());
+    program
+}
