@@ -21,6 +21,7 @@
 //! ```
 
 pub mod time;
+pub mod rate_limit;
 pub mod geometry;
 pub mod ward;
 pub mod meter;
