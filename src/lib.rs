@@ -24,7 +24,7 @@ pub mod time;
 pub mod rate_limit;
 pub mod geometry;
 pub mod ward;
-pub mod meter;
+pub mod metrics;
 pub mod segments;
 pub mod attention;
 pub mod camera;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::lens::Lenses;
 use crate::attention::budget::Load;
-use crate::meter::LoadGauges;
+use crate::metrics::LoadGauges;
 use crate::time::{Clock, Stamp};
 
 /// Compares what was used with what it had been at the reading before.

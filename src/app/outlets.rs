@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::status::Statuses;
 use crate::config::Settings;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::mqtt;
 use crate::outbox::Outbox;
 use crate::outlet;
@@ -32,22 +32,22 @@ pub(super) async fn start(
 ) {
     let wanted = settings.webhooks.iter().map(|webhook| webhook::reader(&webhook.id));
     let wanted: BTreeSet<String> = wanted.collect();
-    let pushers = push.map(|push| push.pushers(&parts.meters)).unwrap_or_default();
+    let pushers = push.map(|push| push.pushers(&parts.metrics)).unwrap_or_default();
     let services = pushers.iter().map(|pusher| pusher.reader().to_owned());
     let services: BTreeSet<String> = services.collect();
-    let (outbox, meters) = (parts.outbox.clone(), parts.meters.clone());
+    let (outbox, metrics) = (parts.outbox.clone(), parts.metrics.clone());
     let tidied = tokio::task::spawn_blocking(move || {
         for (prefix, kept) in [(webhook::PREFIX, &wanted), (push::PREFIX, &services)] {
             if let Err(error) = outlet::dismiss_others(&outbox, prefix, kept) {
                 tracing::warn!(%error, prefix, "what was removed still holds alerts back");
             }
         }
-        count_set_aside(&outbox, &meters);
+        count_set_aside(&outbox, &metrics);
     });
     tidied.await.expect("tidying does not panic, and nobody cancels it");
     let links = Links {
         outbox: parts.outbox.clone(),
-        meters: parts.meters.clone(),
+        metrics: parts.metrics.clone(),
         clock: Arc::clone(&parts.clock),
         standings: statuses.standings.clone(),
     };
@@ -68,10 +68,10 @@ pub(super) async fn start(
 }
 
 /// How many alerts are set aside, for whoever shows it.
-pub(super) fn count_set_aside(outbox: &Outbox, meters: &Meters) {
+pub(super) fn count_set_aside(outbox: &Outbox, metrics: &Metrics) {
     match outbox.set_aside_count() {
         Ok(count) => {
-            meters.set_aside_now.set(i64::try_from(count).unwrap_or(i64::MAX));
+            metrics.set_aside_now.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         Err(error) => tracing::warn!(%error, "can't count what was set aside"),
     }

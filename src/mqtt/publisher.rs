@@ -29,10 +29,10 @@ use crate::camera::backoff::Backoff;
 use crate::camera::backoff::Policy;
 use crate::frame::heads;
 use crate::incident::Kind;
-use crate::meter::Flow;
-use crate::meter::Meters;
-use crate::meter::Stage;
-use crate::meter::Timer;
+use crate::metrics::Flow;
+use crate::metrics::Metrics;
+use crate::metrics::Stage;
+use crate::metrics::Timer;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
@@ -64,7 +64,7 @@ pub struct Links {
     /// How the session is, for page and health check.
     pub state: watch::Sender<State>,
     /// `flow("mqtt", Stage::Publish)` counts entries, `flow("mqtt", Stage::Receive)` what comes in.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// Tells since when.
     pub clock: Arc<dyn Clock>,
 }
@@ -92,7 +92,7 @@ pub async fn publish(config: Config, ward: Ward, links: Links, shutdown: Cancell
     while !shutdown.is_cancelled() {
         let begun = links.clock.now().mono;
         let result = attempt_session(&mut line, &config, &ward, &links, &shutdown).await;
-        links.meters.broker_up.set(0);
+        links.metrics.broker_up.set(0);
         let Err(error) = result else { break };
         if links.clock.now().mono.since(begun) >= GOOD_SESSION {
             backoff.reset();
@@ -202,9 +202,9 @@ impl Line {
             stood: false,
             suspicion: Suspicion::default(),
             incoming_bytes: connect::INCOMING_BYTES,
-            flow: links.meters.flow("mqtt", Stage::Publish),
-            came_in: links.meters.flow("mqtt", Stage::Receive),
-            timer: links.meters.timer(Stage::Publish),
+            flow: links.metrics.flow("mqtt", Stage::Publish),
+            came_in: links.metrics.flow("mqtt", Stage::Receive),
+            timer: links.metrics.timer(Stage::Publish),
             links,
         })
     }
@@ -213,7 +213,7 @@ impl Line {
     fn measure(&self) {
         let last = self.links.outbox.last();
         let depth = last.0.saturating_sub(self.in_flight.cursor().0);
-        self.links.meters.outbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.links.metrics.outbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
     /// Takes in as many entries as there is room for.
@@ -275,14 +275,14 @@ impl Line {
     /// Notes that the entry at `sequence` can never be published.
     async fn set_aside(&self, sequence: Sequence, reason: String) -> Result<(), Error> {
         self.flow.dropped.inc();
-        self.links.meters.set_aside(CURSOR).inc();
+        self.links.metrics.set_aside(CURSOR).inc();
         tracing::error!(sequence = sequence.0, reason, "an alert can't be published: set aside");
         let at = self.links.clock.now().wall;
         let kept = blocking(&self.links.outbox, move |outbox| {
             outbox.set_aside(CURSOR, sequence, &reason, at)
         });
         let kept = i64::try_from(kept.await?).unwrap_or(i64::MAX);
-        self.links.meters.set_aside_now.set(kept);
+        self.links.metrics.set_aside_now.set(kept);
         Ok(())
     }
 
@@ -297,7 +297,7 @@ impl Line {
         if !self.letter(sequence).is_some_and(|letter| letter.is_stale(part, now)) {
             return false;
         }
-        self.links.meters.siren_orders_dropped.inc();
+        self.links.metrics.siren_orders_dropped.inc();
         tracing::warn!(sequence = sequence.0, "an order to the siren comes too late: dropped");
         let progress = self.in_flight.withdraw(sequence, part);
         self.progress(progress);

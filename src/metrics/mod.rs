@@ -35,7 +35,7 @@ pub enum Stage {
 
 /// Labels of what is counted a camera and stage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CameraStage {
+pub struct CameraStageLabel {
     /// The camera's id.
     pub camera: String,
     /// The stage.
@@ -65,7 +65,7 @@ pub struct ReaderLabel {
 
 /// What one outlet has done.
 #[derive(Clone, Debug, Default)]
-pub struct Outlet {
+pub struct OutletMetrics {
     /// Alerts that the receiver has taken.
     pub delivered: Counter,
     /// Attempts that have failed.
@@ -89,11 +89,11 @@ pub struct Flow {
 
 /// Every metric of the daemon. Clone it freely: clones count into the same place.
 #[derive(Clone, Debug)]
-pub struct Meters {
+pub struct Metrics {
     registry: Arc<Registry>,
-    taken: Family<CameraStage, Counter>,
-    passed: Family<CameraStage, Counter>,
-    dropped: Family<CameraStage, Counter>,
+    taken: Family<CameraStageLabel, Counter>,
+    passed: Family<CameraStageLabel, Counter>,
+    dropped: Family<CameraStageLabel, Counter>,
     seconds: Family<StageLabel, Histogram>,
     camera_up: Family<CameraLabel, Gauge>,
     camera_sessions: Family<CameraLabel, Counter>,
@@ -148,14 +148,14 @@ pub struct LoadGauges {
     pub late: Gauge<f64, AtomicU64>,
 }
 
-impl Meters {
+impl Metrics {
     /// A fresh set, all zero.
     pub fn new() -> Self {
         // From 0.1 ms to 6.5 s in doublings: the budget of 250 ms falls well inside.
         let latency = || Histogram::new(exponential_buckets(0.000_1, 2.0, 17));
-        let taken = Family::<CameraStage, Counter>::default();
-        let passed = Family::<CameraStage, Counter>::default();
-        let dropped = Family::<CameraStage, Counter>::default();
+        let taken = Family::<CameraStageLabel, Counter>::default();
+        let passed = Family::<CameraStageLabel, Counter>::default();
+        let dropped = Family::<CameraStageLabel, Counter>::default();
         let seconds = Family::<StageLabel, Histogram>::new_with_constructor(latency);
         let camera_up = Family::<CameraLabel, Gauge>::default();
         let camera_sessions = Family::<CameraLabel, Counter>::default();
@@ -247,7 +247,7 @@ impl Meters {
 
     /// The counters of one camera at one stage.
     pub fn flow(&self, camera: &str, stage: Stage) -> Flow {
-        let labels = CameraStage { camera: camera.to_owned(), stage };
+        let labels = CameraStageLabel { camera: camera.to_owned(), stage };
         Flow {
             taken: self.taken.get_or_create(&labels).clone(),
             passed: self.passed.get_or_create(&labels).clone(),
@@ -271,9 +271,9 @@ impl Meters {
     }
 
     /// The counters of one reader of the outbox.
-    pub fn outlet(&self, reader: &str) -> Outlet {
+    pub fn outlet(&self, reader: &str) -> OutletMetrics {
         let labels = ReaderLabel { reader: reader.to_owned() };
-        Outlet {
+        OutletMetrics {
             delivered: self.delivered.get_or_create(&labels).clone(),
             failures: self.failures.get_or_create(&labels).clone(),
             behind: self.behind.get_or_create(&labels).clone(),
@@ -297,7 +297,7 @@ impl Meters {
     }
 }
 
-impl Default for Meters {
+impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
@@ -320,10 +320,10 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_encoded() {
-        let meters = Meters::new();
-        meters.flow("hem-42", Stage::Decode).dropped.inc();
-        meters.timer(Stage::Core).observe(Duration::from_millis(2));
-        let text = meters.encode().unwrap();
+        let metrics = Metrics::new();
+        metrics.flow("hem-42", Stage::Decode).dropped.inc();
+        metrics.timer(Stage::Core).observe(Duration::from_millis(2));
+        let text = metrics.encode().unwrap();
         assert!(text.contains("keng_stage_dropped_total{camera=\"hem-42\",stage=\"Decode\"} 1"));
         assert!(text.contains("keng_stage_seconds_count{stage=\"Core\"} 1"));
     }
