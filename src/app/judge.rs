@@ -255,7 +255,7 @@ impl Judge {
         }
         self.metrics.granted.set(granted);
         self.metrics.pressure.set(self.governor.pressure());
-        super::load::tell(load, &self.metrics.load);
+        super::load::tell(load, &self.metrics);
         self.statuses.tell_capacity(degraded, granted);
     }
 

@@ -1,5 +1,8 @@
 //! What is counted and timed, everywhere: one list of all metrics.
 //!
+//! A metric is one entry in the declaration of [`Metrics`]: its name at `/metrics`, behind `keng_`,
+//! its type, and the help that a collector shows.
+//!
 //! Handles are cheap clones of atomics: take yours once, at the start, and keep it. Serving them
 //! is `telemetry`'s and `web`'s work; here nothing is printed, and no clock is read.
 
@@ -87,177 +90,117 @@ pub struct Flow {
     pub dropped: Counter,
 }
 
-/// Every metric of the daemon. Clone it freely: clones count into the same place.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    registry: Arc<Registry>,
-    taken: Family<CameraStageLabel, Counter>,
-    passed: Family<CameraStageLabel, Counter>,
-    dropped: Family<CameraStageLabel, Counter>,
-    seconds: Family<StageLabel, Histogram>,
-    camera_up: Family<CameraLabel, Gauge>,
-    camera_sessions: Family<CameraLabel, Counter>,
-    delivered: Family<ReaderLabel, Counter>,
-    failures: Family<ReaderLabel, Counter>,
-    behind: Family<ReaderLabel, Gauge>,
-    set_aside: Family<ReaderLabel, Counter>,
-    /// Alerts that were set aside and are still kept as such, of all readers.
-    pub set_aside_now: Gauge,
-    /// From a frame's last packet to its alert being durable.
-    pub alert_seconds: Histogram,
-    /// Alerts appended to the outbox.
-    pub alerts: Counter,
-    /// News that the cap on alerts has held back, to be told in a summary.
-    pub alerts_held_back: Counter,
-    /// Frames (and the like) that were not kept for `keng tune`: the disk was behind, or refused.
-    pub detections_dropped: Counter,
-    /// Orders to a siren that came too late and were dropped.
-    pub siren_orders_dropped: Counter,
-    /// Records that the audit log could not take.
-    pub audit_lost: Counter,
-    /// Pictures of before, at and after that were not kept: the disk was behind, short, or refused.
-    pub album_dropped: Counter,
-    /// Push messages that some browser was never sent.
-    pub push_dropped: Counter,
-    /// Commands, reports and patrols over MQTT that were refused; at the page, those too many.
-    pub messages_refused: Counter,
-    /// Alerts that the broker has not acknowledged yet.
-    pub outbox_depth: Gauge,
-    /// 1 while alerts wait for a disk that refuses them.
-    pub outbox_stuck: Gauge,
-    /// 1 while the broker's session stands.
-    pub broker_up: Gauge,
-    /// Reloads of the configuration that did not check out.
-    pub reload_failures: Counter,
-    /// How much of the wanted rate of frames is granted, 0..1; 1 while capacity suffices.
-    pub granted: Gauge<f64, AtomicU64>,
-    /// How much of closer and more frequent looks is saved, 0..5 (see `attention::budget`).
-    pub pressure: Gauge<f64, AtomicU64>,
-    /// What that goes by, of the second before.
-    pub load: LoadGauges,
+/// Declares the set of all metrics: a field for each, registered under the field's name with its
+/// help. A metric starts as its type's default unless a value is given.
+macro_rules! metrics {
+    (
+        $(#[$about:meta])*
+        pub struct $set:ident {
+            $(
+                $(#[$doc:meta])*
+                $visibility:vis $name:ident: $kind:ty $(= $start:expr)?, $help:literal;
+            )*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug)]
+        pub struct $set {
+            registry: Arc<Registry>,
+            $($(#[$doc])* $visibility $name: $kind,)*
+        }
+
+        impl $set {
+            /// A fresh set, all zero.
+            pub fn new() -> Self {
+                let mut registry = Registry::with_prefix("keng");
+                $(
+                    let $name: $kind = metrics!(@start $($start)?);
+                    registry.register(stringify!($name), $help, $name.clone());
+                )*
+                Self { registry: Arc::new(registry), $($name),* }
+            }
+        }
+    };
+    (@start) => { Default::default() };
+    (@start $start:expr) => { $start };
 }
 
-/// Shares, 0..1, as in `attention::budget::Load`.
-#[derive(Clone, Debug, Default)]
-pub struct LoadGauges {
-    /// Processor time, of all cores'.
-    pub cpu: Gauge<f64, AtomicU64>,
-    /// Time in which detector threads were busy, of all their time.
-    pub detectors: Gauge<f64, AtomicU64>,
-    /// Cameras that decoded a wanted picture too late, of those that stream.
-    pub late: Gauge<f64, AtomicU64>,
+metrics! {
+    /// Every metric of the daemon. Clone it freely: clones count into the same place.
+    pub struct Metrics {
+        stage_taken: Family<CameraStageLabel, Counter>, "Units that entered a stage";
+        stage_passed: Family<CameraStageLabel, Counter>, "Units that left a stage";
+        stage_dropped: Family<CameraStageLabel, Counter>, "Units dropped by a stage";
+        stage_seconds: Family<StageLabel, Histogram> = Family::new_with_constructor(latency),
+            "Time spent in a stage";
+        camera_up: Family<CameraLabel, Gauge>, "1 while the camera streams";
+        camera_sessions: Family<CameraLabel, Counter>, "RTSP sessions begun";
+        outlet_delivered: Family<ReaderLabel, Counter>, "Alerts an outlet has passed on";
+        outlet_failures: Family<ReaderLabel, Counter>, "Attempts of an outlet that failed";
+        outlet_behind: Family<ReaderLabel, Gauge>, "Alerts an outlet has not read yet";
+        set_aside: Family<ReaderLabel, Counter>, "Alerts that can never be delivered";
+        /// Alerts that were set aside and are still kept as such, of all readers.
+        pub set_aside_now: Gauge, "Dead letters that are kept now";
+        /// From a frame's last packet to its alert being durable.
+        pub alert_seconds: Histogram = latency(), "Last packet to durable alert";
+        /// Alerts appended to the outbox.
+        pub alerts: Counter, "Alerts made durable";
+        /// News that the cap on alerts has held back, to be told in a summary.
+        pub alerts_held_back: Counter, "News told in a summary";
+        /// Frames (and the like) that were not kept for `keng tune`: the disk was behind, or
+        /// refused.
+        pub detections_dropped: Counter, "Frames whose detections were not kept";
+        /// Orders to a siren that came too late and were dropped.
+        pub siren_orders_dropped: Counter, "Siren orders dropped for being late";
+        /// Records that the audit log could not take.
+        pub audit_lost: Counter, "Records that the audit log could not take";
+        /// Pictures of before, at and after that were not kept: the disk was behind, short, or
+        /// refused.
+        pub album_dropped: Counter, "Pictures not kept";
+        /// Push messages that some browser was never sent.
+        pub push_dropped: Counter, "Push messages given up for a browser";
+        /// Commands, reports and patrols over MQTT that were refused; at the page, those too many.
+        pub messages_refused: Counter, "What people sent in vain";
+        /// Alerts that the broker has not acknowledged yet.
+        pub outbox_depth: Gauge, "Alerts the broker has not acknowledged";
+        /// 1 while alerts wait for a disk that refuses them.
+        pub outbox_stuck: Gauge, "1 while alerts wait for the disk";
+        /// 1 while the broker's session stands.
+        pub broker_up: Gauge, "1 while the broker's session stands";
+        /// Reloads of the configuration that did not check out.
+        pub reload_failures: Counter, "Reloads refused";
+        /// How much of the wanted rate of frames is granted, 0..1; 1 while capacity suffices.
+        pub granted: Gauge<f64, AtomicU64>, "Share of the wanted frame rate";
+        /// How much of closer and more frequent looks is saved, 0..5 (see `attention::budget`).
+        pub pressure: Gauge<f64, AtomicU64>, "How much is saved, 0..5";
+        /// Processor time in the second before, of all cores', 0..1.
+        pub load_cpu: Gauge<f64, AtomicU64>, "Processor time, of all cores'";
+        /// Time in which detector threads were busy in the second before, of all their time, 0..1.
+        pub load_detectors: Gauge<f64, AtomicU64>, "Detector threads' busy time";
+        /// Cameras that decoded a wanted picture too late, of those that stream, 0..1.
+        pub load_late: Gauge<f64, AtomicU64>, "Cameras decoded too late";
+    }
+}
+
+/// From 0.1 ms to 6.5 s in doublings: the budget of 250 ms falls well inside.
+fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 2.0, 17))
 }
 
 impl Metrics {
-    /// A fresh set, all zero.
-    pub fn new() -> Self {
-        // From 0.1 ms to 6.5 s in doublings: the budget of 250 ms falls well inside.
-        let latency = || Histogram::new(exponential_buckets(0.000_1, 2.0, 17));
-        let taken = Family::<CameraStageLabel, Counter>::default();
-        let passed = Family::<CameraStageLabel, Counter>::default();
-        let dropped = Family::<CameraStageLabel, Counter>::default();
-        let seconds = Family::<StageLabel, Histogram>::new_with_constructor(latency);
-        let camera_up = Family::<CameraLabel, Gauge>::default();
-        let camera_sessions = Family::<CameraLabel, Counter>::default();
-        let delivered = Family::<ReaderLabel, Counter>::default();
-        let failures = Family::<ReaderLabel, Counter>::default();
-        let behind = Family::<ReaderLabel, Gauge>::default();
-        let set_aside = Family::<ReaderLabel, Counter>::default();
-        let set_aside_now = Gauge::default();
-        let alert_seconds = latency();
-        let alerts = Counter::default();
-        let alerts_held_back = Counter::default();
-        let detections_dropped = Counter::default();
-        let siren_orders_dropped = Counter::default();
-        let audit_lost = Counter::default();
-        let album_dropped = Counter::default();
-        let push_dropped = Counter::default();
-        let messages_refused = Counter::default();
-        let outbox_depth = Gauge::default();
-        let outbox_stuck = Gauge::default();
-        let broker_up = Gauge::default();
-        let reload_failures = Counter::default();
-        let granted = Gauge::default();
-        let (pressure, load) = (Gauge::default(), LoadGauges::default());
-
-        let mut r = Registry::with_prefix("keng");
-        r.register("stage_taken", "Units that entered a stage", taken.clone());
-        r.register("stage_passed", "Units that left a stage", passed.clone());
-        r.register("stage_dropped", "Units dropped by a stage", dropped.clone());
-        r.register("stage_seconds", "Time spent in a stage", seconds.clone());
-        r.register("camera_up", "1 while the camera streams", camera_up.clone());
-        r.register("camera_sessions", "RTSP sessions begun", camera_sessions.clone());
-        r.register("outlet_delivered", "Alerts an outlet has passed on", delivered.clone());
-        r.register("outlet_failures", "Attempts of an outlet that failed", failures.clone());
-        r.register("outlet_behind", "Alerts an outlet has not read yet", behind.clone());
-        r.register("set_aside", "Alerts that can never be delivered", set_aside.clone());
-        let kept = "Dead letters that are kept now";
-        r.register("set_aside_now", kept, set_aside_now.clone());
-        r.register("alert_seconds", "Last packet to durable alert", alert_seconds.clone());
-        r.register("alerts", "Alerts made durable", alerts.clone());
-        r.register("alerts_held_back", "News told in a summary", alerts_held_back.clone());
-        let unkept = "Frames whose detections were not kept";
-        r.register("detections_dropped", unkept, detections_dropped.clone());
-        let late = "Siren orders dropped for being late";
-        r.register("siren_orders_dropped", late, siren_orders_dropped.clone());
-        r.register("audit_lost", "Records that the audit log could not take", audit_lost.clone());
-        r.register("album_dropped", "Pictures not kept", album_dropped.clone());
-        r.register("push_dropped", "Push messages given up for a browser", push_dropped.clone());
-        r.register("messages_refused", "What people sent in vain", messages_refused.clone());
-        r.register("outbox_depth", "Alerts the broker has not acknowledged", outbox_depth.clone());
-        r.register("outbox_stuck", "1 while alerts wait for the disk", outbox_stuck.clone());
-        r.register("broker_up", "1 while the broker's session stands", broker_up.clone());
-        r.register("reload_failures", "Reloads refused", reload_failures.clone());
-        r.register("granted", "Share of the wanted frame rate", granted.clone());
-        r.register("pressure", "How much is saved, 0..5", pressure.clone());
-        r.register("load_cpu", "Processor time, of all cores'", load.cpu.clone());
-        r.register("load_detectors", "Detector threads' busy time", load.detectors.clone());
-        r.register("load_late", "Cameras decoded too late", load.late.clone());
-        Self {
-            registry: Arc::new(r),
-            taken,
-            passed,
-            dropped,
-            seconds,
-            camera_up,
-            camera_sessions,
-            delivered,
-            failures,
-            behind,
-            set_aside,
-            set_aside_now,
-            alert_seconds,
-            alerts,
-            alerts_held_back,
-            detections_dropped,
-            siren_orders_dropped,
-            audit_lost,
-            album_dropped,
-            push_dropped,
-            messages_refused,
-            outbox_depth,
-            outbox_stuck,
-            broker_up,
-            reload_failures,
-            granted,
-            pressure,
-            load,
-        }
-    }
-
     /// The counters of one camera at one stage.
     pub fn flow(&self, camera: &str, stage: Stage) -> Flow {
         let labels = CameraStageLabel { camera: camera.to_owned(), stage };
         Flow {
-            taken: self.taken.get_or_create(&labels).clone(),
-            passed: self.passed.get_or_create(&labels).clone(),
-            dropped: self.dropped.get_or_create(&labels).clone(),
+            taken: self.stage_taken.get_or_create(&labels).clone(),
+            passed: self.stage_passed.get_or_create(&labels).clone(),
+            dropped: self.stage_dropped.get_or_create(&labels).clone(),
         }
     }
 
     /// The clock-hand of one stage.
     pub fn timer(&self, stage: Stage) -> Timer {
-        Timer(self.seconds.get_or_create(&StageLabel { stage }).clone())
+        Timer(self.stage_seconds.get_or_create(&StageLabel { stage }).clone())
     }
 
     /// 1 while the camera streams.
@@ -274,9 +217,9 @@ impl Metrics {
     pub fn outlet(&self, reader: &str) -> OutletMetrics {
         let labels = ReaderLabel { reader: reader.to_owned() };
         OutletMetrics {
-            delivered: self.delivered.get_or_create(&labels).clone(),
-            failures: self.failures.get_or_create(&labels).clone(),
-            behind: self.behind.get_or_create(&labels).clone(),
+            delivered: self.outlet_delivered.get_or_create(&labels).clone(),
+            failures: self.outlet_failures.get_or_create(&labels).clone(),
+            behind: self.outlet_behind.get_or_create(&labels).clone(),
             set_aside: self.set_aside(reader),
         }
     }
@@ -326,5 +269,47 @@ mod tests {
         let text = metrics.encode().unwrap();
         assert!(text.contains("keng_stage_dropped_total{camera=\"hem-42\",stage=\"Decode\"} 1"));
         assert!(text.contains("keng_stage_seconds_count{stage=\"Core\"} 1"));
+    }
+
+    /// Every metric with a value of its own, and one label where it has labels.
+    fn every_metric() -> Metrics {
+        let m = Metrics::new();
+        let flow = m.flow("hem-42", Stage::Decode);
+        flow.taken.inc_by(3);
+        flow.passed.inc_by(2);
+        flow.dropped.inc();
+        m.timer(Stage::Core).observe(Duration::from_millis(2));
+        m.camera_up("hem-42").set(1);
+        m.camera_sessions("hem-42").inc_by(4);
+        let outlet = m.outlet("webhook/chat");
+        outlet.delivered.inc_by(5);
+        outlet.failures.inc_by(6);
+        outlet.behind.set(7);
+        outlet.set_aside.inc_by(8);
+        m.set_aside_now.set(9);
+        m.alert_seconds.observe(0.25);
+        m.alerts.inc_by(10);
+        m.alerts_held_back.inc_by(11);
+        m.detections_dropped.inc_by(12);
+        m.siren_orders_dropped.inc_by(13);
+        m.audit_lost.inc_by(14);
+        m.album_dropped.inc_by(15);
+        m.push_dropped.inc_by(16);
+        m.messages_refused.inc_by(17);
+        m.outbox_depth.set(18);
+        m.outbox_stuck.set(1);
+        m.broker_up.set(1);
+        m.reload_failures.inc_by(19);
+        m.granted.set(0.75);
+        m.pressure.set(2.5);
+        m.load_cpu.set(0.5);
+        m.load_detectors.set(0.25);
+        m.load_late.set(0.125);
+        m
+    }
+
+    #[test]
+    fn the_text_at_metrics_is_the_same_to_the_byte() {
+        assert_eq!(every_metric().encode().unwrap(), include_str!("every_metric.txt"));
     }
 }
