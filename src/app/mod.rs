@@ -196,7 +196,7 @@ impl App {
             access,
             audit: audit.clone(),
             store: settings.store.path.clone(),
-            cap: settings.cap.clone(),
+            cap: settings.outlets.cap.clone(),
             push,
         };
         let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());

@@ -172,7 +172,7 @@ fn rights(settings: &Settings, daemon: &str) -> String {
     );
     // It announces its own there, and hears of all: when Home Assistant begins, and what an earlier
     // configuration has left.
-    if let Some(home) = &settings.home_assistant {
+    if let Some(home) = &settings.outlets.home_assistant {
         let own = home.own_topics(&settings.ward.id);
         let lines = [format!("topic read {}/#", home.prefix), format!("topic readwrite {own}#\n")];
         text.push_str(&lines.join("\n"));

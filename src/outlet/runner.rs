@@ -1,6 +1,5 @@
 //! One sink's way through the log: in order, at its own pace, the cursor moved on acknowledgement.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -330,19 +329,4 @@ fn prepare<S: Sink>(outbox: &Outbox, sink: &S, entry: &Entry) -> Result<Ready<S>
         return Ok(Prepared::Poison("its record is damaged".to_owned()));
     }
     sink.prepare(outbox, entry)
-}
-
-/// Forgets the readers under `prefix` that are not among `ids`.
-///
-/// # Errors
-/// [`outbox::Error`] where the disk fails; some may then be forgotten.
-pub fn dismiss_others(
-    outbox: &Outbox,
-    prefix: &str,
-    ids: &BTreeSet<String>,
-) -> Result<(), outbox::Error> {
-    for reader in outbox.dismiss(prefix, |name| ids.contains(name))? {
-        tracing::info!(reader, "is not configured any more: its place in the log is forgotten");
-    }
-    Ok(())
 }
