@@ -21,10 +21,11 @@
 //! ```
 
 pub use keng_core::{
-    alert, attention, detection, geometry, incident, pipeline, report, rule, time, track, ward,
+    alert, attention, detection, geometry, incident, pipeline, rate_limit, report, rule, time,
+    track, ward,
 };
 pub use keng_media::{camera, detector, frame, serve};
-pub use keng_runtime::{clock, meter};
+pub use keng_runtime::{clock, metrics};
 pub use keng_store::{album, audit, diary, ledger, outbox, segments};
 
 pub mod tune;

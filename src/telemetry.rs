@@ -1,7 +1,7 @@
 //! Traces: what the daemon says while it runs, on stderr.
 //!
 //! `KENG_LOG` filters, as in `KENG_LOG=debug` or `KENG_LOG=info,keng::camera=trace`. Metrics are
-//! `meter`'s. Nothing here knows a secret: they are `ward::Secret`, which does not print.
+//! `metrics`'s. Nothing here knows a secret: they are `ward::Secret`, which does not print.
 
 use std::io;
 

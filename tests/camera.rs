@@ -20,8 +20,8 @@ use keng::camera::rtsp::RtspSession;
 use keng::camera::supervisor;
 use keng::clock::SystemClock;
 use keng::command::probe;
-use keng::meter::Meters;
-use keng::meter::Stage;
+use keng::metrics::Metrics;
+use keng::metrics::Stage;
 use keng::time::Clock;
 use keng::ward::Id;
 use keng::ward::Secret;
@@ -191,15 +191,15 @@ async fn a_path_that_is_not_there_is_named() {
 async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     let server = Server::start(gst::Codec::H264, Auth::Digest, 0).await;
     let config = with_password(config(server.port, "/cam", Transport::Tcp), "right");
-    let meters = Meters::new();
+    let metrics = Metrics::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let (queue, receiver) = queue::channel(meters.flow("hem-42", Stage::Receive));
+    let (queue, receiver) = queue::channel(metrics.flow("hem-42", Stage::Receive));
     let (to_state, mut state) = watch::channel(State::Connecting { since: clock.now() });
     let doors = supervisor::Doors {
         source: rtsp(),
         clock: Arc::clone(&clock),
         connects: Arc::new(tokio::sync::Semaphore::new(supervisor::CONNECTS_MAX)),
-        meters: meters.clone(),
+        metrics: metrics.clone(),
         waits: supervisor::Waits::default(),
     };
     let shutdown = CancellationToken::new();
@@ -213,8 +213,8 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     let waiting = |state: &State| matches!(state, State::Waiting { .. });
     timeout(PATIENCE, state.wait_for(waiting)).await.unwrap().unwrap();
     // Long enough away for the waits to have grown to their longest.
-    let attempts = |meters: &Meters| meters.camera_sessions("hem-42").get();
-    assert_eq!(attempts(&meters), 1);
+    let attempts = |metrics: &Metrics| metrics.camera_sessions("hem-42").get();
+    assert_eq!(attempts(&metrics), 1);
     for _ in 0..5 {
         timeout(PATIENCE, state.changed()).await.unwrap().unwrap();
         timeout(PATIENCE, state.wait_for(waiting)).await.unwrap().unwrap();
@@ -226,7 +226,7 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     let took = clock.now().mono.since(back.mono);
     println!("streams again after {took:?}");
     assert!(took <= Duration::from_secs(5), "{took:?}");
-    assert_eq!(attempts(&meters), 2);
+    assert_eq!(attempts(&metrics), 2);
     let mut marks = 0;
     while let Some(item) = receiver.try_recv() {
         marks += usize::from(matches!(item, queue::Item::Discontinuity));

@@ -28,8 +28,8 @@ use keng::frame::mailbox::Exchange;
 use keng::frame::pace::Pace;
 use keng::frame::pace::Schedule;
 use keng::frame::worker;
-use keng::meter::Meters;
-use keng::meter::Stage;
+use keng::metrics::Metrics;
+use keng::metrics::Stage;
 use keng::time::ManualClock;
 use keng::time::Mono;
 use keng::time::Stamp;
@@ -344,15 +344,15 @@ fn too_long_a_backlog_is_given_up_until_the_next_key_frame() {
 fn from_packets_to_what_they_show() {
     let packets = stream(Codec::H264, RED_PATCH, 50, "bframes=0:keyint=25");
     let clock = Arc::new(ManualClock::default());
-    let meters = Meters::new();
-    let exchange = Arc::new(Exchange::new(clock.clone(), meters.clone()));
+    let metrics = Metrics::new();
+    let exchange = Arc::new(Exchange::new(clock.clone(), metrics.clone()));
     let (sender, mut analysed) = tokio::sync::mpsc::channel(50);
     let setup = detector::worker::Setup {
         exchange: Arc::clone(&exchange),
         second: Arc::default(),
         analysed: sender,
         clock: clock.clone(),
-        meters: meters.clone(),
+        metrics: metrics.clone(),
     };
     let detector = Box::new(ScriptedDetector::new(Size { width: 160, height: 96 }));
     let detecting = detector::worker::spawn(0, detector, setup).unwrap();
@@ -361,9 +361,9 @@ fn from_packets_to_what_they_show() {
         pace: Pace::every(Duration::from_millis(200)),
         exchange: Arc::clone(&exchange),
         clock,
-        meters: meters.clone(),
+        metrics: metrics.clone(),
     };
-    let (to_decoder, queue) = queue::channel(meters.flow("hem-42", Stage::Receive));
+    let (to_decoder, queue) = queue::channel(metrics.flow("hem-42", Stage::Receive));
     let decoding = worker::spawn(setup, queue).unwrap();
     let mut seen = Vec::new();
     for packet in &packets {
@@ -386,7 +386,7 @@ fn from_packets_to_what_they_show() {
         assert!(!analysed.picture.jpeg(320, &[fire.bbox]).unwrap().is_empty());
     }
     let counted = |stage| {
-        let flow = meters.flow("hem-42", stage);
+        let flow = metrics.flow("hem-42", stage);
         (flow.taken.get(), flow.passed.get(), flow.dropped.get())
     };
     assert_eq!(counted(Stage::Decode), (50, 10, 0));

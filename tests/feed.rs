@@ -11,7 +11,7 @@ use std::time::Duration;
 use keng::access::Access;
 use keng::album::Album;
 use keng::audit::Log;
-use keng::meter::Meters;
+use keng::metrics::Metrics;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
@@ -106,12 +106,12 @@ async fn house(language: Language) -> House {
         }),
         outbox: outbox.clone(),
         album: Album::open(folder.path()).unwrap(),
-        meters: Meters::new(),
+        metrics: Metrics::new(),
         board: board.clone(),
         gallery: Gallery::new(clock.clone()),
         asks,
         access: access.clone(),
-        audit: Log::open(folder.path(), clock.clone(), &Meters::new()).unwrap(),
+        audit: Log::open(folder.path(), clock.clone(), &Metrics::new()).unwrap(),
         store: folder.path().to_owned(),
         cap: None,
         push: None,

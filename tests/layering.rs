@@ -308,7 +308,7 @@ fn the_check_lets_through_what_is_right() {
         ("crates/runtime/src/clock.rs", "let now = std::time::Instant::now();"),
         ("src/camera/supervisor_tests.rs", "let from = tokio::time::Instant::now();"),
         ("src/camera/queue.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n    Instant::now();\n}"),
-        ("src/outbox/sled.rs", "let db = sled::open(path)?;"),
+        ("src/outbox/database.rs", "let db = sled::open(path)?;"),
         ("src/app.rs", "let log = crate::outbox::sled::Log::open(path)?; list.sort::<u8>();"),
         ("src/app.rs", "use crate::outbox::sled;\nlet log = sled::Log::open(path)?;"),
         ("src/app.rs", "fn export() { transport::open(\"rtsp://host\") }"),

@@ -16,7 +16,7 @@ use keng::diary;
 use keng::diary::{Folder, PatrolNotice, Record, Run, Verdict};
 use keng::geometry::BoundingBox;
 use keng::incident::{Answer, Incident, IncidentId, Kind, State};
-use keng::meter::Meters;
+use keng::metrics::Metrics;
 use keng::pipeline::{Command, Core, FrameResult, Watched};
 use keng::time::{Clock, ManualClock, Mono, Stamp, Wall};
 use keng::tune::play::Lane;
@@ -98,17 +98,17 @@ fn keep(store: &Path, records: &[Record]) {
         retention: Duration::from_secs(30 * 86_400),
         bytes_max: 1 << 30,
     };
-    let meters = Meters::new();
+    let metrics = Metrics::new();
     let now = Stamp { mono: Mono(1), wall: SystemClock::new().now().wall };
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(now));
     // As many as wait at once, so that nothing is dropped.
     for part in records.chunks(8_000) {
-        let (keeper, thread) = diary::spawn(config.clone(), &meters, Arc::clone(&clock)).unwrap();
+        let (keeper, thread) = diary::spawn(config.clone(), &metrics, Arc::clone(&clock)).unwrap();
         part.iter().for_each(|record| keeper.keep(record.clone()));
         drop(keeper);
         thread.join().unwrap();
     }
-    assert_eq!(meters.detections_dropped.get(), 0);
+    assert_eq!(metrics.detections_dropped.get(), 0);
 }
 
 fn read(store: &Path) -> Vec<(Run, Record)> {

@@ -33,8 +33,8 @@ use keng::frame::pace::Pace;
 use keng::frame::pace::Schedule;
 use keng::frame::pixels::Pool;
 use keng::incident::Incident;
-use keng::meter::Meters;
-use keng::meter::Stage;
+use keng::metrics::Metrics;
+use keng::metrics::Stage;
 use keng::pipeline::Core;
 use keng::rule::Rules;
 use keng::time::Clock;
@@ -117,7 +117,7 @@ struct Packets {
 
 impl Packets {
     fn new() -> Self {
-        let (sender, receiver) = queue::channel(Meters::new().flow("bench", Stage::Receive));
+        let (sender, receiver) = queue::channel(Metrics::new().flow("bench", Stage::Receive));
         Self {
             sender,
             receiver,
@@ -177,7 +177,7 @@ struct Mailboxes {
 impl Mailboxes {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(scene::at(0)));
-        let exchange = Exchange::new(Arc::clone(&clock) as Arc<dyn Clock>, Meters::new());
+        let exchange = Exchange::new(Arc::clone(&clock) as Arc<dyn Clock>, Metrics::new());
         let name = |index: usize| Id::new(&format!("c{index}")).expect("letters make an id");
         let cameras: Vec<Id> = (0..CAMERAS).map(name).collect();
         for camera in &cameras {

@@ -25,7 +25,7 @@ use keng::frame::pace::Pace;
 use keng::geometry::Point;
 use keng::geometry::Polygon;
 use keng::incident::Incident;
-use keng::meter::Meters;
+use keng::metrics::Metrics;
 use keng::pipeline::Core;
 use keng::pipeline::FrameResult;
 use keng::pipeline::Watched;
@@ -233,7 +233,7 @@ fn ward(cameras: usize) -> Vec<Watched> {
 
 fn mailbox(cameras: usize) -> impl FnMut() {
     let clock = Arc::new(ManualClock::new(scene::at(0)));
-    let exchange = Exchange::new(Arc::clone(&clock) as Arc<dyn Clock>, Meters::new());
+    let exchange = Exchange::new(Arc::clone(&clock) as Arc<dyn Clock>, Metrics::new());
     let name = |index: usize| Id::new(&format!("c{index}")).expect("letters make an id");
     let ids: Vec<Id> = (0..cameras).map(name).collect();
     for id in &ids {

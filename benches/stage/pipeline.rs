@@ -18,8 +18,8 @@ use keng::frame::decode::Want;
 use keng::frame::mailbox::Exchange;
 use keng::frame::pace::Pace;
 use keng::frame::pace::Schedule;
-use keng::meter::Meters;
-use keng::meter::Stage;
+use keng::metrics::Metrics;
+use keng::metrics::Stage;
 use keng::pipeline::Core;
 use keng::pipeline::FrameResult;
 use keng::time::Clock;
@@ -105,15 +105,15 @@ impl Ours {
     fn new(detector: OnnxDetector, period: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(scene::at(0)));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
-        let meters = Meters::new();
-        let exchange = Arc::new(Exchange::new(Arc::clone(&shared), meters.clone()));
-        let (packets, receiver) = queue::channel(meters.flow("bench", Stage::Receive));
+        let metrics = Metrics::new();
+        let exchange = Arc::new(Exchange::new(Arc::clone(&shared), metrics.clone()));
+        let (packets, receiver) = queue::channel(metrics.flow("bench", Stage::Receive));
         let decoding = frame::worker::Setup {
             config: decode::config(detector.input()),
             pace: Pace::every(period),
             exchange: Arc::clone(&exchange),
             clock: Arc::clone(&shared),
-            meters: meters.clone(),
+            metrics: metrics.clone(),
         };
         let (sender, analysed) = mpsc::channel(detector::worker::ANALYSED_MAX);
         let detecting = detector::worker::Setup {
@@ -121,7 +121,7 @@ impl Ours {
             second: Arc::default(),
             analysed: sender,
             clock: shared,
-            meters,
+            metrics,
         };
         let threads = vec![
             frame::worker::spawn(decoding, receiver).expect("a thread is left"),

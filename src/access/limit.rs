@@ -1,5 +1,5 @@
-//! How often something may be tried: leaky buckets, of signing in by user and by address, of
-//! reports by whoever sends them.
+//! How often something may be tried: signing in by user and by address, reports by whoever sends
+//! them.
 //!
 //! | | |
 //! | --- | --- |
@@ -11,33 +11,64 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::rate_limit::Limit;
+use crate::rate_limit::Usage;
 use crate::time::Mono;
 
 /// Users, and addresses, that are remembered.
 const KEPT_MAX: usize = 2_048;
 /// So many failures of one user at once, then one in each [`USER_EVERY`].
-const USER_BURST: f64 = 10.0;
+const USER_BURST: u32 = 10;
 const USER_EVERY: Duration = Duration::from_secs(30);
 /// The same of one address: more than one person may sit behind it.
-const ADDRESS_BURST: f64 = 30.0;
+const ADDRESS_BURST: u32 = 30;
 const ADDRESS_EVERY: Duration = Duration::from_secs(10);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What drips out by time.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    level: f64,
-    at: Mono,
+/// The usage of each of many.
+#[derive(Debug)]
+struct Table<K>(BTreeMap<K, Entry>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    usage: Usage,
+    /// When the last event was counted.
+    heard: Mono,
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Clone> Table<K> {
+    fn wait(&self, who: &K, limit: Limit, now: Mono) -> Duration {
+        self.0.get(who).map_or(Duration::ZERO, |entry| entry.usage.wait(limit, now))
+    }
+
+    /// Counts an event of `who`; who was heard of longest ago makes room where there is none.
+    fn count(&mut self, who: K, limit: Limit, now: Mono) {
+        if self.0.len() >= KEPT_MAX && !self.0.contains_key(&who) {
+            let oldest = self.0.iter().min_by_key(|(_, entry)| entry.heard);
+            if let Some(oldest) = oldest.map(|(who, _)| who.clone()) {
+                self.0.remove(&oldest);
+            }
+        }
+        let entry = self.0.entry(who).or_default();
+        entry.usage.count(limit, now);
+        entry.heard = now;
+    }
 }
 
 /// How often each of many does something: so many at once, and as many again in each minute.
 #[derive(Debug)]
-pub struct Pace<K>(BTreeMap<K, Bucket>);
+pub struct Pace<K>(Table<K>);
 
 impl<K> Default for Pace<K> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(Table::default())
     }
 }
 
@@ -47,10 +78,10 @@ impl<K: Ord + Clone> Pace<K> {
     /// # Errors
     /// How long to wait before the next; this one does not count.
     pub fn take(&mut self, who: &K, a_minute: u32, now: Mono) -> Result<(), Duration> {
-        let (burst, every) = (f64::from(a_minute), MINUTE / a_minute.max(1));
-        match wait(self.0.get(who), burst, every, now) {
+        let limit = Limit::new(a_minute, MINUTE / a_minute.max(1));
+        match self.0.wait(who, limit, now) {
             Duration::ZERO => {
-                pour(&mut self.0, who.clone(), every, now);
+                self.0.count(who.clone(), limit, now);
                 Ok(())
             }
             wait => Err(wait),
@@ -58,11 +89,11 @@ impl<K: Ord + Clone> Pace<K> {
     }
 }
 
-/// All buckets of signing in.
+/// All limits of signing in.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
-    users: BTreeMap<String, Bucket>,
-    addresses: BTreeMap<IpAddr, Bucket>,
+    users: Table<String>,
+    addresses: Table<IpAddr>,
     /// Who has signed in from where: strangers can't lock them out there.
     known: BTreeSet<(String, IpAddr)>,
 }
@@ -76,34 +107,42 @@ impl Limits {
         address: IpAddr,
         now: Mono,
     ) -> Result<(), Duration> {
-        let address = whole(address);
-        let known = self.known.contains(&(user.to_owned(), address));
-        let mut waits = [Duration::ZERO; 2];
-        if !known {
-            waits[0] = wait(self.users.get(user), USER_BURST, USER_EVERY, now);
-        }
-        waits[1] = wait(self.addresses.get(&address), ADDRESS_BURST, ADDRESS_EVERY, now);
-        let longest = waits[0].max(waits[1]);
+        let (address, user) = (whole(address), user.to_owned());
+        let known = (user.clone(), address);
+        let by_user = if self.known.contains(&known) {
+            Duration::ZERO
+        } else {
+            self.users.wait(&user, user_limit(), now)
+        };
+        let longest = by_user.max(self.addresses.wait(&address, address_limit(), now));
         if longest > Duration::ZERO {
             return Err(longest);
         }
-        pour(&mut self.users, user.to_owned(), USER_EVERY, now);
-        pour(&mut self.addresses, address, ADDRESS_EVERY, now);
+        self.users.count(user, user_limit(), now);
+        self.addresses.count(address, address_limit(), now);
         Ok(())
     }
 
     /// It was the right password: the attempt does not count.
     pub(super) fn succeed(&mut self, user: &str, address: IpAddr) {
         let address = whole(address);
-        self.users.remove(user);
-        if let Some(bucket) = self.addresses.get_mut(&address) {
-            bucket.level = (bucket.level - 1.0).max(0.0);
+        self.users.0.remove(user);
+        if let Some(entry) = self.addresses.0.get_mut(&address) {
+            entry.usage.give_back(address_limit());
         }
         if self.known.len() >= KEPT_MAX {
             self.known.pop_first();
         }
         self.known.insert((user.to_owned(), address));
     }
+}
+
+fn user_limit() -> Limit {
+    Limit::new(USER_BURST, USER_EVERY)
+}
+
+fn address_limit() -> Limit {
+    Limit::new(ADDRESS_BURST, ADDRESS_EVERY)
 }
 
 /// Who has one address of a network of IPv6 has all.
@@ -115,26 +154,6 @@ fn whole(address: IpAddr) -> IpAddr {
         }
         v4 => v4,
     }
-}
-
-fn level(bucket: &Bucket, every: Duration, now: Mono) -> f64 {
-    (bucket.level - now.seconds_since(bucket.at) / every.as_secs_f64()).max(0.0)
-}
-
-fn wait(bucket: Option<&Bucket>, burst: f64, every: Duration, now: Mono) -> Duration {
-    let level = bucket.map_or(0.0, |bucket| level(bucket, every, now));
-    every.mul_f64((level + 1.0 - burst).max(0.0))
-}
-
-fn pour<K: Ord + Clone>(buckets: &mut BTreeMap<K, Bucket>, key: K, every: Duration, now: Mono) {
-    let level = buckets.get(&key).map_or(0.0, |bucket| level(bucket, every, now)) + 1.0;
-    if buckets.len() >= KEPT_MAX && !buckets.contains_key(&key) {
-        let oldest = buckets.iter().min_by_key(|(_, bucket)| bucket.at).map(|(key, _)| key.clone());
-        if let Some(oldest) = oldest {
-            buckets.remove(&oldest);
-        }
-    }
-    buckets.insert(key, Bucket { level, at: now });
 }
 
 #[cfg(test)]
@@ -198,7 +217,7 @@ mod tests {
         for n in 0..10_000_u32 {
             pace.take(&n.to_string(), 30, Mono(u64::from(n))).unwrap();
         }
-        assert!(pace.0.len() <= KEPT_MAX);
+        assert!(pace.0.0.len() <= KEPT_MAX);
     }
 
     #[test]
@@ -209,7 +228,7 @@ mod tests {
             limits.attempt(&n.to_string(), from, Mono(u64::from(n))).unwrap();
             limits.succeed(&format!("known {n}"), from);
         }
-        assert!(limits.users.len() <= KEPT_MAX && limits.addresses.len() <= KEPT_MAX);
+        assert!(limits.users.0.len() <= KEPT_MAX && limits.addresses.0.len() <= KEPT_MAX);
         assert!(limits.known.len() <= KEPT_MAX);
     }
 }

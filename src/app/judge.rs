@@ -26,7 +26,7 @@ use crate::diary;
 use crate::diary::{Keeper, Record, Verdict};
 use crate::frame::heads::Note;
 use crate::incident::Incident;
-use crate::meter::{Meters, Stage, Timer};
+use crate::metrics::{Metrics, Stage, Timer};
 use crate::mqtt::Inbound;
 use crate::outbox::Outbox;
 use crate::pipeline::{Command, Core, FrameResult, Watched};
@@ -85,7 +85,7 @@ pub(super) struct Judge {
     gallery: Gallery,
     moments: Moments,
     clock: Arc<dyn Clock>,
-    pub(super) meters: Meters,
+    pub(super) metrics: Metrics,
     core_timer: Timer,
 }
 
@@ -95,7 +95,7 @@ impl Judge {
         model: ModelIdentity,
         hands: Hands,
         clock: &Arc<dyn Clock>,
-        meters: &Meters,
+        metrics: &Metrics,
     ) -> Self {
         let Hands { lenses, statuses, jobs, keeper, audit, gallery, moments } = hands;
         statuses.tell_audit(audit.head());
@@ -119,8 +119,8 @@ impl Judge {
             gallery,
             moments,
             clock: Arc::clone(clock),
-            meters: meters.clone(),
-            core_timer: meters.timer(Stage::Core),
+            metrics: metrics.clone(),
+            core_timer: metrics.timer(Stage::Core),
             settings,
         }
     }
@@ -205,7 +205,7 @@ impl Judge {
         let judged = self.clock.now();
         let core = judged.mono.since(begun.mono);
         self.core_timer.observe(core);
-        self.meters.alerts_held_back.inc_by(self.core.take_held_back());
+        self.metrics.alerts_held_back.inc_by(self.core.take_held_back());
         self.statuses.count(&result.camera, judged.mono.since(at.mono));
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
@@ -254,16 +254,16 @@ impl Judge {
         if degraded != was_degraded {
             tracing::info!(degraded, granted, ?load, ?demand, "capacity");
         }
-        self.meters.granted.set(granted);
-        self.meters.pressure.set(self.governor.pressure());
-        super::load::tell(load, &self.meters.load);
+        self.metrics.granted.set(granted);
+        self.metrics.pressure.set(self.governor.pressure());
+        super::load::tell(load, &self.metrics);
         self.statuses.tell_capacity(degraded, granted);
     }
 
     async fn on_tick(&mut self) {
         let now = self.clock.now();
         let mut revisions = self.core.on_tick(now);
-        self.meters.alerts_held_back.inc_by(self.core.take_held_back());
+        self.metrics.alerts_held_back.inc_by(self.core.take_held_back());
         self.budget(now);
         for camera in &self.settings.cameras {
             let id = &camera.site.id;
@@ -278,7 +278,7 @@ impl Judge {
             self.statuses.tell(id, seen, now);
         }
         self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
-        self.statuses.tell_set_aside(self.meters.set_aside_now.get());
+        self.statuses.tell_set_aside(self.metrics.set_aside_now.get());
         self.statuses.tell_ward(self.reload_error.clone());
         self.publish(revisions, now).await;
         if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {
@@ -382,7 +382,7 @@ impl Judge {
             }
             Reload::Bad(faults) => {
                 tracing::error!(%faults, "configuration not reloaded; nothing changes");
-                self.meters.reload_failures.inc();
+                self.metrics.reload_failures.inc();
                 self.reload_error = Some(faults.to_string());
             }
         }

@@ -22,7 +22,7 @@ use crate::frame::mask::Masks;
 use crate::frame::pace::Pace;
 use crate::frame::{InputFormat, Picture, worker};
 use crate::geometry::Polygon;
-use crate::meter::Stage;
+use crate::metrics::Stage;
 use crate::time::Mono;
 use crate::ward::Id;
 
@@ -169,8 +169,8 @@ impl Lenses {
 
     fn start(&self, camera: &CameraSettings) -> std::io::Result<Lens> {
         let id = &camera.site.id;
-        let meters = &self.doors.meters;
-        let (sender, receiver) = queue::channel(meters.flow(id.as_str(), Stage::Receive));
+        let metrics = &self.doors.metrics;
+        let (sender, receiver) = queue::channel(metrics.flow(id.as_str(), Stage::Receive));
         let spot = spot(id);
         let pace = Pace::with_lead(spot);
         pace.set(Level::Idle.period());
@@ -185,7 +185,7 @@ impl Lenses {
             pace: pace.clone(),
             exchange: Arc::clone(&self.exchange),
             clock: Arc::clone(&self.doors.clock),
-            meters: meters.clone(),
+            metrics: metrics.clone(),
         };
         let decoder = worker::spawn(setup, receiver)?;
         let since = self.doors.clock.now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::lens::Lenses;
 use crate::attention::budget::Load;
-use crate::meter::LoadGauges;
+use crate::metrics::Metrics;
 use crate::time::{Clock, Stamp};
 
 /// Compares what was used with what it had been at the reading before.
@@ -48,10 +48,10 @@ impl Gauge {
 }
 
 /// Shows a load at `/metrics`.
-pub(super) fn tell(load: Load, gauges: &LoadGauges) {
-    gauges.cpu.set(load.cpu);
-    gauges.detectors.set(load.detectors);
-    gauges.late.set(load.late);
+pub(super) fn tell(load: Load, metrics: &Metrics) {
+    metrics.load_cpu.set(load.cpu);
+    metrics.load_detectors.set(load.detectors);
+    metrics.load_late.set(load.late);
 }
 
 /// Cores, threads and cameras are few.

@@ -49,7 +49,7 @@ use crate::diary::Keeper;
 use crate::frame::InputFormat;
 use crate::frame::mailbox::Exchange;
 use crate::ledger;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::mqtt::{Board, Broker, BrokerError, Links, State as BrokerState, publish};
 use crate::outbox;
 use crate::outbox::Outbox;
@@ -114,7 +114,7 @@ pub struct App {
     /// How the session with the broker is.
     pub broker_state: watch::Receiver<BrokerState>,
     /// What is counted.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// The alert log.
     pub outbox: Outbox,
     /// The audit log.
@@ -155,9 +155,9 @@ impl App {
             .then(|| hangups(outlets.clone()))
             .transpose()
             .map_err(|source| Error::System { what: "signals", source })?;
-        let meters = Meters::new();
-        let outbox = waiting::open_outbox(&settings, &meters, &clock).await?;
-        let audit = open_audit(&settings, &meters, &clock).await?;
+        let metrics = Metrics::new();
+        let outbox = waiting::open_outbox(&settings, &metrics, &clock).await?;
+        let audit = open_audit(&settings, &metrics, &clock).await?;
         let detectors = load_detectors(&settings).await?;
         let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
         let access = open_access(&settings, &clock).await?;
@@ -177,7 +177,7 @@ impl App {
             board,
             inbound: inbound_in,
             state,
-            meters: meters.clone(),
+            metrics: metrics.clone(),
             clock: Arc::clone(&clock),
         };
         let push_to = push.as_ref();
@@ -189,7 +189,7 @@ impl App {
             ward: Arc::new(settings.ward.clone()),
             outbox: outbox.clone(),
             album: album.clone(),
-            meters: meters.clone(),
+            metrics: metrics.clone(),
             board: Arc::new(statuses.clone()),
             gallery: gallery.clone(),
             asks: asks_in,
@@ -197,7 +197,7 @@ impl App {
             access,
             audit: audit.clone(),
             store: settings.store.path.clone(),
-            cap: settings.cap.clone(),
+            cap: settings.outlets.cap.clone(),
             push,
         };
         let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
@@ -209,19 +209,19 @@ impl App {
         let vital =
             [("what sends over MQTT", publisher), ("the page", served), ("the ledger", ledger)];
 
-        let (jobs, scribe) = scribe::spawn(outbox.clone(), meters.clone(), Arc::clone(&clock))
+        let (jobs, scribe) = scribe::spawn(outbox.clone(), metrics.clone(), Arc::clone(&clock))
             .map_err(|source| Error::System { what: "a thread", source })?;
-        let (moments, album) = Moments::start(album, outbox.clone(), &meters)
+        let (moments, album) = Moments::start(album, outbox.clone(), &metrics)
             .map_err(|source| Error::System { what: "a thread", source })?;
-        let (keeper, diary) = open_diary(&settings, &meters, &clock)?;
-        let exchange = Arc::new(Exchange::new(Arc::clone(&clock), meters.clone()));
+        let (keeper, diary) = open_diary(&settings, &metrics, &clock)?;
+        let exchange = Arc::new(Exchange::new(Arc::clone(&clock), metrics.clone()));
         let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
         let setup = worker::Setup {
             exchange: Arc::clone(&exchange),
             second: Arc::default(),
             analysed: analysed_in,
             clock: Arc::clone(&clock),
-            meters: meters.clone(),
+            metrics: metrics.clone(),
         };
         let detectors = spawn_detectors(detectors, &setup)?;
         drop(setup);
@@ -231,11 +231,11 @@ impl App {
         if let (Some(watch), Some(asked)) = (watch, asked) {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
-        let lenses = new_lenses(&exchange, input, &clock, &meters, &lenses_stop);
+        let lenses = new_lenses(&exchange, input, &clock, &metrics, &lenses_stop);
         let written = audit.clone();
         let hands =
             judge::Hands { lenses, statuses, jobs, keeper, audit: written, gallery, moments };
-        let judge = judge::Judge::new(settings, model, hands, &clock, &meters);
+        let judge = judge::Judge::new(settings, model, hands, &clock, &metrics);
         let restored = judge.restore(&outbox);
         let doors = judge::Inputs { analysed, inbound, asks, reloads };
         let core = tokio::spawn(restored.run(doors, lenses_stop.clone()));
@@ -254,7 +254,7 @@ impl App {
         };
         let version = env!("CARGO_PKG_VERSION");
         audit.note(of_system("start").detail(&format!("version {version}")));
-        Ok(Self { page, broker, broker_state, meters, outbox, audit, stops })
+        Ok(Self { page, broker, broker_state, metrics, outbox, audit, stops })
     }
 
     /// Ends when a thread that everything needs has ended by itself: it has panicked, and half a
@@ -354,12 +354,12 @@ async fn open_album(settings: &Settings) -> Result<Album, Error> {
 
 async fn open_audit(
     settings: &Settings,
-    meters: &Meters,
+    metrics: &Metrics,
     clock: &Arc<dyn Clock>,
 ) -> Result<audit::Log, Error> {
-    let (path, meters) = (settings.store.path.clone(), meters.clone());
+    let (path, metrics) = (settings.store.path.clone(), metrics.clone());
     let clock = Arc::clone(clock);
-    let open = move || audit::Log::open(&path, clock, &meters);
+    let open = move || audit::Log::open(&path, clock, &metrics);
     let opened = tokio::task::spawn_blocking(open).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
@@ -372,7 +372,7 @@ fn of_system(action: &'static str) -> Record {
 /// What is kept for `keng tune`, beside the outbox.
 fn open_diary(
     settings: &Settings,
-    meters: &Meters,
+    metrics: &Metrics,
     clock: &Arc<dyn Clock>,
 ) -> Result<(Keeper, JoinHandle<()>), Error> {
     let store = &settings.store;
@@ -381,7 +381,7 @@ fn open_diary(
         retention: retention(store),
         bytes_max: u64::from(store.detections_mb_max) << 20,
     };
-    diary::spawn(config, meters, Arc::clone(clock))
+    diary::spawn(config, metrics, Arc::clone(clock))
         .map_err(|source| Error::System { what: "a thread", source })
 }
 
@@ -460,14 +460,14 @@ fn new_lenses(
     exchange: &Arc<Exchange>,
     input: InputFormat,
     clock: &Arc<dyn Clock>,
-    meters: &Meters,
+    metrics: &Metrics,
     stop: &CancellationToken,
 ) -> lens::Lenses {
     let doors = Doors {
         source: Rtsp::new(Arc::clone(clock)),
         clock: Arc::clone(clock),
         connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
-        meters: meters.clone(),
+        metrics: metrics.clone(),
         waits: Waits::default(),
     };
     lens::Lenses::new(doors, Arc::clone(exchange), input, stop.clone())

@@ -22,7 +22,7 @@ use crate::frame::snapshot::Error;
 use crate::frame::{Picture, Small};
 use crate::geometry::BoundingBox;
 use crate::incident::{Incident, IncidentId};
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::outbox::{Outbox, Room};
 use crate::time::{Mono, Stamp, Wall};
 use crate::ward::Id;
@@ -93,7 +93,7 @@ struct Due {
 /// What the core's task remembers for it.
 pub(super) struct Moments {
     jobs: SyncSender<Job>,
-    meters: Meters,
+    metrics: Metrics,
     /// The older one first.
     copies: BTreeMap<Id, Vec<Copy>>,
     /// What was decoded before may lack a mask that is configured now.
@@ -107,16 +107,16 @@ impl Moments {
     pub(super) fn start(
         album: Album,
         outbox: Outbox,
-        meters: &Meters,
+        metrics: &Metrics,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, receiver) = sync_channel(JOBS_MAX);
-        let counted = meters.clone();
+        let counted = metrics.clone();
         let thread = std::thread::Builder::new()
             .name("album".to_owned())
             .spawn(move || bind(&album, &outbox, &counted, &receiver))?;
         let moments = Self {
             jobs,
-            meters: meters.clone(),
+            metrics: metrics.clone(),
             copies: BTreeMap::new(),
             from: Mono(0),
             due: Vec::new(),
@@ -209,24 +209,24 @@ impl Moments {
         }
         match self.due.len() < DUE_MAX {
             true => self.due.push(due),
-            false => drop(self.meters.album_dropped.inc()),
+            false => drop(self.metrics.album_dropped.inc()),
         }
     }
 
     fn send(&self, job: Job) {
         if self.jobs.try_send(job).is_err() {
-            self.meters.album_dropped.inc();
+            self.metrics.album_dropped.inc();
         }
     }
 }
 
 /// The thread's work.
-fn bind(album: &Album, outbox: &Outbox, meters: &Meters, jobs: &Receiver<Job>) {
+fn bind(album: &Album, outbox: &Outbox, metrics: &Metrics, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
         match job {
             // Once the disk is short, what is left of it is for alerts.
             Job::Keep { .. } if outbox.room() != Room::Enough => {
-                meters.album_dropped.inc();
+                metrics.album_dropped.inc();
             }
             Job::Keep { incident, shot, people, of } => {
                 let note = Note { camera: shot.camera.clone(), people };
@@ -235,7 +235,7 @@ fn bind(album: &Album, outbox: &Outbox, meters: &Meters, jobs: &Receiver<Job>) {
                     Err(error) => Err(error.to_string()),
                 };
                 if let Err(error) = kept {
-                    meters.album_dropped.inc();
+                    metrics.album_dropped.inc();
                     let camera = &shot.camera;
                     tracing::warn!(%incident, %camera, error, "a picture is not kept");
                 }
@@ -277,7 +277,7 @@ mod tests {
 
     struct Ward {
         folder: tempfile::TempDir,
-        meters: Meters,
+        metrics: Metrics,
         moments: Moments,
         thread: JoinHandle<()>,
     }
@@ -285,10 +285,10 @@ mod tests {
     impl Ward {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let (album, meters) = (Album::open(folder.path()).unwrap(), Meters::new());
+            let (album, metrics) = (Album::open(folder.path()).unwrap(), Metrics::new());
             let outbox = Outbox::open(folder.path()).unwrap();
-            let (moments, thread) = Moments::start(album, outbox, &meters).unwrap();
-            Self { folder, meters, moments, thread }
+            let (moments, thread) = Moments::start(album, outbox, &metrics).unwrap();
+            Self { folder, metrics, moments, thread }
         }
 
         /// A frame without a picture; what it brings forth; whether it has a copy.
@@ -312,7 +312,7 @@ mod tests {
                 let of = format!("{} {}", shot.camera, shot.moment.as_str());
                 (of, shot.at.as_millis() / 1_000)
             });
-            (told.collect(), self.meters.album_dropped.get())
+            (told.collect(), self.metrics.album_dropped.get())
         }
     }
 

@@ -1,26 +1,34 @@
 //! Starts the outlets beside broker and page: one task each.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::status::Statuses;
+use crate::config::Outlets;
 use crate::config::Settings;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::mqtt;
 use crate::outbox::Outbox;
-use crate::outlet;
+use crate::outlet::Group;
 use crate::outlet::Links;
-use crate::outlet::Patience;
-use crate::outlet::Sink as _;
 use crate::outlet::webhook;
 use crate::outlet::webhook::Webhook;
 use crate::push;
 use crate::push::Push;
+
+/// Every kind of outlet that reads the log.
+fn groups(settings: &Settings, push: Option<&Push>, parts: &mqtt::Links) -> Vec<Group> {
+    // Home Assistant hears of incidents from its announcer; CAP is a form that others send.
+    let Outlets { webhooks, home_assistant: _, cap: _ } = &settings.outlets;
+    let webhook = |config: &webhook::Config| Webhook::new(config.clone(), Arc::clone(&parts.clock));
+    let pushers = push.map(|push| push.pushers(&parts.metrics)).unwrap_or_default();
+    vec![
+        Group::new(webhook::PREFIX, webhooks.iter().map(webhook)),
+        Group::new(push::PREFIX, pushers),
+    ]
+}
 
 /// Starts them, beside the publisher whose `parts` they share; they end at the token.
 pub(super) async fn start(
@@ -30,37 +38,24 @@ pub(super) async fn start(
     statuses: &Statuses,
     (tasks, stop): (&TaskTracker, &CancellationToken),
 ) {
-    let wanted = settings.webhooks.iter().map(|webhook| webhook::reader(&webhook.id));
-    let wanted: BTreeSet<String> = wanted.collect();
-    let pushers = push.map(|push| push.pushers(&parts.meters)).unwrap_or_default();
-    let services = pushers.iter().map(|pusher| pusher.reader().to_owned());
-    let services: BTreeSet<String> = services.collect();
-    let (outbox, meters) = (parts.outbox.clone(), parts.meters.clone());
+    let groups = groups(settings, push, parts);
+    let (outbox, metrics) = (parts.outbox.clone(), parts.metrics.clone());
     let tidied = tokio::task::spawn_blocking(move || {
-        for (prefix, kept) in [(webhook::PREFIX, &wanted), (push::PREFIX, &services)] {
-            if let Err(error) = outlet::dismiss_others(&outbox, prefix, kept) {
-                tracing::warn!(%error, prefix, "what was removed still holds alerts back");
-            }
+        for group in &groups {
+            group.dismiss_others(&outbox);
         }
-        count_set_aside(&outbox, &meters);
+        count_set_aside(&outbox, &metrics);
+        groups
     });
-    tidied.await.expect("tidying does not panic, and nobody cancels it");
+    let groups = tidied.await.expect("tidying does not panic, and nobody cancels it");
     let links = Links {
         outbox: parts.outbox.clone(),
-        meters: parts.meters.clone(),
+        metrics: parts.metrics.clone(),
         clock: Arc::clone(&parts.clock),
         standings: statuses.standings.clone(),
     };
-    for config in &settings.webhooks {
-        let sink = Webhook::new(config.clone(), Arc::clone(&parts.clock));
-        links.standings.works(&webhook::reader(&config.id));
-        let rng = StdRng::from_rng(&mut rand::rng());
-        tasks.spawn(outlet::run(sink, links.clone(), Patience::default(), rng, stop.clone()));
-    }
-    for pusher in pushers {
-        links.standings.works(pusher.reader());
-        let rng = StdRng::from_rng(&mut rand::rng());
-        tasks.spawn(outlet::run(pusher, links.clone(), Patience::default(), rng, stop.clone()));
+    for group in groups {
+        group.spawn(&links, tasks, stop);
     }
     if let Some(home) = statuses.home() {
         tasks.spawn(home.follow(parts.outbox.clone(), stop.clone()));
@@ -68,10 +63,10 @@ pub(super) async fn start(
 }
 
 /// How many alerts are set aside, for whoever shows it.
-pub(super) fn count_set_aside(outbox: &Outbox, meters: &Meters) {
+pub(super) fn count_set_aside(outbox: &Outbox, metrics: &Metrics) {
     match outbox.set_aside_count() {
         Ok(count) => {
-            meters.set_aside_now.set(i64::try_from(count).unwrap_or(i64::MAX));
+            metrics.set_aside_now.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         Err(error) => tracing::warn!(%error, "can't count what was set aside"),
     }

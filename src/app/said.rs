@@ -121,7 +121,7 @@ impl Judge {
             Ok(None) => Heard::Same,
             Err(error) => {
                 tracing::warn!(topic = ?message.topic, error, "a message is refused");
-                self.meters.messages_refused.inc();
+                self.metrics.messages_refused.inc();
                 Heard::Refused
             }
         }

@@ -15,7 +15,7 @@ use crate::detector::Timing;
 use crate::frame::Picture;
 use crate::frame::heads;
 use crate::incident::Incident;
-use crate::meter::{Meters, Stage};
+use crate::metrics::{Metrics, Stage};
 use crate::mqtt::Topics;
 use crate::outbox::{Append, Limits, Note, Outbox, Room, Sequence};
 use crate::time::{Clock, Mono, Stamp};
@@ -73,11 +73,11 @@ pub(super) struct Shown {
 /// Starts the thread `outbox`. It ends when nobody can send any more and all is written.
 pub(super) fn spawn(
     outbox: Outbox,
-    meters: Meters,
+    metrics: Metrics,
     clock: Arc<dyn Clock>,
 ) -> std::io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel(super::JOBS_MAX);
-    let scribe = Scribe { outbox, meters, clock, pruned: Mono(0) };
+    let scribe = Scribe { outbox, metrics, clock, pruned: Mono(0) };
     let thread = std::thread::Builder::new()
         .name("outbox".to_owned())
         .spawn(move || scribe.run(receiver))?;
@@ -86,7 +86,7 @@ pub(super) fn spawn(
 
 struct Scribe {
     outbox: Outbox,
-    meters: Meters,
+    metrics: Metrics,
     clock: Arc<dyn Clock>,
     pruned: Mono,
 }
@@ -127,10 +127,10 @@ impl Scribe {
             let begun = self.clock.now().mono;
             self.append(&drafts, &notes);
             let now = self.clock.now().mono;
-            self.meters.timer(Stage::Store).observe(now.since(begun));
-            self.meters.alerts.inc_by(drafts.len() as u64);
+            self.metrics.timer(Stage::Store).observe(now.since(begun));
+            self.metrics.alerts.inc_by(drafts.len() as u64);
             for at in frames {
-                self.meters.alert_seconds.observe(now.seconds_since(at));
+                self.metrics.alert_seconds.observe(now.seconds_since(at));
             }
         }
         for done in waiting {
@@ -162,7 +162,7 @@ impl Scribe {
                 .collect();
             match self.outbox.append_noting(appends, notes) {
                 Ok(_) => {
-                    self.meters.outbox_stuck.set(0);
+                    self.metrics.outbox_stuck.set(0);
                     return;
                 }
                 Err(error) => {
@@ -170,7 +170,7 @@ impl Scribe {
                         let alerts = drafts.len();
                         tracing::error!(%error, alerts, "alerts wait for the disk");
                     }
-                    self.meters.outbox_stuck.set(1);
+                    self.metrics.outbox_stuck.set(1);
                     pause(RETRY);
                 }
             }
@@ -189,7 +189,7 @@ impl Scribe {
             Ok(entries) => tracing::info!(entries, "old alerts deleted"),
             Err(error) => tracing::warn!(%error, "old alerts could not be deleted"),
         }
-        super::outlets::count_set_aside(&self.outbox, &self.meters);
+        super::outlets::count_set_aside(&self.outbox, &self.metrics);
     }
 }
 

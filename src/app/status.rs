@@ -154,7 +154,7 @@ impl Statuses {
             granted: 1.0,
             set_aside: 0,
         };
-        let home = settings.home_assistant.clone();
+        let home = settings.outlets.home_assistant.clone();
         let home = home.map(|home| Announcer::new(home, settings.ward.clone(), board.clone()));
         let inner = Arc::new(Mutex::new(inner));
         let statuses = Self { board, room, standings: Standings::default(), home, inner };

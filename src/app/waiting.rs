@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Error, open_access};
 use crate::config::Settings;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::mqtt;
 use crate::outbox;
 use crate::outbox::{Outbox, Room};
@@ -25,7 +25,7 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Opens the outbox; while there is no room for that, waits for it.
 pub(super) async fn open_outbox(
     settings: &Settings,
-    meters: &Meters,
+    metrics: &Metrics,
     clock: &Arc<dyn Clock>,
 ) -> Result<Outbox, Error> {
     let error = match open(settings).await {
@@ -33,7 +33,7 @@ pub(super) async fn open_outbox(
         result => return Ok(result?),
     };
     tracing::error!(%error, "the daemon can't start: it waits for the disk, no camera is watched");
-    meters.outbox_stuck.set(1);
+    metrics.outbox_stuck.set(1);
     let (told, tasks) = (CancellationToken::new(), TaskTracker::new());
     // However this ends, also by a stop.
     let _ended = told.clone().drop_guard();
@@ -53,7 +53,7 @@ pub(super) async fn open_outbox(
     tasks.close();
     // The page's port is free then.
     tasks.wait().await;
-    meters.outbox_stuck.set(0);
+    metrics.outbox_stuck.set(0);
     tracing::info!("there is room again: the daemon starts");
     Ok(opened?)
 }

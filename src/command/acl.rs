@@ -9,22 +9,25 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use hmac::{Hmac, KeyInit, Mac};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rand::{Rng, RngExt as _};
-use sha2::Sha512;
+use ring::pbkdf2;
 
 use crate::config;
 use crate::config::{Faults, Settings};
 use crate::mqtt::{SNAPSHOT_BYTES_MAX, Topics};
-use crate::serve::base64;
 use crate::ward::Secret;
 
 /// Rounds of PBKDF2: some 10 ms for each phone that connects. mosquitto's own default is 101.
-const ROUNDS: u32 = 10_000;
+const ROUNDS: NonZeroU32 = NonZeroU32::new(10_000).expect("10,000 is not zero");
 /// mosquitto wants just as many.
 const SALT_BYTES: usize = 12;
+/// One block of SHA-512.
+const KEY_BYTES: usize = 64;
 /// Letters and digits of a password that is made up: 119 bits.
 const PASSWORD_CHARS: usize = 20;
 /// Without those that look alike.
@@ -169,7 +172,7 @@ fn rights(settings: &Settings, daemon: &str) -> String {
     );
     // It announces its own there, and hears of all: when Home Assistant begins, and what an earlier
     // configuration has left.
-    if let Some(home) = &settings.home_assistant {
+    if let Some(home) = &settings.outlets.home_assistant {
         let own = home.own_topics(&settings.ward.id);
         let lines = [format!("topic read {}/#", home.prefix), format!("topic readwrite {own}#\n")];
         text.push_str(&lines.join("\n"));
@@ -287,24 +290,14 @@ fn invented(rng: &mut impl Rng) -> String {
 /// `$7$rounds$salt$hash`.
 fn hash(password: &Secret, rng: &mut impl Rng) -> String {
     let salt: [u8; SALT_BYTES] = rng.random();
-    let key = pbkdf2(password.reveal().as_bytes(), &salt, ROUNDS);
-    format!("$7${ROUNDS}${}${}", base64::encode(&salt), base64::encode(&key))
+    let key = derive(password.reveal().as_bytes(), &salt, ROUNDS);
+    format!("$7${ROUNDS}${}${}", STANDARD.encode(salt), STANDARD.encode(key))
 }
 
-/// The first block of PBKDF2 with HMAC-SHA-512 (RFC 8018, 5.2), which is all that is wanted.
-fn pbkdf2(password: &[u8], salt: &[u8], rounds: u32) -> [u8; 64] {
-    let keyed = Hmac::<Sha512>::new_from_slice(password).expect("HMAC takes keys of any length");
-    let mac = |parts: [&[u8]; 2]| -> [u8; 64] {
-        let mut mac = keyed.clone();
-        parts.iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes().into()
-    };
-    let mut turn = mac([salt, &1u32.to_be_bytes()]);
-    let mut key = turn;
-    for _ in 1..rounds {
-        turn = mac([&turn, &[]]);
-        key.iter_mut().zip(turn).for_each(|(byte, other)| *byte ^= other);
-    }
+/// A key by PBKDF2 with HMAC-SHA-512 (RFC 8018), as long as mosquitto keeps it.
+fn derive(password: &[u8], salt: &[u8], rounds: NonZeroU32) -> [u8; KEY_BYTES] {
+    let mut key = [0; KEY_BYTES];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA512, rounds, salt, password, &mut key);
     key
 }
 
@@ -331,21 +324,8 @@ mod tests {
         // mosquitto_passwd 2.0.11 -b FILE a b
         let known = "qatJRNwrBaUz0ZXmGewVBEzCfXI6CQ4l5jpIUj0nI2eCKbONodHumMQrqmkZI4O/\
                      JATD4pyrn8wQYby5kk1wjw==";
-        let salt = unbase64("dmzgGtroMfD+dvpK");
-        assert_eq!(base64::encode(&pbkdf2(b"b", &salt, 101)), known);
-    }
-
-    fn unbase64(text: &str) -> Vec<u8> {
-        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let six = |byte: u8| alphabet.iter().position(|letter| *letter == byte).unwrap();
-        let bits = text.bytes().fold((Vec::new(), 0usize, 0), |(mut out, bits, count), byte| {
-            let (bits, count) = ((bits << 6 | six(byte)) & 0xff_ffff, count + 6);
-            if count < 8 {
-                return (out, bits, count);
-            }
-            out.push(u8::try_from(bits >> (count - 8) & 0xff).unwrap());
-            (out, bits, count - 8)
-        });
-        bits.0
+        let salt = STANDARD.decode("dmzgGtroMfD+dvpK").unwrap();
+        let key = derive(b"b", &salt, NonZeroU32::new(101).unwrap());
+        assert_eq!(STANDARD.encode(key), known);
     }
 }

@@ -52,11 +52,9 @@ pub fn diff(old: &Settings, new: &Settings) -> Changes {
         ("web", old.web != new.web),
         ("store", old.store != new.store),
         ("detector", old.detector != new.detector),
-        ("webhook", old.webhooks != new.webhooks),
-        ("home_assistant", old.home_assistant != new.home_assistant),
-        ("cap", old.cap != new.cap),
     ];
-    let differing = sections.into_iter().filter(|(_, differs)| *differs);
+    let sections = sections.into_iter().chain(old.outlets.differences(&new.outlets));
+    let differing = sections.filter(|(_, differs)| *differs);
     changes.restart_needed = differing.map(|(name, _)| name).collect();
     changes
 }

@@ -21,7 +21,6 @@ mod watch;
 
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::alert;
 use crate::attention;
@@ -29,7 +28,6 @@ use crate::camera;
 use crate::clock::SystemClock;
 use crate::incident;
 use crate::mqtt;
-use crate::outlet;
 use crate::rule;
 use crate::time::Clock;
 use crate::time::Wall;
@@ -45,6 +43,7 @@ pub use diff::Changes;
 pub use diff::diff;
 pub use faults::Fault;
 pub use faults::Faults;
+pub use outlets::Outlets;
 pub use watch::Reload;
 pub use watch::Watch;
 #[cfg(unix)]
@@ -83,12 +82,8 @@ pub struct Settings {
     pub incidents: incident::Policy,
     /// `[rule]` as it holds for a camera without keys of its own; has no zones.
     pub rules: rule::Config,
-    /// `[[webhook]]`, in the file's order.
-    pub webhooks: Vec<outlet::webhook::Config>,
-    /// `[home_assistant]`; none unless it is enabled.
-    pub home_assistant: Option<outlet::home_assistant::Config>,
-    /// `[cap]`; none where it is not there.
-    pub cap: Option<Arc<outlet::cap::Issuer>>,
+    /// `[[webhook]]`, `[home_assistant]` and `[cap]`.
+    pub outlets: Outlets,
     /// `[[camera]]`, in the file's order.
     pub cameras: Vec<CameraSettings>,
 }
@@ -179,9 +174,7 @@ impl Settings {
             fire_points: Vec::new(),
             incidents: response::defaults(),
             rules: rules::defaults(),
-            webhooks: Vec::new(),
-            home_assistant: None,
-            cap: None,
+            outlets: Outlets::default(),
             cameras: Vec::new(),
         }
     }
@@ -287,10 +280,7 @@ fn read<'a>(
         rules: &rules,
     };
     let cameras = cameras::read(&root, &rest);
-    let home_assistant = outlets::home_assistant(&root);
-    let cap = outlets::cap(&root, ward.as_ref(), &khu_pho);
-    let rest = outlets::Rest { around, khu_pho: &khu_pho, cap: cap.as_ref() };
-    let webhooks = outlets::webhooks(&root, &rest);
+    let outlets = Outlets::read(&root, around, ward.as_ref(), &khu_pho);
     root.finish();
     Some(Settings {
         ward: ward?,
@@ -305,9 +295,7 @@ fn read<'a>(
         messages,
         incidents,
         rules,
-        webhooks,
-        home_assistant,
-        cap,
+        outlets,
         cameras,
     })
 }

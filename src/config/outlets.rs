@@ -41,15 +41,54 @@ const OWN_HEADERS: [&str; 7] = [
     "upgrade",
 ];
 
+/// The configurations of all outlets beside the broker and the page. A new outlet is a field here:
+/// the compiler then asks for its reader, its part in a reload, and how `app` starts it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outlets {
+    /// `[[webhook]]`, in the file's order.
+    pub webhooks: Vec<webhook::Config>,
+    /// `[home_assistant]`; none unless it is enabled.
+    pub home_assistant: Option<home_assistant::Config>,
+    /// `[cap]`; none where it is not there.
+    pub cap: Option<Arc<cap::Issuer>>,
+}
+
+impl Outlets {
+    /// Reads the sections of all outlets.
+    pub(super) fn read(
+        root: &Section<'_>,
+        around: &Surroundings<'_>,
+        ward: Option<&Ward>,
+        khu_pho: &[KhuPho],
+    ) -> Self {
+        let cap = cap(root, ward, khu_pho);
+        Self {
+            home_assistant: home_assistant(root),
+            webhooks: webhooks(root, &Rest { around, khu_pho, cap: cap.as_ref() }),
+            cap,
+        }
+    }
+
+    /// Each section's name, and whether it differs between two configurations.
+    pub(super) fn differences(&self, other: &Self) -> [(&'static str, bool); 3] {
+        let Self { webhooks, home_assistant, cap } = self;
+        [
+            ("webhook", *webhooks != other.webhooks),
+            ("home_assistant", *home_assistant != other.home_assistant),
+            ("cap", *cap != other.cap),
+        ]
+    }
+}
+
 /// What the webhooks need to know of the rest of the file.
-pub(super) struct Rest<'a> {
-    pub(super) around: &'a Surroundings<'a>,
-    pub(super) khu_pho: &'a [KhuPho],
-    pub(super) cap: Option<&'a Arc<cap::Issuer>>,
+struct Rest<'a> {
+    around: &'a Surroundings<'a>,
+    khu_pho: &'a [KhuPho],
+    cap: Option<&'a Arc<cap::Issuer>>,
 }
 
 /// `[home_assistant]`; none unless it is enabled.
-pub(super) fn home_assistant(root: &Section<'_>) -> Option<home_assistant::Config> {
+fn home_assistant(root: &Section<'_>) -> Option<home_assistant::Config> {
     let section = root.section("home_assistant")?;
     let enabled = section.item("enabled").and_then(|item| item.boolean()).unwrap_or(false);
     let mut prefix = home_assistant::PREFIX.to_owned();
@@ -68,11 +107,7 @@ pub(super) fn home_assistant(root: &Section<'_>) -> Option<home_assistant::Confi
 }
 
 /// `[cap]`; none where it is not there.
-pub(super) fn cap(
-    root: &Section<'_>,
-    ward: Option<&Ward>,
-    khu_pho: &[KhuPho],
-) -> Option<Arc<cap::Issuer>> {
+fn cap(root: &Section<'_>, ward: Option<&Ward>, khu_pho: &[KhuPho]) -> Option<Arc<cap::Issuer>> {
     let section = root.section("cap")?;
     let sender = section.required("sender", "who sends, such as \"keng@phuong-14.example\"");
     let sender = sender.and_then(|item| {
@@ -106,7 +141,7 @@ const DEFAULT_RESTRICTION: &str =
     "Chỉ dành cho lực lượng chức năng / For public safety authorities only";
 
 /// Every `[[webhook]]` that could be read.
-pub(super) fn webhooks(root: &Section<'_>, rest: &Rest<'_>) -> Vec<webhook::Config> {
+fn webhooks(root: &Section<'_>, rest: &Rest<'_>) -> Vec<webhook::Config> {
     let mut seen = Seen::default();
     let mut found = Vec::new();
     for (index, section) in root.sections("webhook").into_iter().enumerate() {

@@ -282,32 +282,13 @@ fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let limit = (word.chars().count() / 3).max(1);
     let mut best: Option<(usize, &'static str)> = None;
     for candidate in known {
-        let distance = edits(word, candidate);
+        // Swapped neighbours are one mistake.
+        let distance = strsim::osa_distance(word, candidate);
         if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
-}
-
-/// Edits from one word to the other, swapped neighbours counting once (Damerau, CACM 1964).
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let above = &rows[i - 1];
-            let replaced = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -325,8 +306,8 @@ mod tests {
 
     #[test]
     fn edits_count_a_swap_once() {
-        assert_eq!(edits("ab", "ba"), 1);
-        assert_eq!(edits("", "abc"), 3);
-        assert_eq!(edits("kitten", "sitting"), 3);
+        assert_eq!(strsim::osa_distance("ab", "ba"), 1);
+        assert_eq!(strsim::osa_distance("", "abc"), 3);
+        assert_eq!(strsim::osa_distance("kitten", "sitting"), 3);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::outlet;
 use crate::ward::Language;
 
 use super::*;
@@ -495,7 +496,7 @@ fn webhooks_are_read_and_their_secrets_never_shown() {
     let loaded = parsed(&format!("{EXAMPLE}{WEBHOOK}")).unwrap();
     assert_eq!(loaded.warnings, []);
     assert!(!format!("{loaded:?}").contains("hunter2"));
-    let webhook = &loaded.settings.webhooks[0];
+    let webhook = &loaded.settings.outlets.webhooks[0];
     assert_eq!(format!("{:?}", webhook.target), "Target(https://gw.example/***)");
     assert_eq!(webhook.headers[0].0, "x-key");
     assert_eq!(webhook.timeout, Duration::from_secs(3));
@@ -541,18 +542,18 @@ fn webhooks_are_read_and_their_secrets_never_shown() {
 #[test]
 fn home_assistant_and_cap_are_off_unless_they_are_asked_for() {
     let settings = parsed(EXAMPLE).unwrap().settings;
-    assert!(settings.home_assistant.is_none() && settings.cap.is_none());
+    assert!(settings.outlets.home_assistant.is_none() && settings.outlets.cap.is_none());
     let with = |text: &str| parsed(&format!("{EXAMPLE}\n{text}"));
     let home = with("[home_assistant]\nenabled = true\nprefix = \"ha\"").unwrap().settings;
-    assert_eq!(home.home_assistant.unwrap().prefix, "ha");
+    assert_eq!(home.outlets.home_assistant.unwrap().prefix, "ha");
     let cap = with(
         "[cap]\nsender = \"keng@x.example\"\n[[webhook]]\nid = \"c\"\n\
                     url = \"http://127.0.0.1:1/\"\nformat = \"cap\"\n",
     );
     let settings = cap.unwrap().settings;
-    let issuer = settings.cap.unwrap();
+    let issuer = settings.outlets.cap.unwrap();
     assert!(matches!(&issuer.scope, outlet::cap::Scope::Restricted(rule) if !rule.is_empty()));
-    assert_eq!(settings.webhooks[0].content_type, "application/cap+xml");
+    assert_eq!(settings.outlets.webhooks[0].content_type, "application/cap+xml");
     for (text, expected) in [
         ("[cap]", "cap.sender: is missing"),
         ("[cap]\nsender = \"a b\"", "can't be a sender"),

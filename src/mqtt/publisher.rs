@@ -9,8 +9,6 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
-use rand::RngExt as _;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +25,14 @@ use super::letter::Letter;
 use super::session;
 use super::suspect::Suspicion;
 use super::topic::Topics;
+use crate::camera::backoff::Backoff;
+use crate::camera::backoff::Policy;
 use crate::frame::heads;
 use crate::incident::Kind;
-use crate::meter::Flow;
-use crate::meter::Meters;
-use crate::meter::Stage;
-use crate::meter::Timer;
+use crate::metrics::Flow;
+use crate::metrics::Metrics;
+use crate::metrics::Stage;
+use crate::metrics::Timer;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
@@ -46,8 +46,8 @@ pub const CURSOR: &str = "mqtt";
 
 /// Entries under way at once.
 const WINDOW: usize = 20;
-const BACKOFF_MIN: Duration = Duration::from_millis(250);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// No wait for the broker is longer.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// A session that stood this long was a good one: the next attempt comes soon.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
 
@@ -64,7 +64,7 @@ pub struct Links {
     /// How the session is, for page and health check.
     pub state: watch::Sender<State>,
     /// `flow("mqtt", Stage::Publish)` counts entries, `flow("mqtt", Stage::Receive)` what comes in.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// Tells since when.
     pub clock: Arc<dyn Clock>,
 }
@@ -87,19 +87,18 @@ pub enum State {
 /// said, and the session closed. What is not acknowledged by then stays in the outbox. Never
 /// gives up before: after any error it tries again, 5 s later at most.
 pub async fn publish(config: Config, ward: Ward, links: Links, shutdown: CancellationToken) {
-    let mut attempt = 0;
+    let (mut backoff, waits) = (Backoff::default(), waits());
     let mut line = None;
     while !shutdown.is_cancelled() {
         let begun = links.clock.now().mono;
         let result = attempt_session(&mut line, &config, &ward, &links, &shutdown).await;
-        links.meters.broker_up.set(0);
+        links.metrics.broker_up.set(0);
         let Err(error) = result else { break };
         if links.clock.now().mono.since(begun) >= GOOD_SESSION {
-            attempt = 0;
+            backoff.reset();
         }
         report(&links.state, &error);
-        let pause = pause(attempt, &mut rand::rng());
-        attempt += 1;
+        let pause = backoff.fail(&waits, &mut rand::rng());
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
@@ -156,10 +155,13 @@ fn report(state: &watch::Sender<State>, error: &Error) {
     }
 }
 
-/// How long to wait after the failure number `attempt`: doubling, half of it by chance.
-fn pause(attempt: u32, rng: &mut impl Rng) -> Duration {
-    let full = BACKOFF_MIN.saturating_mul(1 << attempt.min(10)).min(BACKOFF_MAX);
-    full.mul_f64(rng.random_range(0.5..=1.0))
+/// The waits between attempts: from 0.125 to 0.25 s at first, doubling up to [`WAIT_MAX`], half of
+/// each by chance, so that daemons don't come in step after a broker has started again.
+fn waits() -> Policy {
+    const JITTER: f64 = 1.0 / 3.0;
+    let mean = |longest: Duration| longest.div_f64(1.0 + JITTER);
+    let (first, longest) = (mean(Duration::from_millis(250)), mean(WAIT_MAX));
+    Policy::new(first, longest, 2.0, JITTER).expect("0.25 s is less than 5 s")
 }
 
 /// What outlives a session: the bookkeeping, and the entries under way.
@@ -200,9 +202,9 @@ impl Line {
             stood: false,
             suspicion: Suspicion::default(),
             incoming_bytes: connect::INCOMING_BYTES,
-            flow: links.meters.flow("mqtt", Stage::Publish),
-            came_in: links.meters.flow("mqtt", Stage::Receive),
-            timer: links.meters.timer(Stage::Publish),
+            flow: links.metrics.flow("mqtt", Stage::Publish),
+            came_in: links.metrics.flow("mqtt", Stage::Receive),
+            timer: links.metrics.timer(Stage::Publish),
             links,
         })
     }
@@ -211,7 +213,7 @@ impl Line {
     fn measure(&self) {
         let last = self.links.outbox.last();
         let depth = last.0.saturating_sub(self.in_flight.cursor().0);
-        self.links.meters.outbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.links.metrics.outbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
     /// Takes in as many entries as there is room for.
@@ -273,14 +275,14 @@ impl Line {
     /// Notes that the entry at `sequence` can never be published.
     async fn set_aside(&self, sequence: Sequence, reason: String) -> Result<(), Error> {
         self.flow.dropped.inc();
-        self.links.meters.set_aside(CURSOR).inc();
+        self.links.metrics.set_aside(CURSOR).inc();
         tracing::error!(sequence = sequence.0, reason, "an alert can't be published: set aside");
         let at = self.links.clock.now().wall;
         let kept = blocking(&self.links.outbox, move |outbox| {
             outbox.set_aside(CURSOR, sequence, &reason, at)
         });
         let kept = i64::try_from(kept.await?).unwrap_or(i64::MAX);
-        self.links.meters.set_aside_now.set(kept);
+        self.links.metrics.set_aside_now.set(kept);
         Ok(())
     }
 
@@ -295,7 +297,7 @@ impl Line {
         if !self.letter(sequence).is_some_and(|letter| letter.is_stale(part, now)) {
             return false;
         }
-        self.links.meters.siren_orders_dropped.inc();
+        self.links.metrics.siren_orders_dropped.inc();
         tracing::warn!(sequence = sequence.0, "an order to the siren comes too late: dropped");
         let progress = self.in_flight.withdraw(sequence, part);
         self.progress(progress);
@@ -384,8 +386,11 @@ mod tests {
     #[test]
     fn pauses_double_up_to_five_seconds_and_never_hammer() {
         let mut rng = rand::rngs::SmallRng::seed_from_u64(7);
+        let mut backoff = Backoff::default();
+        let pauses: Vec<u128> =
+            (0..100).map(|_| backoff.fail(&waits(), &mut rng).as_millis()).collect();
         for (attempt, full) in [(0, 250), (1, 500), (3, 2000), (5, 5000), (99, 5000)] {
-            let pause = pause(attempt, &mut rng).as_millis();
+            let pause = pauses[attempt];
             assert!((full / 2..=full).contains(&pause), "{attempt}: {pause}");
         }
     }

@@ -170,7 +170,7 @@ impl Session<'_> {
     /// Status, subscriptions, retained incidents.
     async fn greet(&mut self) -> Result<(), Error> {
         self.line.stood = true;
-        self.line.links.meters.broker_up.set(1);
+        self.line.links.metrics.broker_up.set(1);
         self.line.links.state.send_replace(State::Online);
         let filters = self.line.topics.filters();
         let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));

@@ -16,6 +16,7 @@
 //! [`Outbox::set_aside`]: crate::outbox::Outbox::set_aside
 
 pub mod cap;
+mod group;
 pub mod home_assistant;
 pub(crate) mod http;
 pub(crate) mod reach;
@@ -30,9 +31,9 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+pub use self::group::Group;
 pub use self::runner::Links;
 pub use self::runner::Patience;
-pub use self::runner::dismiss_others;
 pub use self::runner::run;
 pub use self::template::TEMPLATE_BYTES_MAX;
 pub use self::template::Template;

@@ -1,6 +1,5 @@
 //! One sink's way through the log: in order, at its own pace, the cursor moved on acknowledgement.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +13,8 @@ use super::Sink;
 use super::Standings;
 use crate::camera::backoff::Backoff;
 use crate::camera::backoff::Policy;
-use crate::meter::Meters;
-use crate::meter::Outlet;
+use crate::metrics::Metrics;
+use crate::metrics::OutletMetrics;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
@@ -34,7 +33,7 @@ pub struct Links {
     /// Where alerts come from.
     pub outbox: Outbox,
     /// Counts under the reader's name.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// Tells how long something has failed.
     pub clock: Arc<dyn Clock>,
     /// How each sink is doing, for the page.
@@ -79,7 +78,7 @@ pub async fn run<S: Sink>(
     stop: CancellationToken,
 ) {
     let reader = sink.reader().to_owned();
-    let meter = links.meters.outlet(&reader);
+    let metrics = links.metrics.outlet(&reader);
     let updates = links.outbox.subscribe();
     let sink = Arc::new(sink);
     let mut runner = Runner {
@@ -89,7 +88,7 @@ pub async fn run<S: Sink>(
         patience,
         rng,
         stop,
-        meter,
+        metrics,
         updates,
         backoff: Backoff::default(),
         away_since: None,
@@ -109,7 +108,7 @@ struct Runner<S, R> {
     patience: Patience,
     rng: R,
     stop: CancellationToken,
-    meter: Outlet,
+    metrics: OutletMetrics,
     updates: watch::Receiver<Sequence>,
     /// Of the log's own failures.
     backoff: Backoff,
@@ -182,8 +181,8 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
         let set_aside =
             self.blocking(move |outbox, _| outbox.set_aside(&reader, sequence, &reason, at));
         let kept = set_aside.await?;
-        self.meter.set_aside.inc();
-        self.links.meters.set_aside_now.set(i64::try_from(kept).unwrap_or(i64::MAX));
+        self.metrics.set_aside.inc();
+        self.links.metrics.set_aside_now.set(i64::try_from(kept).unwrap_or(i64::MAX));
         Ok(())
     }
 
@@ -199,12 +198,12 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
         loop {
             let answer = self.attempt(parcel).await?;
             if answer != Answer::Taken {
-                self.meter.failures.inc();
+                self.metrics.failures.inc();
             }
             let (reason, retry_after) = match answer {
                 Answer::Taken => {
                     self.away_since = None;
-                    self.meter.delivered.inc();
+                    self.metrics.delivered.inc();
                     self.links.standings.works(&self.reader);
                     return Ok(None);
                 }
@@ -292,7 +291,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
 
     fn measure(&self, cursor: Sequence) {
         let behind = self.links.outbox.last().0.saturating_sub(cursor.0);
-        self.meter.behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
+        self.metrics.behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
     }
 
     /// Runs `work` where it may block, until it works: without the log nothing can be done.
@@ -330,19 +329,4 @@ fn prepare<S: Sink>(outbox: &Outbox, sink: &S, entry: &Entry) -> Result<Ready<S>
         return Ok(Prepared::Poison("its record is damaged".to_owned()));
     }
     sink.prepare(outbox, entry)
-}
-
-/// Forgets the readers under `prefix` that are not among `ids`.
-///
-/// # Errors
-/// [`outbox::Error`] where the disk fails; some may then be forgotten.
-pub fn dismiss_others(
-    outbox: &Outbox,
-    prefix: &str,
-    ids: &BTreeSet<String>,
-) -> Result<(), outbox::Error> {
-    for reader in outbox.dismiss(prefix, |name| ids.contains(name))? {
-        tracing::info!(reader, "is not configured any more: its place in the log is forgotten");
-    }
-    Ok(())
 }

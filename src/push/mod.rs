@@ -39,7 +39,7 @@ use vapid::Vapid;
 use crate::access;
 use crate::access::Access;
 use crate::access::Viewer;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::time::Clock;
 use crate::ward::Language;
 
@@ -127,9 +127,9 @@ impl Push {
         self.shared.vapid.public()
     }
 
-    /// One reader of the log a service; what a browser is never sent is counted in `meters`.
-    pub fn pushers(&self, meters: &Meters) -> Vec<Pusher> {
-        let (services, dropped) = (self.shared.config.services.iter(), &meters.push_dropped);
+    /// One reader of the log a service; what a browser is never sent is counted in `metrics`.
+    pub fn pushers(&self, metrics: &Metrics) -> Vec<Pusher> {
+        let (services, dropped) = (self.shared.config.services.iter(), &metrics.push_dropped);
         let pusher = |service: &Service| {
             Pusher::new(Arc::clone(&self.shared), service.clone(), dropped.clone())
         };

@@ -133,7 +133,7 @@ impl Shared {
     fn not_too_often(&self, viewer: &Viewer) -> Result<(), Refusal> {
         let now = self.state.clock.now().mono;
         self.minutes.report(viewer, now).map_err(|wait| {
-            self.state.meters.messages_refused.inc();
+            self.state.metrics.messages_refused.inc();
             Refusal::TooOften(wait.as_secs() + 1)
         })
     }

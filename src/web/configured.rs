@@ -13,7 +13,7 @@ use super::Shared;
 use super::feed::Failed;
 use crate::access::Viewer;
 use crate::geometry::Polygon;
-use crate::meter::Stage;
+use crate::metrics::Stage;
 use crate::mqtt;
 use crate::rule;
 use crate::rule::BurningConfig;
@@ -65,7 +65,7 @@ pub(super) async fn system(Extract(shared): Extract<Shared>) -> Result<Json<Valu
     let outbox = json!({
         "last": state.outbox.last().0,
         "mqtt": taken.0,
-        "depth": state.meters.outbox_depth.get(),
+        "depth": state.metrics.outbox_depth.get(),
     });
     Ok(Json(json!({ "version": env!("CARGO_PKG_VERSION"), "outbox": outbox })))
 }
@@ -73,9 +73,9 @@ pub(super) async fn system(Extract(shared): Extract<Shared>) -> Result<Json<Valu
 impl Shared {
     fn shown(&self, view: &Configured, viewer: &Viewer) -> Value {
         let Site { id, khu_pho, place, owner, neighbours } = &view.site;
-        let meters = &self.state.meters;
+        let metrics = &self.state.metrics;
         let flows = [Stage::Receive, Stage::Decode, Stage::Queue, Stage::Inference];
-        let flows = flows.map(|stage| meters.flow(id.as_str(), stage));
+        let flows = flows.map(|stage| metrics.flow(id.as_str(), stage));
         // Which cameras another khu phố has is not told either.
         let seen =
             |id: &&Id| self.state.board.camera(id).is_some_and(|s| viewer.may_see(&s.khu_pho));
@@ -98,7 +98,7 @@ impl Shared {
             "received": flows[0].taken.get(),
             "analysed": flows[3].passed.get(),
             "dropped": flows.iter().map(|flow| flow.dropped.get()).sum::<u64>(),
-            "sessions": meters.camera_sessions(id.as_str()).get(),
+            "sessions": metrics.camera_sessions(id.as_str()).get(),
         })
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn status(
         .map(|khu_pho| json!({ "id": khu_pho.id.as_str(), "name": khu_pho.name }))
         .collect();
     let outlet = |(reader, failing): (String, Option<String>)| {
-        let behind = state.meters.outlet(&reader).behind.get();
+        let behind = state.metrics.outlet(&reader).behind.get();
         let failing = failing.map(|words| if admin { words } else { FAILS.to_owned() });
         json!({ "id": reader, "behind": behind, "failing": failing })
     };
@@ -69,9 +69,9 @@ pub(super) async fn status(
         "degraded": state.board.shortage().is_some(),
         "granted": state.board.shortage().unwrap_or(1.0),
         "store": state.outbox.room().as_str(),
-        "broker_up": state.meters.broker_up.get() > 0,
+        "broker_up": state.metrics.broker_up.get() > 0,
         "outlets": outlets,
-        "set_aside": state.meters.set_aside_now.get(),
+        "set_aside": state.metrics.set_aside_now.get(),
         "last": state.outbox.last().0,
     }))
 }
@@ -100,7 +100,7 @@ pub(super) async fn ready(Extract(shared): Extract<Shared>) -> Response {
 
 /// `/metrics`: OpenMetrics text.
 pub(super) async fn metrics(Extract(shared): Extract<Shared>) -> Response {
-    match shared.state.meters.encode() {
+    match shared.state.metrics.encode() {
         Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics can't be written");

@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::album::Album;
 use crate::audit::Log;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::outlet::cap;
 use crate::push::Push;
@@ -178,7 +178,7 @@ pub struct State {
     /// The pictures of before, at and after.
     pub album: Album,
     /// What `/metrics` shows.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// What `/api/status` shows.
     pub board: Arc<dyn StatusBoard>,
     /// The cameras' newest pictures.

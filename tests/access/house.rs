@@ -14,7 +14,7 @@ use keng::access::users::User;
 use keng::album::Album;
 use keng::audit::Log;
 use keng::config;
-use keng::meter::Meters;
+use keng::metrics::Metrics;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
@@ -184,7 +184,7 @@ impl House {
         let clock = Arc::new(ManualClock::default());
         let shared: Arc<dyn Clock> = clock.clone();
         let access = Access::open(folder.path(), shared.clone()).unwrap();
-        let audit = Log::open(folder.path(), shared.clone(), &Meters::new()).unwrap();
+        let audit = Log::open(folder.path(), shared.clone(), &Metrics::new()).unwrap();
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         tokio::spawn(core(asked));
         let wanted = push::Config {
@@ -205,7 +205,7 @@ impl House {
         let state = State {
             outbox: outbox.clone(),
             album: album.clone(),
-            meters: Meters::new(),
+            metrics: Metrics::new(),
             board: Arc::new(Board),
             gallery: Gallery::new(shared.clone()),
             asks,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keng::clock::SystemClock;
-use keng::meter::Meters;
+use keng::metrics::Metrics;
 use keng::mqtt;
 use keng::mqtt::Board;
 use keng::mqtt::Inbound;
@@ -51,7 +51,7 @@ impl Daemon {
             board: board.clone(),
             inbound: sender,
             state: state_sender,
-            meters: Meters::new(),
+            metrics: Metrics::new(),
             clock,
         };
         let stop = CancellationToken::new();

@@ -95,7 +95,7 @@ impl Ward {
     }
 
     fn run(&self) -> Running {
-        let mut pushers = self.push.pushers(&self.street.meters);
+        let mut pushers = self.push.pushers(&self.street.metrics);
         assert_eq!(pushers.len(), 1);
         let pusher = pushers.remove(0);
         assert_eq!(pusher.reader(), self.reader);
@@ -249,7 +249,7 @@ async fn one_browser_that_fails_keeps_no_other_waiting() {
     assert_eq!(police.told(&sent).len(), 3, "each once");
     let count = |end: &str| sent.iter().filter(|got| got.path.ends_with(end)).count();
     assert_eq!((count("/busy"), count("/refuses")), (9, 3));
-    assert_eq!(ward.street.meters.push_dropped.get(), 6);
+    assert_eq!(ward.street.metrics.push_dropped.get(), 6);
     assert_eq!(ward.street.letters(), [], "somebody was told");
 }
 
@@ -282,7 +282,7 @@ async fn what_is_over_and_old_wakes_nobody() {
     ward.street.add(2, 1, &json!({}));
     let closed = json!({"state": "resolved", "closed_at": "2026-11-21T22:20:00.000+07:00"});
     ward.street.add(2, 2, &closed);
-    let pusher = ward.push.pushers(&ward.street.meters).remove(0);
+    let pusher = ward.push.pushers(&ward.street.metrics).remove(0);
     let outbox = &ward.street.outbox;
     let prepared = |sequence, wall: Option<Wall>| {
         let entry = outbox.get(Sequence(sequence)).unwrap().unwrap();

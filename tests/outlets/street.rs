@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keng::camera::backoff::Policy;
 use keng::clock::SystemClock;
-use keng::meter::Meters;
+use keng::metrics::Metrics;
 use keng::outbox::Append;
 use keng::outbox::DeadLetter;
 use keng::outbox::Outbox;
@@ -39,7 +39,7 @@ const ALERT: &str = include_str!("../testdata/alert_fire.json");
 /// A ward's outbox.
 pub(crate) struct Street {
     pub(crate) outbox: Outbox,
-    pub(crate) meters: Meters,
+    pub(crate) metrics: Metrics,
     pub(crate) standings: Standings,
     clock: Arc<dyn Clock>,
     folder: TempDir,
@@ -70,7 +70,7 @@ impl Street {
         let folder = tempfile::tempdir().unwrap();
         Self {
             outbox: Outbox::open(folder.path()).unwrap(),
-            meters: Meters::new(),
+            metrics: Metrics::new(),
             standings: Standings::default(),
             clock: Arc::new(SystemClock::new()),
             folder,
@@ -82,8 +82,8 @@ impl Street {
         let Self { outbox, folder, clock, .. } = self;
         drop(outbox);
         let outbox = Outbox::open(folder.path()).unwrap();
-        let (meters, standings) = (Meters::new(), Standings::default());
-        Self { outbox, meters, standings, clock, folder }
+        let (metrics, standings) = (Metrics::new(), Standings::default());
+        Self { outbox, metrics, standings, clock, folder }
     }
 
     /// Appends a revision of the incident `i`, with some members changed; returns its bytes.
@@ -127,7 +127,7 @@ impl Street {
     pub(crate) fn run_sink(&self, sink: impl Sink) -> Running {
         let links = Links {
             outbox: self.outbox.clone(),
-            meters: self.meters.clone(),
+            metrics: self.metrics.clone(),
             clock: Arc::clone(&self.clock),
             standings: self.standings.clone(),
         };

@@ -59,7 +59,7 @@ fn documented(receiver: &Receiver) -> Config {
     let loaded = config::parse(&format!("[ward]\nid = \"p14\"\n{block}"), &around).unwrap();
     assert_eq!(loaded.warnings, []);
     assert!(!format!("{:?}", loaded.settings).contains("ABC-DEF"));
-    let mut config = loaded.settings.webhooks[0].clone();
+    let mut config = loaded.settings.outlets.webhooks[0].clone();
     let url = format!("http://{}/bot{{secret}}/sendMessage", receiver.address);
     config.target = Target::new(&url, Some(&secret(TOKEN))).unwrap();
     config

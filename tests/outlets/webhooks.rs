@@ -55,7 +55,7 @@ async fn alerts_arrive_in_order_signed_and_unchanged() {
     // As a receiver checks it, with OpenSSL.
     let message = format!("{}.{}", first.header("x-keng-timestamp"), first.text());
     assert_eq!(first.header("x-keng-signature"), format!("sha256={}", openssl("key", &message)));
-    assert_eq!(street.meters.outlet(&reader(&config)).delivered.get(), 20);
+    assert_eq!(street.metrics.outlet(&reader(&config)).delivered.get(), 20);
     running.stop().await;
 }
 
@@ -85,7 +85,7 @@ async fn a_receiver_that_stumbles_gets_everything_once_it_stands() {
     heard.dedup();
     assert_eq!(heard, sent);
     assert_eq!(street.letters(), []);
-    assert_eq!(street.meters.outlet(&reader(&config)).failures.get(), 5);
+    assert_eq!(street.metrics.outlet(&reader(&config)).failures.get(), 5);
     running.stop().await;
 }
 
@@ -149,7 +149,7 @@ async fn an_alert_that_a_receiver_fails_at_does_not_hold_up_the_rest() {
     assert_eq!(receiver.texts().last(), Some(&good));
     assert!(receiver.got().len() > 4, "tried more than once");
     assert_eq!(street.letters()[0].reason, "HTTP 500");
-    assert_eq!(street.meters.set_aside_now.get(), 1);
+    assert_eq!(street.metrics.set_aside_now.get(), 1);
     running.stop().await;
 }
 
@@ -161,7 +161,7 @@ async fn a_receiver_that_is_away_is_waited_for() {
     street.enrol(&config);
     let sent = some(&street, 3);
     let running = street.run(&config);
-    let failures = street.meters.outlet(&reader(&config)).failures;
+    let failures = street.metrics.outlet(&reader(&config)).failures;
     until("it was tried in vain", || failures.get() >= 8).await;
     let why = street.standings.list().remove(0).1.unwrap();
     assert!(why.contains("can't reach 127.0.0.1"), "{why}");

@@ -5,6 +5,7 @@
 //! clock, a file or a socket, and the same inputs give the same bytes.
 
 pub mod time;
+pub mod rate_limit;
 pub mod geometry;
 pub mod ward;
 pub mod picture;

@@ -9,7 +9,7 @@ use keng_core::geometry;
 use keng_core::time;
 use keng_core::ward;
 use keng_runtime::clock;
-use keng_runtime::meter;
+use keng_runtime::metrics;
 
 pub mod camera;
 pub mod frame;

@@ -3,4 +3,4 @@
 //! Every other crate may use it, but for the core, which is told the time and counts nothing.
 
 pub mod clock;
-pub mod meter;
+pub mod metrics;

@@ -13,7 +13,7 @@ use keng_core::time;
 use keng_core::ward;
 #[cfg(test)]
 use keng_runtime::clock;
-use keng_runtime::meter;
+use keng_runtime::metrics;
 
 pub mod segments;
 pub mod outbox;

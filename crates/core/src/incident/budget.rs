@@ -1,12 +1,13 @@
 //! How many alerts a camera may cause: people stop reading a phone that never stops.
 //!
-//! The generic cell rate algorithm (ITU-T I.371, 1996): one time a camera instead of a list. Half
-//! of an hour's alerts may come at once, the rest is spread, so that a camera that has used its
-//! share is heard again within minutes and any hour holds no more than its number.
+//! Half of an hour's alerts may come at once, the rest is spread, so that a camera that has used
+//! its share is heard again within minutes and any hour holds no more than its number.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::rate_limit::Limit;
+use crate::rate_limit::Usage;
 use crate::time::Mono;
 use crate::ward::Id;
 
@@ -14,26 +15,14 @@ const HOUR_US: u64 = 3_600_000_000;
 
 /// What each camera has used of its share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Budget(BTreeMap<Id, Mono>);
+pub(super) struct Budget(BTreeMap<Id, Usage>);
 
 /// The share of a camera.
-#[derive(Clone, Copy, Debug)]
-struct Share {
-    /// From one alert to the next once those at once are used up.
-    pause: Duration,
-    /// Those at once: how far ahead of its pauses a camera may be.
-    ahead: Duration,
-}
-
-impl Share {
-    fn of(per_hour_max: u32) -> Self {
-        let at_once = u64::from(per_hour_max.max(1)).div_ceil(2);
-        let pause_us = HOUR_US.div_ceil(u64::from(per_hour_max.max(1)) - at_once + 1);
-        Self {
-            pause: Duration::from_micros(pause_us),
-            ahead: Duration::from_micros(pause_us * (at_once - 1)),
-        }
-    }
+fn share(per_hour_max: u32) -> Limit {
+    let per_hour_max = per_hour_max.max(1);
+    let at_once = per_hour_max.div_ceil(2);
+    let pause_us = HOUR_US.div_ceil(u64::from(per_hour_max - at_once + 1));
+    Limit::new(at_once, Duration::from_micros(pause_us))
 }
 
 impl Budget {
@@ -45,24 +34,22 @@ impl Budget {
         cameras: impl IntoIterator<Item = &'a Id>,
         at: Mono,
     ) -> bool {
-        let share = Share::of(per_hour_max);
-        let has = |camera: &&Id| self.0.get(*camera).is_none_or(|next| *next <= at + share.ahead);
+        let share = share(per_hour_max);
+        let has =
+            |camera: &&Id| self.0.get(*camera).is_none_or(|usage| usage.wait(share, at).is_zero());
         let Some(camera) = cameras.into_iter().find(has) else { return false };
-        let next = self.0.get(camera).copied().unwrap_or(at).max(at);
-        self.0.insert(camera.clone(), next + share.pause);
+        self.0.entry(camera.clone()).or_default().count(share, at);
         true
     }
 
     /// An alert goes out whatever is left: the share pays for it as far as it can.
     pub(super) fn spend(&mut self, per_hour_max: u32, camera: &Id, at: Mono) {
-        let share = Share::of(per_hour_max);
-        let next = self.0.get(camera).copied().unwrap_or(at).max(at) + share.pause;
-        self.0.insert(camera.clone(), next.min(at + share.ahead + share.pause));
+        self.0.entry(camera.clone()).or_default().count_capped(share(per_hour_max), at);
     }
 
     /// Forgets cameras whose share is whole again.
     pub(super) fn forget(&mut self, at: Mono) {
-        self.0.retain(|_, next| *next > at);
+        self.0.retain(|_, usage| usage.is_partly_used(at));
     }
 }
 
@@ -120,7 +107,7 @@ mod tests {
             for _ in 0..spent {
                 budget.spend(per_hour_max, &camera, Mono(0));
             }
-            let later = Mono(0) + Share::of(per_hour_max).pause;
+            let later = Mono(0) + share(per_hour_max).interval();
             prop_assert!(budget.take(per_hour_max, [&camera], later));
         }
     }

@@ -1,4 +1,5 @@
-//! How long to wait before a failed camera is tried again: exponential, with jitter.
+//! How long to wait before what has failed is tried again, be it a camera, the broker or an
+//! outlet's receiver: exponential, with jitter.
 //!
 //! Pure: it waits for nothing and draws from the randomness that it is handed.
 
@@ -109,7 +110,7 @@ impl Policy {
     }
 }
 
-/// Counts the failures in a row of one camera.
+/// Counts the failures in a row of one camera, broker or receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backoff {
     failures: u32,

@@ -20,7 +20,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use crate::camera::Packet;
-use crate::meter::Flow;
+use crate::metrics::Flow;
 
 /// Packets that may wait: 2.5 s at 25 frames a second, more than a decoder may ever be behind.
 pub const PACKETS_MAX: usize = 64;

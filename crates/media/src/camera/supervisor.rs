@@ -30,7 +30,7 @@ use crate::camera::backoff::Policy;
 use crate::camera::error;
 use crate::camera::queue;
 use crate::camera::queue::Sent;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::time::Clock;
 use crate::time::Stamp;
 
@@ -71,7 +71,7 @@ pub struct Doors<S> {
     /// Permits to connect; [`CONNECTS_MAX`] of them.
     pub connects: Arc<Semaphore>,
     /// Counts.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// The waits for cameras that are away, and for those that refuse us.
     pub waits: Waits,
 }
@@ -110,8 +110,8 @@ pub async fn supervise<S: Source>(
     shutdown: CancellationToken,
 ) {
     let span = tracing::info_span!("camera", id = %config.id);
-    let up = doors.meters.camera_up(config.id.as_str());
-    let sessions = doors.meters.camera_sessions(config.id.as_str());
+    let up = doors.metrics.camera_up(config.id.as_str());
+    let sessions = doors.metrics.camera_sessions(config.id.as_str());
     let supervisor = Supervisor {
         config,
         doors,

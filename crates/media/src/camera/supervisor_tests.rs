@@ -13,7 +13,7 @@ use super::*;
 use crate::camera::Packet;
 use crate::camera::Transport;
 use crate::camera::queue::Receiver;
-use crate::meter::Stage;
+use crate::metrics::Stage;
 use crate::time::Mono;
 use crate::time::Wall;
 use crate::ward::Id;
@@ -152,7 +152,7 @@ impl Session for Play {
 struct Rig {
     log: Arc<Log>,
     state: watch::Receiver<State>,
-    meters: Meters,
+    metrics: Metrics,
     receiver: Receiver,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -171,15 +171,15 @@ fn start_with(attempts: &[Attempt], then: Attempt, connects: Arc<Semaphore>) -> 
         log: Arc::clone(&log),
         start,
     };
-    let meters = Meters::new();
+    let metrics = Metrics::new();
     let doors = Doors {
         source,
         clock: Arc::new(PausedClock(start)) as Arc<dyn Clock>,
         connects,
-        meters: meters.clone(),
+        metrics: metrics.clone(),
         waits: Waits { away: Policy::AWAY.steady(), refused: Policy::REFUSED.steady() },
     };
-    let (queue, receiver) = queue::channel(meters.flow("hem-42", Stage::Receive));
+    let (queue, receiver) = queue::channel(metrics.flow("hem-42", Stage::Receive));
     let (state_to, state) = watch::channel(State::Connecting { since: Stamp::default() });
     let config = Config {
         id: Id::new("hem-42").unwrap(),
@@ -192,7 +192,7 @@ fn start_with(attempts: &[Attempt], then: Attempt, connects: Arc<Semaphore>) -> 
     let outlets = Outlets { queue, state: state_to };
     let rng = StdRng::seed_from_u64(7);
     let task = tokio::spawn(supervise(config, doors, outlets, rng, shutdown.clone()));
-    Rig { log, state, meters, receiver, shutdown, task }
+    Rig { log, state, metrics, receiver, shutdown, task }
 }
 
 impl Rig {
@@ -249,13 +249,13 @@ async fn a_silent_camera_is_asked_again_soon_after_the_limit() {
 async fn a_camera_streams_and_is_counted() {
     let mut rig = start(&[], Attempt::Play(SOON, 0, End::Never));
     rig.state.wait_for(|state| matches!(state, State::Streaming { .. })).await.unwrap();
-    assert_eq!(rig.meters.camera_up("hem-42").get(), 1);
-    assert_eq!(rig.meters.camera_sessions("hem-42").get(), 1);
+    assert_eq!(rig.metrics.camera_up("hem-42").get(), 1);
+    assert_eq!(rig.metrics.camera_sessions("hem-42").get(), 1);
     assert!(matches!(rig.receiver.recv(), Some(queue::Item::Discontinuity)));
     assert!(matches!(rig.receiver.recv(), Some(queue::Item::Packet(packet)) if packet.key));
-    let (meters, log) = (rig.meters.clone(), Arc::clone(&rig.log));
+    let (metrics, log) = (rig.metrics.clone(), Arc::clone(&rig.log));
     assert!(rig.stop().await <= Duration::from_secs(2));
-    assert_eq!(meters.camera_up("hem-42").get(), 0);
+    assert_eq!(metrics.camera_up("hem-42").get(), 0);
     assert_eq!(log.closed.load(Ordering::SeqCst), 1, "torn down");
 }
 
@@ -273,10 +273,10 @@ async fn a_cameras_clock_is_told_without_its_wavering() {
 async fn a_stalled_session_is_closed_after_5_s_and_begun_anew() {
     let rig = start(&[Attempt::Play(SOON, 3, End::Stall)], Attempt::Play(SOON, 0, End::Never));
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(rig.meters.camera_up("hem-42").get(), 1);
+    assert_eq!(rig.metrics.camera_up("hem-42").get(), 1);
     sleep(Duration::from_millis(400)).await;
     assert!(matches!(&*rig.state.borrow(), State::Waiting { reason, .. } if reason.contains("5s")));
-    assert_eq!(rig.meters.camera_up("hem-42").get(), 0);
+    assert_eq!(rig.metrics.camera_up("hem-42").get(), 0);
     sleep(Duration::from_secs(1)).await;
     rig.opened_at(&[0.0, 5.453]);
     assert!(matches!(*rig.state.borrow(), State::Streaming { .. }));
@@ -374,10 +374,11 @@ async fn cameras_that_are_off_do_not_keep_others_waiting() {
 
 /// A camera whose packets go nowhere; its state.
 fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<State> {
-    let meters = Meters::new();
+    let metrics = Metrics::new();
     let clock = Arc::new(PausedClock(source.start)) as Arc<dyn Clock>;
-    let doors = Doors { source, clock, connects, meters: meters.clone(), waits: Waits::default() };
-    let (queue, receiver) = queue::channel(meters.flow("other", Stage::Receive));
+    let doors =
+        Doors { source, clock, connects, metrics: metrics.clone(), waits: Waits::default() };
+    let (queue, receiver) = queue::channel(metrics.flow("other", Stage::Receive));
     let (state, states) = watch::channel(State::Connecting { since: Stamp::default() });
     let config = Config {
         id: Id::new("other").unwrap(),

@@ -18,10 +18,10 @@ use super::onnx::Error;
 use crate::detection::Detection;
 use crate::frame::Frame;
 use crate::frame::mailbox::Exchange;
-use crate::meter::Flow;
-use crate::meter::Meters;
-use crate::meter::Stage;
-use crate::meter::Timer;
+use crate::metrics::Flow;
+use crate::metrics::Metrics;
+use crate::metrics::Stage;
+use crate::metrics::Timer;
 use crate::time::Clock;
 use crate::ward::Id;
 
@@ -43,7 +43,7 @@ pub struct Setup {
     /// What frames were stamped with.
     pub clock: Arc<dyn Clock>,
     /// Counts frames at the stage `Inference`; times the stages `Queue` and `Inference`.
-    pub meters: Meters,
+    pub metrics: Metrics,
 }
 
 /// Starts the thread `detect-{index}`. It ends when the exchange is closed or nobody takes what it
@@ -58,8 +58,8 @@ pub fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("detect-{index}")).spawn(move || {
         let mut worker = Worker {
-            queue: setup.meters.timer(Stage::Queue),
-            inference: setup.meters.timer(Stage::Inference),
+            queue: setup.metrics.timer(Stage::Queue),
+            inference: setup.metrics.timer(Stage::Inference),
             flows: BTreeMap::new(),
             detector,
             setup,
@@ -124,7 +124,7 @@ impl Worker {
         if self.flows.len() >= FLOWS_MAX {
             self.flows.clear();
         }
-        let flow = self.setup.meters.flow(camera.as_str(), Stage::Inference);
+        let flow = self.setup.metrics.flow(camera.as_str(), Stage::Inference);
         self.flows.insert(camera.clone(), flow.clone());
         flow
     }

@@ -23,9 +23,9 @@ use crate::attention::Level;
 use crate::attention::budget;
 use crate::attention::schedule::Seat;
 use crate::attention::schedule::Turns;
-use crate::meter::Flow;
-use crate::meter::Meters;
-use crate::meter::Stage;
+use crate::metrics::Flow;
+use crate::metrics::Metrics;
+use crate::metrics::Stage;
 use crate::time::Clock;
 use crate::time::Mono;
 use crate::ward::Id;
@@ -33,7 +33,7 @@ use crate::ward::Id;
 /// All cameras' mailboxes, between decoder and detector threads.
 pub struct Exchange {
     clock: Arc<dyn Clock>,
-    meters: Meters,
+    metrics: Metrics,
     inner: Mutex<Inner>,
     ready: Condvar,
 }
@@ -67,7 +67,7 @@ impl Slot {
 
 impl Exchange {
     /// Empty mailboxes; `clock` is what frames were stamped with.
-    pub fn new(clock: Arc<dyn Clock>, meters: Meters) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         let inner = Inner {
             slots: BTreeMap::new(),
             turns: Turns::new(budget::Config::default().idle_gap_max),
@@ -76,7 +76,7 @@ impl Exchange {
             waited: Duration::ZERO,
             closed: false,
         };
-        Self { clock, meters, inner: Mutex::new(inner), ready: Condvar::new() }
+        Self { clock, metrics, inner: Mutex::new(inner), ready: Condvar::new() }
     }
 
     /// No camera may go unanalysed for longer than `gap_max`, where that can be.
@@ -175,7 +175,7 @@ impl Exchange {
             frame: None,
             seat: Seat::default(),
             pace: None,
-            flow: self.meters.flow(camera.as_str(), Stage::Queue),
+            flow: self.metrics.flow(camera.as_str(), Stage::Queue),
         })
     }
 }
@@ -214,15 +214,15 @@ mod tests {
 
     struct Setup {
         clock: Arc<ManualClock>,
-        meters: Meters,
+        metrics: Metrics,
         exchange: Exchange,
     }
 
     fn setup() -> Setup {
         let clock = Arc::new(ManualClock::default());
-        let meters = Meters::new();
-        let exchange = Exchange::new(clock.clone(), meters.clone());
-        Setup { clock, meters, exchange }
+        let metrics = Metrics::new();
+        let exchange = Exchange::new(clock.clone(), metrics.clone());
+        Setup { clock, metrics, exchange }
     }
 
     impl Setup {
@@ -251,7 +251,7 @@ mod tests {
         }
 
         fn flow(&self, camera: &str) -> (u64, u64, u64) {
-            let flow = self.meters.flow(camera, Stage::Queue);
+            let flow = self.metrics.flow(camera, Stage::Queue);
             (flow.taken.get(), flow.passed.get(), flow.dropped.get())
         }
     }

@@ -22,10 +22,10 @@ use crate::attention::schedule::AGE_MAX;
 use crate::camera::Packet;
 use crate::camera::queue::Item;
 use crate::camera::queue::Receiver;
-use crate::meter::Flow;
-use crate::meter::Meters;
-use crate::meter::Stage;
-use crate::meter::Timer;
+use crate::metrics::Flow;
+use crate::metrics::Metrics;
+use crate::metrics::Stage;
+use crate::metrics::Timer;
 use crate::time::Clock;
 use crate::time::Mono;
 
@@ -42,7 +42,7 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     /// Counts packets (taken), frames (passed), and both where they are lost (dropped), at the
     /// stage `Decode`.
-    pub meters: Meters,
+    pub metrics: Metrics,
 }
 
 /// Starts the thread `decode-{camera}`. It ends when the queue does.
@@ -74,8 +74,8 @@ struct Worker {
 
 impl Worker {
     fn new(setup: Setup) -> Self {
-        let flow = setup.meters.flow(setup.config.camera.as_str(), Stage::Decode);
-        let timer = setup.meters.timer(Stage::Decode);
+        let flow = setup.metrics.flow(setup.config.camera.as_str(), Stage::Decode);
+        let timer = setup.metrics.timer(Stage::Decode);
         let decoder = Decoder::new(setup.config.clone(), Arc::clone(&setup.clock));
         setup.exchange.enter(&setup.config.camera, setup.pace.clone());
         Self {

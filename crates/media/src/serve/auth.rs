@@ -4,10 +4,11 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use md5::Digest as _;
 use md5::Md5;
 
-use crate::serve::base64;
 use crate::time::Mono;
 use crate::ward::Secret;
 
@@ -87,7 +88,7 @@ impl Guard {
             self.check_digest(method, &parameters(rest), now)
         } else if !digest && scheme.eq_ignore_ascii_case("Basic") {
             let Credentials { username, password, .. } = &self.credentials;
-            let expected = base64::encode(format!("{username}:{}", password.reveal()).as_bytes());
+            let expected = STANDARD.encode(format!("{username}:{}", password.reveal()));
             verdict(same(&expected, rest.trim()))
         } else {
             Verdict::Denied
@@ -261,9 +262,9 @@ mod tests {
     #[test]
     fn basic_compares_user_and_password() {
         let guard = guard(Scheme::Basic);
-        let value = format!("Basic {}", base64::encode(b"viewer:s3cret, indeed"));
+        let value = format!("Basic {}", STANDARD.encode(b"viewer:s3cret, indeed"));
         assert_eq!(guard.check("DESCRIBE", Some(&value), Mono(0)), Verdict::Granted);
-        let value = format!("Basic {}", base64::encode(b"viewer:other"));
+        let value = format!("Basic {}", STANDARD.encode(b"viewer:other"));
         assert_eq!(guard.check("DESCRIBE", Some(&value), Mono(0)), Verdict::Denied);
     }
 

@@ -9,7 +9,6 @@
 //! A clip is cut into RTP payloads once; a client costs its headers and one write an access unit.
 
 mod auth;
-pub mod base64;
 mod fault;
 mod player;
 mod request;

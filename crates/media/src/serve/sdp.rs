@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::camera::Codec;
 use crate::frame::clip::ParameterSets;
-use crate::serve::base64;
 use crate::serve::rtp::{CLOCK_RATE, PAYLOAD_TYPE};
 
 /// What the one track is called below the mount's URL.
@@ -78,12 +80,19 @@ fn h265_parameters(sets: &ParameterSets) -> String {
 }
 
 fn joined<'a>(sets: impl Iterator<Item = &'a Vec<u8>>) -> String {
-    sets.map(|set| base64::encode(set)).collect::<Vec<_>>().join(",")
+    sets.map(|set| STANDARD.encode(set)).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameter_sets_are_written_in_base64() {
+        // The examples of RFC 4648, section 10.
+        let sets: Vec<Vec<u8>> = (0..=6).map(|length| b"foobar"[..length].to_vec()).collect();
+        assert_eq!(joined(sets.iter()), ",Zg==,Zm8=,Zm9v,Zm9vYg==,Zm9vYmE=,Zm9vYmFy");
+    }
 
     #[test]
     fn h264_tells_profile_and_sets() {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::chain::Head;
 use super::writer::Writer;
 use super::{Error, Record};
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::time::{Clock, Stamp};
 
 /// Records that may wait for the disk; more are dropped and counted.
@@ -46,7 +46,7 @@ impl Log {
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn open(store: &Path, clock: Arc<dyn Clock>, meters: &Meters) -> Result<Self, Error> {
+    pub fn open(store: &Path, clock: Arc<dyn Clock>, metrics: &Metrics) -> Result<Self, Error> {
         let mut writer = Writer::new(store);
         let opened = writer.append(&[], clock.now().wall);
         let complained = opened.as_ref().is_err_and(complain);
@@ -54,7 +54,7 @@ impl Log {
         let shared = Arc::new(Shared {
             head: Mutex::new(head),
             missing: AtomicU64::new(0),
-            lost: meters.audit_lost.clone(),
+            lost: metrics.audit_lost.clone(),
         });
         let (jobs, waiting) = sync_channel(QUEUE_MAX);
         let pen = Pen { writer, shared: Arc::clone(&shared), complained };

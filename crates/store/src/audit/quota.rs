@@ -1,5 +1,8 @@
 //! How much of what anybody can bring about is written down: whoever floods us fills no disk.
 //!
+//! It counts by whole minutes and is no [`keng_core::rate_limit`]: what it writes of the rest is how
+//! many a minute had no room for.
+//!
 //! | | |
 //! | --- | --- |
 //! | bound | `A_MINUTE` records a minute |

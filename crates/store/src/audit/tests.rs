@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::folder::Folder;
 use super::writer::Writer;
 use super::*;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::time::{ManualClock, Stamp, Wall};
 
 fn record(number: u64) -> Record {
@@ -188,7 +188,7 @@ fn clock() -> Arc<ManualClock> {
 #[tokio::test]
 async fn the_handle_numbers_flushes_and_tells_its_head() {
     let store = tempfile::tempdir().unwrap();
-    let log = Log::open(store.path(), clock(), &Meters::new()).unwrap();
+    let log = Log::open(store.path(), clock(), &Metrics::new()).unwrap();
     assert_eq!(log.head(), Head::default());
     log.note(record(1));
     assert_eq!(log.clone().record(record(2)).await.unwrap(), 2);
@@ -202,15 +202,15 @@ async fn the_handle_numbers_flushes_and_tells_its_head() {
 #[tokio::test]
 async fn what_the_disk_refuses_is_counted_and_told_once_it_takes_again() {
     let store = tempfile::tempdir().unwrap();
-    let meters = Meters::new();
-    let log = Log::open(store.path(), clock(), &meters).unwrap();
+    let metrics = Metrics::new();
+    let log = Log::open(store.path(), clock(), &metrics).unwrap();
     log.record(record(1)).await.unwrap();
     let (path, aside) = (store.path().join("audit"), store.path().join("aside"));
     fs::rename(&path, &aside).unwrap();
     fs::write(&path, "in the way").unwrap();
     log.note(record(2));
     assert!(log.record(record(3)).await.is_err());
-    assert_eq!(meters.audit_lost.get(), 2);
+    assert_eq!(metrics.audit_lost.get(), 2);
     fs::remove_file(&path).unwrap();
     fs::rename(&aside, &path).unwrap();
     assert_eq!(log.record(record(4)).await.unwrap(), 3);

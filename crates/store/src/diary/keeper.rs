@@ -18,7 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::codec::{Encoder, HEADER};
 use super::{Folder, Record, Run};
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::time::{Clock, Mono, Stamp, Wall};
 
 /// Records that may wait for the thread; 300 cameras bring some 2000 a second at the most.
@@ -80,11 +80,11 @@ impl Keeper {
 /// The system has no thread left.
 pub fn spawn(
     config: Config,
-    meters: &Meters,
+    metrics: &Metrics,
     clock: Arc<dyn Clock>,
 ) -> io::Result<(Keeper, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::sync_channel(QUEUE_MAX);
-    let dropped = meters.detections_dropped.clone();
+    let dropped = metrics.detections_dropped.clone();
     let records = (config.bytes_max > 0).then_some(sender);
     let keeper = Keeper { records, dropped: dropped.clone() };
     let mut pen = Pen::new(config, clock, dropped);

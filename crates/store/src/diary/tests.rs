@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::codec::{Encoder, HEADER, decode};
 use super::*;
 use crate::detection::Class;
-use crate::meter::Meters;
+use crate::metrics::Metrics;
 use crate::time::{Clock, ManualClock, Mono};
 use std::sync::Arc;
 
@@ -233,14 +233,14 @@ fn a_quiet_hour_takes_few_bytes() {
 }
 
 /// A keeper in a folder of its own, its clock, and its thread.
-fn keeper(folder: &Folder, bytes_max: u64) -> (Keeper, Meters, std::thread::JoinHandle<()>) {
+fn keeper(folder: &Folder, bytes_max: u64) -> (Keeper, Metrics, std::thread::JoinHandle<()>) {
     let config =
         Config { folder: folder.clone(), retention: Duration::from_secs(86_400), bytes_max };
-    let meters = Meters::new();
+    let metrics = Metrics::new();
     let now = crate::clock::SystemClock::new().now().wall;
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Stamp { mono: Mono(1), wall: now }));
-    let (keeper, thread) = spawn(config, &meters, clock).unwrap();
-    (keeper, meters, thread)
+    let (keeper, thread) = spawn(config, &metrics, clock).unwrap();
+    (keeper, metrics, thread)
 }
 
 fn kept(folder: &Folder) -> Vec<(Run, Record)> {
@@ -256,11 +256,11 @@ fn what_was_given_to_the_thread_is_in_the_folder_when_it_has_ended() {
     let folder = Folder::of(store.path());
     let records = frames(8_000);
     for part in records.chunks(4_000) {
-        let (keeper, meters, thread) = keeper(&folder, 1 << 30);
+        let (keeper, metrics, thread) = keeper(&folder, 1 << 30);
         part.iter().for_each(|record| keeper.keep(record.clone()));
         drop(keeper);
         thread.join().unwrap();
-        assert_eq!(meters.detections_dropped.get(), 0);
+        assert_eq!(metrics.detections_dropped.get(), 0);
     }
     let (runs, found): (Vec<Run>, Vec<Record>) = kept(&folder).into_iter().unzip();
     assert_eq!(found, records);
@@ -309,9 +309,9 @@ fn a_disk_that_refuses_is_counted_and_nothing_else() {
     let blocked = store.path().join("store");
     std::fs::write(&blocked, "x").unwrap();
     let folder = Folder::of(&blocked);
-    let (keeper, meters, thread) = keeper(&folder, 1 << 30);
+    let (keeper, metrics, thread) = keeper(&folder, 1 << 30);
     frames(20).into_iter().for_each(|record| keeper.keep(record));
     drop(keeper);
     thread.join().unwrap();
-    assert_eq!(meters.detections_dropped.get(), 20);
+    assert_eq!(metrics.detections_dropped.get(), 20);
 }

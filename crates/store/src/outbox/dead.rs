@@ -1,14 +1,14 @@
 //! Dead letters: entries that a reader has set aside, since it can never pass them on.
 //!
-//! A tree of its own in the same store. The entry itself stays in the log for as long as any other;
-//! kept here is who gave up on it, when and why. A reader has 256 letters at most; its oldest is
-//! then forgotten, and `keng_set_aside_total` has counted it.
+//! A tree of its own in the same database. The entry itself stays in the log for as long as any
+//! other; kept here is who gave up on it, when and why. A reader has 256 letters at most; its
+//! oldest is then forgotten, and `keng_set_aside_total` has counted it.
 
 use super::Outbox;
 use super::Sequence;
-use super::store;
-use super::store::Result;
-use super::store::Store;
+use super::database;
+use super::database::Database;
+use super::database::Result;
 use crate::time::Wall;
 
 /// Letters kept of one reader.
@@ -50,18 +50,18 @@ impl Outbox {
         let value = [&at.0.to_be_bytes()[..], reason.as_bytes()].concat();
         let mut count = 0;
         let mut writer = self.writer()?;
-        self.write(&mut writer, |store| {
-            let tree = store.tree(TREE)?;
-            store.inserted(&tree, &key, value)?;
+        self.write(&mut writer, |database| {
+            let tree = database.tree(TREE)?;
+            database.inserted(&tree, &key, value)?;
             let prefix = &key[..key.len() - 8];
             let mut own = Vec::new();
             for found in tree.scan_prefix(prefix).keys() {
-                own.push(found.map_err(|error| store.failed(error))?);
+                own.push(found.map_err(|error| database.failed(error))?);
             }
             for oldest in own.iter().take(own.len().saturating_sub(LETTERS_MAX)) {
-                store.removed(&tree, oldest)?;
+                database.removed(&tree, oldest)?;
             }
-            store.sync()?;
+            database.sync()?;
             count = tree.len();
             Ok(())
         })?;
@@ -73,7 +73,7 @@ impl Outbox {
     /// # Errors
     /// [`Error`](super::Error), as every call that reads the disk.
     pub fn set_aside_list(&self) -> Result<Vec<DeadLetter>> {
-        self.read(|store, _| letters(store))
+        self.read(|database, _| letters(database))
     }
 
     /// How many were set aside and are still kept.
@@ -81,7 +81,7 @@ impl Outbox {
     /// # Errors
     /// [`Error`](super::Error), as every call that reads the disk.
     pub fn set_aside_count(&self) -> Result<usize> {
-        self.read(|store, _| Ok(store.tree(TREE)?.len()))
+        self.read(|database, _| Ok(database.tree(TREE)?.len()))
     }
 
     /// Gives what `reader` has set aside to it once more: it reads that first at its next start,
@@ -113,21 +113,21 @@ impl Outbox {
             return Ok(0);
         }
         let mut writer = self.writer()?;
-        self.write(&mut writer, |store| {
-            let tree = store.tree(TREE)?;
+        self.write(&mut writer, |database| {
+            let tree = database.tree(TREE)?;
             for letter in &old {
-                store.removed(&tree, &key(&letter.reader, letter.sequence))?;
+                database.removed(&tree, &key(&letter.reader, letter.sequence))?;
             }
-            store.sync()
+            database.sync()
         })?;
         Ok(old.len())
     }
 }
 
-pub(super) fn letters(store: &Store) -> Result<Vec<DeadLetter>> {
+pub(super) fn letters(database: &Database) -> Result<Vec<DeadLetter>> {
     let mut found = Vec::new();
-    for item in store.tree(TREE)?.iter() {
-        let (key, value) = item.map_err(|error| store.failed(error))?;
+    for item in database.tree(TREE)?.iter() {
+        let (key, value) = item.map_err(|error| database.failed(error))?;
         // What is no letter was not written here.
         found.extend(letter(&key, &value));
     }
@@ -144,7 +144,7 @@ fn letter(key: &[u8], value: &[u8]) -> Option<DeadLetter> {
     let (at, reason) = value.split_at_checked(8)?;
     Some(DeadLetter {
         reader: String::from_utf8_lossy(head.strip_suffix(&[0])?).into_owned(),
-        sequence: store::sequence(sequence),
+        sequence: database::sequence(sequence),
         at: Wall(i64::from_be_bytes(at.try_into().ok()?)),
         reason: String::from_utf8_lossy(reason).into_owned(),
     })

@@ -21,7 +21,7 @@
 //!   puts larger ones into files that it refers to before they are synced.
 //! - **What a full disk loses.** Nothing but snapshots: those are refused while less is free than
 //!   [`Limits::reserve_bytes`]. Where an alert finds no room, `append` returns [`Error::Full`], the
-//!   entry counts as never written, and the caller tries again. The store reopens itself at the
+//!   entry counts as never written, and the caller tries again. The database is opened anew at the
 //!   next call, since sled refuses all work once a write has failed; cleared space is all it
 //!   needs. [`Outbox::room`] tells.
 //! - **Who deletes.** [`Outbox::prune`] by age: never what a cursor has not passed, never a live
@@ -48,7 +48,9 @@
 //! Every call but [`Outbox::subscribe`] and [`Outbox::last`] blocks on the disk. Call it from a
 //! thread of its own or from `tokio::task::spawn_blocking`.
 
+mod database;
 mod dead;
+mod log;
 mod mark;
 mod note;
 mod reader;
@@ -56,8 +58,6 @@ mod record;
 mod room;
 mod snapshot;
 mod sync;
-mod store;
-mod sled;
 mod verify;
 
 use std::io;
@@ -66,11 +66,11 @@ use std::sync::Arc;
 
 pub use self::dead::DeadLetter;
 pub use self::dead::LETTERS_MAX;
+pub use self::log::Outbox;
 pub use self::note::Note;
 pub use self::reader::Enrolment;
 pub use self::room::Limits;
 pub use self::room::Room;
-pub use self::sled::Outbox;
 pub use self::verify::Fault;
 pub use self::verify::Verdict;
 pub use self::verify::verify;

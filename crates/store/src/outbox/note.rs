@@ -7,9 +7,9 @@ use ::sled::Batch;
 
 use super::Outbox;
 use super::Sequence;
-use super::store;
-use super::store::Result;
-use super::store::Store;
+use super::database;
+use super::database::Database;
+use super::database::Result;
 
 /// A change of what is noted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +34,9 @@ impl Outbox {
     /// # Errors
     /// [`Error`](super::Error), as every call that reads the disk.
     pub fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.read(|store, _| {
+        self.read(|database, _| {
             let mut found = Vec::new();
-            for item in store.raw(&noted_key(prefix)) {
+            for item in database.raw(&noted_key(prefix)) {
                 let (key, value) = item?;
                 let value = value.get(PLACE..).unwrap_or_default();
                 found.push((key[1..].to_vec(), value.to_vec()));
@@ -63,10 +63,10 @@ pub(super) fn insert(batch: &mut Batch, notes: &[Note], last: Option<Sequence>) 
 }
 
 /// Takes back in `batch` what came with entries behind `last`: they count as never written.
-pub(super) fn take_back(store: &Store, batch: &mut Batch, last: Sequence) -> Result<()> {
-    for item in store.raw(&noted_key(b"")) {
+pub(super) fn take_back(database: &Database, batch: &mut Batch, last: Sequence) -> Result<()> {
+    for item in database.raw(&noted_key(b"")) {
         let (key, value) = item?;
-        if value.get(..PLACE).map(store::sequence).is_some_and(|place| place > last) {
+        if value.get(..PLACE).map(database::sequence).is_some_and(|place| place > last) {
             batch.remove(key);
         }
     }
@@ -120,11 +120,11 @@ mod tests {
         outbox.append_noting(vec![entry("s")], &[keep("old", "x")]).unwrap();
         outbox.append_noting(vec![entry("s")], &[keep("new", "y")]).unwrap();
         drop(outbox);
-        let store = Store::open(&folder.path().join("outbox")).unwrap();
+        let database = Database::open(&folder.path().join("outbox")).unwrap();
         let mut batch = Batch::default();
-        take_back(&store, &mut batch, Sequence(1)).unwrap();
-        store.commit(batch).unwrap();
-        drop(store);
+        take_back(&database, &mut batch, Sequence(1)).unwrap();
+        database.commit(batch).unwrap();
+        drop(database);
         let outbox = Outbox::open(folder.path()).unwrap();
         assert_eq!(outbox.notes(b"").unwrap(), [pair("old", "x")]);
     }

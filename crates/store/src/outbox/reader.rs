@@ -3,9 +3,9 @@
 use super::Entry;
 use super::Outbox;
 use super::Sequence;
-use super::store;
-use super::store::Result;
-use super::store::Store;
+use super::database;
+use super::database::Database;
+use super::database::Result;
 
 /// What a new reader still has to read of before its beginning: sequences, a reader a key.
 const TREE: &str = "backlog";
@@ -27,26 +27,26 @@ impl Outbox {
     /// # Errors
     /// [`Error`](super::Error); it may then be tried again.
     pub fn enrol(&self, name: &str) -> Result<Enrolment> {
-        let key = store::cursor_key(name);
+        let key = database::cursor_key(name);
         let mut writer = self.writer()?;
-        let known = self.read(|store, _| match store.place(&key)? {
-            Some(cursor) => Ok(Some(Enrolment { cursor, backlog: backlog(store, name)? })),
+        let known = self.read(|database, _| match database.place(&key)? {
+            Some(cursor) => Ok(Some(Enrolment { cursor, backlog: backlog(database, name)? })),
             None => Ok(None),
         })?;
         if let Some(known) = known {
             return Ok(known);
         }
         let mut new = Enrolment { cursor: self.last(), backlog: Vec::new() };
-        self.write(&mut writer, |store| {
-            new.backlog = store.live()?;
+        self.write(&mut writer, |database| {
+            new.backlog = database.live()?;
             new.backlog.retain(|live| *live <= new.cursor);
-            let tree = store.tree(TREE)?;
+            let tree = database.tree(TREE)?;
             // First, and on disk: with a cursor there is no second beginning.
-            store.inserted(&tree, name.as_bytes(), bytes(&new.backlog))?;
-            store.sync()?;
+            database.inserted(&tree, name.as_bytes(), bytes(&new.backlog))?;
+            database.sync()?;
             let mut batch = ::sled::Batch::default();
             batch.insert(key, &new.cursor.0.to_be_bytes());
-            store.commit(batch)
+            database.commit(batch)
         })?;
         Ok(new)
     }
@@ -57,9 +57,9 @@ impl Outbox {
     /// [`Error`](super::Error); more may then be read again after a restart.
     pub fn leave(&self, name: &str, left: &[Sequence]) -> Result<()> {
         let mut writer = self.writer()?;
-        self.write(&mut writer, |store| {
-            store.inserted(&store.tree(TREE)?, name.as_bytes(), bytes(left))?;
-            store.flush()
+        self.write(&mut writer, |database| {
+            database.inserted(&database.tree(TREE)?, name.as_bytes(), bytes(left))?;
+            database.flush()
         })
     }
 
@@ -67,13 +67,13 @@ impl Outbox {
     /// this returns.
     pub(super) fn give_again(&self, name: &str, again: &[Sequence]) -> Result<()> {
         let mut writer = self.writer()?;
-        self.write(&mut writer, |store| {
-            let mut left = backlog(store, name)?;
+        self.write(&mut writer, |database| {
+            let mut left = backlog(database, name)?;
             left.extend(again);
             left.sort_unstable();
             left.dedup();
-            store.inserted(&store.tree(TREE)?, name.as_bytes(), bytes(&left))?;
-            store.sync()
+            database.inserted(&database.tree(TREE)?, name.as_bytes(), bytes(&left))?;
+            database.sync()
         })
     }
 
@@ -83,16 +83,16 @@ impl Outbox {
     /// # Errors
     /// [`Error`](super::Error); some may then be forgotten and others not.
     pub fn dismiss(&self, prefix: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
-        let names = self.read(|store, _| store.cursor_names())?;
+        let names = self.read(|database, _| database.cursor_names())?;
         let gone = names.into_iter().filter(|name| name.starts_with(prefix) && !wanted(name));
         let gone: Vec<String> = gone.collect();
         for name in &gone {
             let mut writer = self.writer()?;
-            self.write(&mut writer, |store| {
-                store.removed(&store.tree(TREE)?, name.as_bytes())?;
+            self.write(&mut writer, |database| {
+                database.removed(&database.tree(TREE)?, name.as_bytes())?;
                 let mut batch = ::sled::Batch::default();
-                batch.remove(store::cursor_key(name));
-                store.commit(batch)
+                batch.remove(database::cursor_key(name));
+                database.commit(batch)
             })?;
         }
         self.forget_letters(|letter| gone.contains(&letter.reader))?;
@@ -105,8 +105,8 @@ impl Outbox {
     /// [`Error`](super::Error), as every call that reads the disk.
     pub fn history(&self, subject: &str, before: Sequence, look: usize) -> Result<Vec<Entry>> {
         let to = Sequence(before.0.saturating_sub(1));
-        let mut found: Vec<Entry> = self.read(|store, last| {
-            let newest_first = store.entries(Sequence(1), to.min(last)).rev().take(look);
+        let mut found: Vec<Entry> = self.read(|database, last| {
+            let newest_first = database.entries(Sequence(1), to.min(last)).rev().take(look);
             let of_it = newest_first.filter(|entry| match entry {
                 Ok(entry) => *entry.subject == *subject,
                 Err(_) => true,
@@ -118,10 +118,11 @@ impl Outbox {
     }
 }
 
-fn backlog(store: &Store, name: &str) -> Result<Vec<Sequence>> {
-    let found = store.tree(TREE)?.get(name.as_bytes()).map_err(|error| store.failed(error))?;
+fn backlog(database: &Database, name: &str) -> Result<Vec<Sequence>> {
+    let found =
+        database.tree(TREE)?.get(name.as_bytes()).map_err(|error| database.failed(error))?;
     let bytes = found.unwrap_or_default();
-    Ok(bytes.chunks_exact(8).map(store::sequence).collect())
+    Ok(bytes.chunks_exact(8).map(database::sequence).collect())
 }
 
 fn bytes(sequences: &[Sequence]) -> Vec<u8> {

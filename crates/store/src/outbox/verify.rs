@@ -16,14 +16,14 @@ use super::DeadLetter;
 use super::Entry;
 use super::Error;
 use super::Sequence;
+use super::database;
+use super::database::Database;
+use super::database::Result;
+use super::database::Taken;
 use super::dead;
 use super::mark::Mark;
 use super::record;
 use super::snapshot::Snapshots;
-use super::store;
-use super::store::Result;
-use super::store::Store;
-use super::store::Taken;
 
 /// Places that a fault names one by one; of more it says how many.
 const NAMED: usize = 20;
@@ -107,10 +107,10 @@ pub fn verify(store_path: &Path, repair: bool) -> Result<Verdict> {
     if !folder.join("db").exists() {
         return Err(Error::Absent { path: folder });
     }
-    let looked = Store::open(&folder).and_then(|store| {
-        let look = Look::take(&store, store_path)?;
+    let looked = Database::open(&folder).and_then(|database| {
+        let look = Look::take(&database, store_path)?;
         if repair && !look.verdict.faults.is_empty() {
-            look.mend(&store)?;
+            look.mend(&database)?;
         }
         Ok(look.verdict)
     });
@@ -123,7 +123,7 @@ pub fn verify(store_path: &Path, repair: bool) -> Result<Verdict> {
 /// Nothing of it can be read: a repair begins a new one behind the last known sequence.
 fn unreadable(store_path: &Path, detail: String, repair: bool) -> Result<Verdict> {
     let folder = store_path.join("outbox");
-    let system = |error| store::system(&folder, error);
+    let system = |error| database::system(&folder, error);
     let last = Mark::open(&folder).map_err(system)?.1.unwrap_or_default();
     let mut faults = vec![Fault::Unreadable(detail)];
     if last > Sequence(0) {
@@ -140,10 +140,10 @@ fn unreadable(store_path: &Path, detail: String, repair: bool) -> Result<Verdict
             }
         }
         std::fs::create_dir_all(&folder).map_err(system)?;
-        let fresh = Store::open(&folder)?;
+        let fresh = Database::open(&folder)?;
         let mut batch = Batch::default();
         if last > Sequence(0) {
-            store::insert_lost(&mut batch, last);
+            database::insert_lost(&mut batch, last);
             batch.insert(Taken::Lost.key(), &last.0.to_be_bytes());
         }
         fresh.commit(batch)?;
@@ -165,9 +165,9 @@ struct Look {
 }
 
 impl Look {
-    fn take(store: &Store, store_path: &Path) -> Result<Self> {
+    fn take(database: &Database, store_path: &Path) -> Result<Self> {
         let folder = store_path.join("outbox");
-        let system = |error| store::system(&folder, error);
+        let system = |error| database::system(&folder, error);
         let snapshots = store_path.join("snapshots");
         std::fs::create_dir_all(&snapshots).map_err(system)?;
         let mut look = Self {
@@ -177,20 +177,20 @@ impl Look {
             index: BTreeMap::new(),
         };
         let told = Mark::open(&folder).map_err(system)?.1.unwrap_or_default();
-        look.cursors(store, told.max(store.last()?))?;
-        look.entries(store)?;
-        look.indexes(store)?;
-        look.verdict.set_aside = dead::letters(store)?;
+        look.cursors(database, told.max(database.last()?))?;
+        look.entries(database)?;
+        look.indexes(database)?;
+        look.verdict.set_aside = dead::letters(database)?;
         Ok(look)
     }
 
-    fn cursors(&mut self, store: &Store, known: Sequence) -> Result<()> {
+    fn cursors(&mut self, database: &Database, known: Sequence) -> Result<()> {
         self.verdict.last = known;
-        for item in store.raw(b"c") {
+        for item in database.raw(b"c") {
             let (key, value) = item?;
             let name = String::from_utf8_lossy(&key[1..]).into_owned();
-            let at = store::sequence(&value);
-            if !store::follows(at, known) {
+            let at = database::sequence(&value);
+            if !database::follows(at, known) {
                 self.verdict.faults.push(Fault::CursorBeyond(name, at));
                 continue;
             }
@@ -200,15 +200,15 @@ impl Look {
         Ok(())
     }
 
-    fn entries(&mut self, store: &Store) -> Result<()> {
-        let pruned_up_to = store.taken(Taken::EntriesUpTo)?;
-        let pictures_up_to = store.taken(Taken::SnapshotsUpTo)?;
+    fn entries(&mut self, database: &Database) -> Result<()> {
+        let pruned_up_to = database.taken(Taken::EntriesUpTo)?;
+        let pictures_up_to = database.taken(Taken::SnapshotsUpTo)?;
         let (mut damaged, mut missing, mut spans) = (Vec::new(), Vec::new(), Vec::new());
         let mut pictured = BTreeMap::new();
         let mut next = Sequence(1);
-        for item in store.raw(b"e") {
+        for item in database.raw(b"e") {
             let (key, value) = item?;
-            let at = store::sequence(&key[1..]);
+            let at = database::sequence(&key[1..]);
             if value.is_empty() {
                 continue;
             }
@@ -228,8 +228,8 @@ impl Look {
         }
         let last = self.verdict.last;
         gap(&mut spans, next.max(Sequence(pruned_up_to.saturating_add(1))), last.next());
-        self.verdict.pruned = store.taken(Taken::Entries)?;
-        self.verdict.lost_before = store.taken(Taken::Lost)?;
+        self.verdict.pruned = database.taken(Taken::Entries)?;
+        self.verdict.lost_before = database.taken(Taken::Lost)?;
         let known = self.verdict.entries + damaged.len() as u64;
         let known = known + self.verdict.pruned + self.verdict.lost_before;
         let orphans = self.snapshots.list().into_iter().map(|(at, _)| at);
@@ -248,16 +248,16 @@ impl Look {
         Ok(())
     }
 
-    fn indexes(&mut self, store: &Store) -> Result<()> {
-        let pruned_up_to = store.taken(Taken::EntriesUpTo)?;
+    fn indexes(&mut self, database: &Database) -> Result<()> {
+        let pruned_up_to = database.taken(Taken::EntriesUpTo)?;
         let mut wrong = Vec::new();
         // What stands in an index must be there.
         for prefix in [b"s", b"l", b"n"] {
-            for item in store.raw(prefix) {
+            for item in database.raw(prefix) {
                 let (key, value) = item?;
                 let subject = String::from_utf8_lossy(&key[1..]).into_owned();
                 let newest = self.newest.get(subject.as_str());
-                let place = store::sequence(&value);
+                let place = database::sequence(&value);
                 let fits = newest.is_some_and(|entry| match prefix {
                     b"s" => entry.sequence == place,
                     b"l" => entry.sequence == place && entry.live,
@@ -271,10 +271,10 @@ impl Look {
         }
         // What is there must stand in the index, unless something newer of it was pruned.
         for (subject, entry) in &self.newest {
-            let mut keys = vec![store::subject_key(subject)];
-            keys.extend(entry.live.then(|| store::live_key(subject)));
+            let mut keys = vec![database::subject_key(subject)];
+            keys.extend(entry.live.then(|| database::live_key(subject)));
             for key in keys {
-                let stands = store.place(&key)? == Some(entry.sequence);
+                let stands = database.place(&key)? == Some(entry.sequence);
                 if !stands && entry.sequence.0 > pruned_up_to {
                     wrong.push(subject.to_string());
                     self.index.insert(key, Some(entry.sequence));
@@ -290,21 +290,22 @@ impl Look {
     }
 
     /// Makes the rest consistent.
-    fn mend(&self, store: &Store) -> Result<()> {
+    fn mend(&self, database: &Database) -> Result<()> {
         let mut batch = Batch::default();
         let mut lost = self.verdict.lost_before;
-        let (mut pictures_up_to, mut orphans) = (store.taken(Taken::SnapshotsUpTo)?, &Vec::new());
+        let (mut pictures_up_to, mut orphans) =
+            (database.taken(Taken::SnapshotsUpTo)?, &Vec::new());
         for fault in &self.verdict.faults {
             match fault {
                 Fault::Unreadable(_) | Fault::Index(_) => {}
                 Fault::Lost(count, _) => lost += count,
                 Fault::Damaged(places) => {
                     lost += places.len() as u64;
-                    places.iter().for_each(|at| store::insert_lost(&mut batch, *at));
+                    places.iter().for_each(|at| database::insert_lost(&mut batch, *at));
                 }
                 Fault::CursorBeyond(name, _) => {
                     let end = self.verdict.last.0.to_be_bytes();
-                    batch.insert(store::cursor_key(name), &end);
+                    batch.insert(database::cursor_key(name), &end);
                 }
                 Fault::SnapshotsMissing(places) => {
                     let newest = places.last().map_or(0, |at| at.0);
@@ -319,12 +320,12 @@ impl Look {
                 None => batch.remove(key.clone()),
             }
         }
-        if self.verdict.last > store.last()? {
-            store::insert_lost(&mut batch, self.verdict.last);
+        if self.verdict.last > database.last()? {
+            database::insert_lost(&mut batch, self.verdict.last);
         }
         batch.insert(Taken::Lost.key(), &lost.to_be_bytes());
         batch.insert(Taken::SnapshotsUpTo.key(), &pictures_up_to.to_be_bytes());
-        store.commit(batch)?;
+        database.commit(batch)?;
         orphans.iter().for_each(|at| self.snapshots.forget(*at));
         Ok(())
     }

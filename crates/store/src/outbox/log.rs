@@ -1,4 +1,4 @@
-//! The outbox itself: who may write when, and what readers may see.
+//! The log itself: who may write when, and what readers may see.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -10,7 +10,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 
-use ::sled::Batch;
+use sled::Batch;
 use tokio::sync::watch;
 
 use super::Append;
@@ -20,15 +20,15 @@ use super::Limits;
 use super::Note;
 use super::Room;
 use super::Sequence;
+use super::database;
+use super::database::Database;
+use super::database::Result;
+use super::database::Taken;
 use super::mark::Mark;
 use super::note;
 use super::record::SUBJECT_BYTES_MAX;
 use super::room;
 use super::snapshot::Snapshots;
-use super::store;
-use super::store::Result;
-use super::store::Store;
-use super::store::Taken;
 use crate::time::Wall;
 
 /// Entries deleted in one batch.
@@ -44,8 +44,8 @@ pub struct Outbox {
 struct Shared {
     folder: PathBuf,
     snapshots: Snapshots,
-    /// None while a failed store could not be reopened. Taken after `writer`.
-    store: RwLock<Option<Store>>,
+    /// None while a failed database could not be reopened. Taken after `writer`.
+    database: RwLock<Option<Database>>,
     writer: Mutex<Writer>,
     mark: Mark,
     durable: watch::Sender<Sequence>,
@@ -65,23 +65,23 @@ impl Outbox {
     /// [`Error`] says whether another process has it, the disk is full, or it can't be read.
     pub fn open(store_path: &Path) -> Result<Self> {
         let folder = store_path.join("outbox");
-        let system = |error| store::system(&folder, error);
+        let system = |error| database::system(&folder, error);
         // Snapshots show people: nobody else on this machine is to look at them.
         let mut private = std::fs::DirBuilder::new();
         private.recursive(true).mode(0o700);
         private.create(&folder).map_err(system)?;
         let snapshots = store_path.join("snapshots");
         private.create(&snapshots).map_err(system)?;
-        let store = Store::open(&folder)?;
+        let database = Database::open(&folder)?;
         let snapshots = Snapshots::open(&snapshots).map_err(system)?;
         let (mark, told) = Mark::open(&folder).map_err(system)?;
-        let last = number_on(&store, told)?;
+        let last = number_on(&database, told)?;
         mark.set(last).and_then(|()| mark.sync()).map_err(system)?;
         // A crash between a snapshot and its entry; that sequence will be another one's.
         snapshots.forget_behind(last);
         let shared = Shared {
             snapshots,
-            store: RwLock::new(Some(store)),
+            database: RwLock::new(Some(database)),
             writer: Mutex::new(Writer { last, broken: false }),
             mark,
             durable: watch::Sender::new(last),
@@ -150,9 +150,9 @@ impl Outbox {
                 payload: make(sequence).into(),
                 snapshot: kept.binary_search(&sequence).is_ok(),
             };
-            store::insert(&mut batch, &entry);
+            database::insert(&mut batch, &entry);
         }
-        if let Err(error) = self.write(&mut writer, |store| store.commit(batch)) {
+        if let Err(error) = self.write(&mut writer, |database| database.commit(batch)) {
             // Their sequences will be given to others.
             kept.into_iter().for_each(|sequence| self.shared.snapshots.forget(sequence));
             self.tell_room(Room::Stuck);
@@ -187,7 +187,7 @@ impl Outbox {
     /// [`Error`]; what was deleted until then stays deleted.
     pub fn keep_within(&self, limits: Limits) -> Result<usize> {
         let free = room::free(&self.shared.folder)
-            .map_err(|error| store::system(&self.shared.folder, error))?;
+            .map_err(|error| database::system(&self.shared.folder, error))?;
         // Stuck is what an append has found; only an append that succeeds ends it.
         if self.room() != Room::Stuck {
             let low = free < limits.reserve_bytes;
@@ -199,7 +199,7 @@ impl Outbox {
         }
         // A twentieth more, so that it is not one file at a time for ever after.
         excess = excess.saturating_add(limits.snapshots_bytes_max / 20);
-        let kept = self.read(|store, _| store.pictured())?;
+        let kept = self.read(|database, _| database.pictured())?;
         let mut going = Vec::new();
         for (sequence, bytes) in self.shared.snapshots.list() {
             if excess == 0 {
@@ -212,7 +212,7 @@ impl Outbox {
         }
         let Some(newest) = going.last() else { return Ok(0) };
         let mut writer = self.writer()?;
-        self.write(&mut writer, |store| store.note(Taken::SnapshotsUpTo, newest.0))?;
+        self.write(&mut writer, |database| database.note(Taken::SnapshotsUpTo, newest.0))?;
         drop(writer);
         going.iter().for_each(|sequence| self.shared.snapshots.forget(*sequence));
         Ok(going.len())
@@ -223,7 +223,7 @@ impl Outbox {
     /// # Errors
     /// [`Error`], as every call that reads the disk.
     pub fn read_after(&self, after: Sequence, limit: usize) -> Result<Vec<Entry>> {
-        self.read(|store, last| store.entries(after.next(), last).take(limit).collect())
+        self.read(|database, last| database.entries(after.next(), last).take(limit).collect())
     }
 
     /// The `count` newest entries, newest first.
@@ -231,7 +231,7 @@ impl Outbox {
     /// # Errors
     /// [`Error`], as every call that reads the disk.
     pub fn newest(&self, count: usize) -> Result<Vec<Entry>> {
-        self.read(|store, last| store.entries(Sequence(1), last).rev().take(count).collect())
+        self.read(|database, last| database.entries(Sequence(1), last).rev().take(count).collect())
     }
 
     /// The entry at `sequence`, where there is one.
@@ -239,7 +239,9 @@ impl Outbox {
     /// # Errors
     /// [`Error`], as every call that reads the disk.
     pub fn get(&self, sequence: Sequence) -> Result<Option<Entry>> {
-        self.read(|store, last| if sequence > last { Ok(None) } else { store.entry(sequence) })
+        self.read(
+            |database, last| if sequence > last { Ok(None) } else { database.entry(sequence) },
+        )
     }
 
     /// The JPEG that belongs to the entry at `sequence`, where there is one; retention may have
@@ -253,7 +255,7 @@ impl Outbox {
             return Ok(None);
         }
         let read = self.shared.snapshots.read(sequence);
-        read.map_err(|error| store::system(&self.shared.folder, error))
+        read.map_err(|error| database::system(&self.shared.folder, error))
     }
 
     /// The last durable entry's place; 0 before the first one.
@@ -271,9 +273,9 @@ impl Outbox {
     /// # Errors
     /// [`Error`], as every call that reads the disk.
     pub fn live(&self) -> Result<Vec<Entry>> {
-        self.read(|store, last| {
-            let places = store.live()?.into_iter().filter(|place| *place <= last);
-            places.filter_map(|place| store.entry(place).transpose()).collect()
+        self.read(|database, last| {
+            let places = database.live()?.into_iter().filter(|place| *place <= last);
+            places.filter_map(|place| database.entry(place).transpose()).collect()
         })
     }
 
@@ -282,8 +284,8 @@ impl Outbox {
     /// # Errors
     /// [`Error`], as every call that reads the disk.
     pub fn latest_of(&self, subject: &str) -> Result<Option<Entry>> {
-        self.read(|store, last| match store.place(&store::subject_key(subject))? {
-            Some(place) if place <= last => store.entry(place),
+        self.read(|database, last| match database.place(&database::subject_key(subject))? {
+            Some(place) if place <= last => database.entry(place),
             _ => Ok(None),
         })
     }
@@ -293,7 +295,7 @@ impl Outbox {
     /// # Errors
     /// [`Error`], as every call that reads the disk.
     pub fn cursor(&self, name: &str) -> Result<Sequence> {
-        let place = self.read(|store, _| store.place(&store::cursor_key(name)))?;
+        let place = self.read(|database, _| database.place(&database::cursor_key(name)))?;
         Ok(place.unwrap_or_default())
     }
 
@@ -307,15 +309,15 @@ impl Outbox {
     /// [`Error`]; the cursor may then stay behind, which costs a redelivery.
     pub fn advance(&self, name: &str, sequence: Sequence) -> Result<()> {
         let mut writer = self.writer()?;
-        let key = store::cursor_key(name);
-        self.write(&mut writer, |store| {
-            if store.place(&key)?.is_some_and(|place| place >= sequence) {
+        let key = database::cursor_key(name);
+        self.write(&mut writer, |database| {
+            if database.place(&key)?.is_some_and(|place| place >= sequence) {
                 return Ok(());
             }
             let mut batch = Batch::default();
             batch.insert(key, &sequence.0.to_be_bytes());
-            store.apply(batch)?;
-            store.flush()
+            database.apply(batch)?;
+            database.flush()
         })
     }
 
@@ -326,11 +328,11 @@ impl Outbox {
     /// # Errors
     /// [`Error`]; what was deleted until then stays deleted.
     pub fn prune(&self, older_than: Wall) -> Result<usize> {
-        let (old, newest) = self.read(|store, last| {
-            let passed = store.cursors()?.first().copied().unwrap_or(last);
-            let (live, pictured) = (store.live()?, store.pictured()?);
+        let (old, newest) = self.read(|database, last| {
+            let passed = database.cursors()?.first().copied().unwrap_or(last);
+            let (live, pictured) = (database.live()?, database.pictured()?);
             let mut old = Vec::new();
-            for entry in store.entries(Sequence(1), passed) {
+            for entry in database.entries(Sequence(1), passed) {
                 let entry = entry?;
                 let at = entry.sequence;
                 let needed = |places: &[Sequence]| places.binary_search(&at).is_ok();
@@ -343,21 +345,21 @@ impl Outbox {
         })?;
         for chunk in old.chunks(PRUNE_BATCH) {
             let mut writer = self.writer()?;
-            self.write(&mut writer, |store| {
+            self.write(&mut writer, |database| {
                 let mut batch = Batch::default();
                 for (sequence, subject, _) in chunk {
-                    batch.remove(&store::entry_key(*sequence));
-                    let key = store::subject_key(subject);
-                    if store.place(&key)? == Some(*sequence) && *sequence < newest {
+                    batch.remove(&database::entry_key(*sequence));
+                    let key = database::subject_key(subject);
+                    if database.place(&key)? == Some(*sequence) && *sequence < newest {
                         batch.remove(key);
                     }
                 }
-                let pruned = store.taken(Taken::Entries)?.saturating_add(chunk.len() as u64);
+                let pruned = database.taken(Taken::Entries)?.saturating_add(chunk.len() as u64);
                 let up_to = chunk.iter().map(|(at, ..)| at.0).max().unwrap_or(0);
-                let up_to = up_to.max(store.taken(Taken::EntriesUpTo)?);
+                let up_to = up_to.max(database.taken(Taken::EntriesUpTo)?);
                 batch.insert(Taken::Entries.key(), &pruned.to_be_bytes());
                 batch.insert(Taken::EntriesUpTo.key(), &up_to.to_be_bytes());
-                store.commit(batch)
+                database.commit(batch)
             })?;
             for (sequence, ..) in chunk.iter().filter(|(.., snapshot)| *snapshot) {
                 self.shared.snapshots.forget(*sequence);
@@ -383,13 +385,13 @@ impl Outbox {
         }
     }
 
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Store, Sequence) -> Result<T>) -> Result<T> {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Database, Sequence) -> Result<T>) -> Result<T> {
         let last = self.last();
-        let store = self.shared.store.read().unwrap_or_else(PoisonError::into_inner);
-        read(store.as_ref().ok_or_else(|| self.closed())?, last)
+        let database = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
+        read(database.as_ref().ok_or_else(|| self.closed())?, last)
     }
 
-    /// Takes the right to write, with a store that works.
+    /// Takes the right to write, with a database that works.
     pub(super) fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
         let mut writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.broken {
@@ -403,48 +405,48 @@ impl Outbox {
     pub(super) fn write(
         &self,
         writer: &mut Writer,
-        write: impl FnOnce(&Store) -> Result<()>,
+        write: impl FnOnce(&Database) -> Result<()>,
     ) -> Result<()> {
-        let result = self.read(|store, _| write(store));
+        let result = self.read(|database, _| write(database));
         writer.broken = result.is_err();
         result
     }
 
-    /// Opens the store anew, and takes back what a failed write may have left behind `last`:
+    /// Opens the database anew, and takes back what a failed write may have left behind `last`:
     /// nobody has heard of it, and its sequence will be given to another one.
     fn reopen(&self, last: Sequence) -> Result<()> {
-        let mut slot = self.shared.store.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
         // The old one holds the lock of the folder.
         *slot = None;
-        let store = Store::open(&self.shared.folder)?;
+        let database = Database::open(&self.shared.folder)?;
         let mut batch = Batch::default();
-        note::take_back(&store, &mut batch, last)?;
+        note::take_back(&database, &mut batch, last)?;
         let mut subjects = BTreeSet::new();
-        for unheard in store.entries(last.next(), Sequence(u64::MAX - 1)) {
+        for unheard in database.entries(last.next(), Sequence(u64::MAX - 1)) {
             let unheard = unheard?;
-            batch.remove(&store::entry_key(unheard.sequence));
+            batch.remove(&database::entry_key(unheard.sequence));
             subjects.insert(unheard.subject);
         }
         for subject in &subjects {
-            batch.remove(store::subject_key(subject));
-            batch.remove(store::live_key(subject));
-            let pictured = store::pictured_key(subject);
-            if store.place(&pictured)?.is_some_and(|place| place > last) {
+            batch.remove(database::subject_key(subject));
+            batch.remove(database::live_key(subject));
+            let pictured = database::pictured_key(subject);
+            if database.place(&pictured)?.is_some_and(|place| place > last) {
                 batch.remove(pictured);
             }
         }
         // Once through the log for all of them, newest first; mostly they are found at once.
-        for earlier in store.entries(Sequence(1), last).rev() {
+        for earlier in database.entries(Sequence(1), last).rev() {
             if subjects.is_empty() {
                 break;
             }
             let earlier = earlier?;
             if subjects.remove(&earlier.subject) {
-                store::index(&mut batch, &earlier);
+                database::index(&mut batch, &earlier);
             }
         }
-        store.commit(batch)?;
-        *slot = Some(store);
+        database.commit(batch)?;
+        *slot = Some(database);
         Ok(())
     }
 
@@ -458,11 +460,11 @@ impl Outbox {
 
 /// Where the numbering goes on: behind all that anybody was ever told of, though the log may have
 /// lost its end. The lost end is put down as such.
-fn number_on(store: &Store, told: Option<Sequence>) -> Result<Sequence> {
-    let found = store.last()?;
+fn number_on(database: &Database, told: Option<Sequence>) -> Result<Sequence> {
+    let found = database.last()?;
     let known = found.max(told.unwrap_or_default());
-    let cursors = store.cursors()?.into_iter();
-    let last = cursors.filter(|at| store::follows(*at, known)).fold(known, Sequence::max);
+    let cursors = database.cursors()?.into_iter();
+    let last = cursors.filter(|at| database::follows(*at, known)).fold(known, Sequence::max);
     if last > found {
         tracing::error!(
             from = found.0 + 1,
@@ -470,12 +472,12 @@ fn number_on(store: &Store, told: Option<Sequence>) -> Result<Sequence> {
             "the outbox has lost its newest alerts; `keng check --store` tells more"
         );
         let mut batch = Batch::default();
-        store::insert_lost(&mut batch, last);
-        store.commit(batch)?;
+        database::insert_lost(&mut batch, last);
+        database.commit(batch)?;
     }
     Ok(last)
 }
 
 #[cfg(test)]
-#[path = "sled_tests.rs"]
+#[path = "log_tests.rs"]
 mod tests;

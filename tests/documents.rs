@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use keng::meter::Meters;
-use keng::meter::Stage;
+use keng::metrics::Metrics;
+use keng::metrics::Stage;
 use serde_json::Value;
 use serde_json::json;
 
@@ -137,13 +137,13 @@ fn every_command_that_a_document_names_is_there() {
 
 #[test]
 fn every_metric_that_a_document_names_is_there() {
-    let meters = Meters::new();
-    meters.flow("hem-42", Stage::Decode).taken.inc();
-    meters.timer(Stage::Decode).observe(Duration::from_millis(1));
-    meters.camera_up("hem-42").set(1);
-    meters.camera_sessions("hem-42").inc();
-    meters.outlet("webhook/chat").delivered.inc();
-    let text = meters.encode().expect("metrics are text");
+    let metrics = Metrics::new();
+    metrics.flow("hem-42", Stage::Decode).taken.inc();
+    metrics.timer(Stage::Decode).observe(Duration::from_millis(1));
+    metrics.camera_up("hem-42").set(1);
+    metrics.camera_sessions("hem-42").inc();
+    metrics.outlet("webhook/chat").delivered.inc();
+    let text = metrics.encode().expect("metrics are text");
     for document in DOCUMENTS {
         for span in inline_code(&read(document)) {
             let name = span.split('{').next().unwrap_or_default();

@@ -21,10 +21,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::sled::Batch;
-use ::sled::Db;
-use ::sled::IVec;
-use ::sled::Tree;
+use sled::Batch;
+use sled::Db;
+use sled::IVec;
+use sled::Tree;
 
 use super::Entry;
 use super::Error;
@@ -41,16 +41,16 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// An open database.
-pub(super) struct Store {
+pub(super) struct Database {
     db: Db,
     folder: PathBuf,
     files: Files,
 }
 
-/// Result of a read or write of the store.
+/// Result of a read or write of the database.
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
-impl Store {
+impl Database {
     /// Opens, or makes, the database in `folder`. What a crash has left half-made is put right.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         if sync::clear_unfinished(folder).map_err(|error| system(folder, error))? {
@@ -73,13 +73,13 @@ impl Store {
 
     fn recover(folder: &Path) -> Result<Db> {
         let config =
-            ::sled::Config::default().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+            sled::Config::default().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let mut waited = Duration::ZERO;
         loop {
             // sled takes some damage for an error of its own and panics.
             let opened = guarded(folder, || config.open());
             match opened {
-                // sled's own threads give a closed store's lock back a little later, and so does
+                // sled's own threads give a closed database's lock back a little later, and so does
                 // a daemon that is just ending.
                 Err(Error::Locked { .. }) if waited < LOCK_WAIT => {
                     std::thread::park_timeout(LOCK_POLL);
@@ -200,7 +200,7 @@ impl Store {
     }
 
     /// sled's error in our words.
-    pub(super) fn failed(&self, error: ::sled::Error) -> Error {
+    pub(super) fn failed(&self, error: sled::Error) -> Error {
         storage(&self.folder, error)
     }
 
@@ -243,11 +243,11 @@ impl Taken {
 }
 
 /// To an iterator's next item, from either end.
-type Step = fn(&mut ::sled::Iter) -> Option<::sled::Result<(IVec, IVec)>>;
+type Step = fn(&mut sled::Iter) -> Option<sled::Result<(IVec, IVec)>>;
 
 /// Items of the database, damage as an error; nothing comes after one.
 struct Guarded<'a> {
-    found: ::sled::Iter,
+    found: sled::Iter,
     folder: &'a Path,
 }
 
@@ -261,18 +261,18 @@ impl Iterator for Guarded<'_> {
     type Item = Result<(IVec, IVec)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step(::sled::Iter::next)
+        self.step(sled::Iter::next)
     }
 }
 
 impl DoubleEndedIterator for Guarded<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(::sled::Iter::next_back)
+        self.step(sled::Iter::next_back)
     }
 }
 
 /// Runs `work` of sled's: an assertion of its that damage has broken is damage, too.
-fn guarded<T>(folder: &Path, work: impl FnOnce() -> ::sled::Result<T>) -> Result<T> {
+fn guarded<T>(folder: &Path, work: impl FnOnce() -> sled::Result<T>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| storage(folder, error)),
         Err(panic) => {
@@ -349,9 +349,9 @@ pub(super) fn system(folder: &Path, source: io::Error) -> Error {
     }
 }
 
-fn storage(folder: &Path, error: ::sled::Error) -> Error {
+fn storage(folder: &Path, error: sled::Error) -> Error {
     match error {
-        ::sled::Error::Io(source) => system(folder, source),
+        sled::Error::Io(source) => system(folder, source),
         other => Error::Damaged { path: folder.to_owned(), detail: other.to_string() },
     }
 }
