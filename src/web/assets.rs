@@ -1,5 +1,6 @@
 //! The page's files, embedded: plain modules that ask for nothing from elsewhere.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::extract::State as Extract;
@@ -34,57 +35,33 @@ pub(super) struct File {
     /// Where it is served.
     pub(super) path: &'static str,
     kind: &'static str,
-    bytes: &'static [u8],
+    bytes: Cow<'static, [u8]>,
 }
+
+/// All but the documents and the service worker: what lies in `page/`, and what is generated.
+pub(super) static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
+    // The list of the folder's files, written by build.rs.
+    let found = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
+    found.into_iter().chain(generated()).collect()
+});
 
 /// A file of `page/` under its own name.
-macro_rules! file {
-    ($name:literal, $kind:expr) => {
-        File {
-            path: concat!("/", $name),
-            kind: $kind,
-            bytes: include_bytes!(concat!("page/", $name)),
-        }
-    };
+fn page_file(path: &'static str, kind: &'static str, bytes: &'static [u8]) -> File {
+    File { path, kind, bytes: Cow::Borrowed(bytes) }
 }
 
-/// All but the page itself and its service worker.
-pub(super) static FILES: [File; 30] = [
-    file!("main.js", SCRIPT),
-    file!("words.js", SCRIPT),
-    file!("dom.js", SCRIPT),
-    file!("state.js", SCRIPT),
-    file!("link.js", SCRIPT),
-    file!("gong.js", SCRIPT),
-    file!("push.js", SCRIPT),
-    file!("act.js", SCRIPT),
-    file!("card.js", SCRIPT),
-    file!("feed.js", SCRIPT),
-    file!("incident.js", SCRIPT),
-    file!("moments.js", SCRIPT),
-    file!("plan.js", SCRIPT),
-    file!("tiles.js", SCRIPT),
-    file!("timeline.js", SCRIPT),
-    file!("plot.js", SCRIPT),
-    file!("cameras.js", SCRIPT),
-    file!("camera.js", SCRIPT),
-    file!("draw.js", SCRIPT),
-    file!("system.js", SCRIPT),
-    file!("statistics.js", SCRIPT),
-    file!("tell.js", SCRIPT),
-    file!("app.css", STYLE),
-    file!("pages.css", STYLE),
-    file!("sign-in.css", STYLE),
-    File { path: statistics::STYLE, kind: STYLE, bytes: report::html::STYLE.as_bytes() },
-    file!("manifest.webmanifest", MANIFEST),
-    file!("favicon.svg", SVG),
-    file!("icon-192.png", PNG),
-    file!("icon-512.png", PNG),
-];
+/// The files that the daemon writes itself.
+fn generated() -> [File; 1] {
+    [File {
+        path: statistics::STYLE,
+        kind: STYLE,
+        bytes: Cow::Borrowed(report::html::STYLE.as_bytes()),
+    }]
+}
 
 /// Another one for any other content (FNV-1a): browsers keep what has not changed.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let all = FILES.iter().map(|file| file.bytes);
+    let all = FILES.iter().map(|file| &*file.bytes);
     let all = all.chain([PAGE.as_bytes(), WORKER.as_bytes()]).flatten();
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     format!("{:016x}", all.fold(0xcbf2_9ce4_8422_2325, mix))
@@ -110,7 +87,7 @@ pub(super) async fn worker(headers: HeaderMap) -> Response {
 
 /// One of [`FILES`].
 pub(super) async fn file(file: &'static File, headers: HeaderMap) -> Response {
-    answer(&headers, file.kind, file.bytes)
+    answer(&headers, file.kind, &file.bytes)
 }
 
 /// The bytes, or that the browser's copy is still good.
@@ -140,7 +117,7 @@ mod tests {
 
     /// Every file that is text, the page and the worker included.
     fn texts() -> Vec<(&'static str, &'static str)> {
-        let text = |file: &'static File| Some((file.path, std::str::from_utf8(file.bytes).ok()?));
+        let text = |file: &'static File| Some((file.path, std::str::from_utf8(&file.bytes).ok()?));
         FILES.iter().filter_map(text).chain([("/", PAGE), ("/sw.js", WORKER)]).collect()
     }
 
@@ -180,6 +157,24 @@ mod tests {
             for link in links {
                 assert!(there.contains(&format!("/{link}").as_str()), "{path}: {link}");
             }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_found() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/page");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = names.map(|name| format!("/{}", name.to_str().unwrap()));
+        let mut there: Vec<String> =
+            names.filter(|name| !name.ends_with(".html") && name != "/sw.js").collect();
+        there.push(statistics::STYLE.to_owned());
+        there.sort();
+        let mut served: Vec<&str> = FILES.iter().map(|file| file.path).collect();
+        served.sort_unstable();
+        assert_eq!(served, there);
+        for (path, kind) in [("/main.js", SCRIPT), ("/app.css", STYLE), ("/favicon.svg", SVG)] {
+            let file = FILES.iter().find(|file| file.path == path).unwrap();
+            assert_eq!(file.kind, kind);
         }
     }
 
