@@ -359,7 +359,9 @@ fn hides_faces(entry: &Entry) -> bool {
         kind: String,
     }
     let about = serde_json::from_slice::<About>(&entry.payload);
-    about.is_ok_and(|about| !Kind::WITH_FACES.iter().any(|kind| kind.as_str() == about.kind))
+    let shows_faces =
+        |about: &About| Kind::parse(&about.kind).is_some_and(|kind| kind.facts().shows_faces);
+    about.is_ok_and(|about| !shows_faces(&about))
 }
 
 /// Runs `work` where it may block.

@@ -1,5 +1,5 @@
 //! The Common Alerting Protocol, version 1.2 (OASIS Standard, 1 July 2010): an alert of a fire or
-//! of smoke as the XML that civil-protection systems take. Pure.
+//! of smoke (of a kind with [`CapFacts`]) as the XML that civil-protection systems take. Pure.
 //!
 //! | alert | `msgType` |
 //! | --- | --- |
@@ -16,9 +16,9 @@ use std::time::Duration;
 use crate::alert;
 use crate::alert::ParseError;
 use crate::incident::Incident;
-use crate::incident::Kind;
 use crate::incident::Severity;
 use crate::incident::State;
+use crate::incident::kind::CapFacts;
 use crate::time::Wall;
 use crate::ward::Coordinates;
 use crate::ward::KhuPho;
@@ -76,21 +76,16 @@ pub fn document(
     issuer: &Issuer,
 ) -> Result<Option<String>, ParseError> {
     let incident = alert::parse(payload)?;
-    if !is_fire(&incident) {
-        return Ok(None);
-    }
+    let Some(facts) = incident.kind.facts().cap else { return Ok(None) };
     let known: Vec<Incident> = earlier
         .iter()
         .filter_map(|payload| alert::parse(payload).ok())
         .filter(|known| known.id == incident.id && known.revision < incident.revision)
-        .filter(is_fire)
+        .filter(|known| known.kind.facts().cap.is_some())
         .collect();
-    let message = Message { places: places(payload, &incident, issuer), incident, known, issuer };
+    let places = places(payload, &incident, issuer);
+    let message = Message { places, incident, facts, known, issuer };
     Ok(Some(message.write()))
-}
-
-fn is_fire(incident: &Incident) -> bool {
-    matches!(incident.kind, Kind::Fire | Kind::Smoke)
 }
 
 /// Somewhere that it burns.
@@ -168,6 +163,7 @@ impl Xml {
 
 struct Message<'a> {
     incident: Incident,
+    facts: CapFacts,
     /// Earlier ones of the incident, oldest first.
     known: Vec<Incident>,
     places: Vec<Place>,
@@ -251,11 +247,12 @@ impl Message<'_> {
         let incident = &self.incident;
         let over = incident.state.is_closed();
         let words = Words { vi: language == Language::Vi };
+        let event = incident.kind.facts().name.of(language);
         xml.open("info");
         xml.element("language", words.choose("vi-VN", "en-US"));
-        xml.element("category", "Fire");
-        xml.element("event", words.event(incident.kind));
-        xml.element("responseType", if over { "AllClear" } else { "Avoid" });
+        xml.element("category", self.facts.category);
+        xml.element("event", event);
+        xml.element("responseType", if over { "AllClear" } else { self.facts.response });
         xml.element("urgency", if over { "Past" } else { "Immediate" });
         xml.element("severity", severity(incident.severity));
         xml.element("certainty", certainty(incident));
@@ -266,7 +263,6 @@ impl Message<'_> {
         let khu_pho = self.issuer.khu_pho_name(incident);
         let exercise =
             if incident.exercise { words.choose("DIỄN TẬP. ", "EXERCISE. ") } else { "" };
-        let event = words.event(incident.kind);
         let headline = if place == khu_pho {
             format!("{exercise}{event}: {khu_pho}")
         } else {
@@ -275,7 +271,7 @@ impl Message<'_> {
         xml.element("headline", &headline);
         xml.element("description", &words.description(incident));
         if !over {
-            xml.element("instruction", words.instruction());
+            xml.element("instruction", self.facts.instruction.of(language));
         }
         self.parameter(xml, "keng:incident", incident.id.as_str());
         self.parameter(xml, "keng:state", incident.state.as_str());
@@ -327,13 +323,6 @@ impl Words {
         if self.vi { vi } else { en }
     }
 
-    fn event(&self, kind: Kind) -> &'static str {
-        match kind {
-            Kind::Smoke => self.choose("Khói", "Smoke"),
-            _ => self.choose("Cháy", "Fire"),
-        }
-    }
-
     fn description(&self, incident: &Incident) -> String {
         let (cameras, people) = (incident.cameras.len(), incident.reports.len());
         let seen = if self.vi {
@@ -353,13 +342,6 @@ impl Words {
             State::Expired => self.choose("Không còn thấy nữa.", "No longer seen."),
         };
         format!("{seen} {how}")
-    }
-
-    fn instruction(&self) -> &'static str {
-        self.choose(
-            "Gọi 114. Tránh xa khu vực, nhường đường cho xe chữa cháy.",
-            "Call 114. Keep away, and keep the way clear for fire engines.",
-        )
     }
 }
 

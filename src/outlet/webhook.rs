@@ -327,7 +327,7 @@ impl Filter {
     fn passes(&self, alert: &Value) -> bool {
         let text = |key: &str| alert.get(key).and_then(Value::as_str).unwrap_or_default();
         let (kind, state) = (text("kind"), text("state"));
-        let severity = SEVERITIES.into_iter().find(|known| known.as_str() == text("severity"));
+        let severity = Severity::parse(text("severity"));
         (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted.as_str() == kind))
             && (self.states.is_empty() || self.states.iter().any(|w| w.as_str() == state))
             && (self.khu_pho.is_empty()
@@ -348,9 +348,6 @@ impl Filter {
         !known || now || closed
     }
 }
-
-/// From the least.
-pub const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
 
 impl Sink for Webhook {
     type Parcel = Parcel;

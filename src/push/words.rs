@@ -3,6 +3,7 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::incident::Kind;
 use crate::ward::Language;
 
 /// A browser shows a few lines; the rest would only fill the record.
@@ -11,15 +12,19 @@ const BODY_CHARS_MAX: usize = 400;
 /// Whether `alert` is worth waking somebody: what is new, what nobody has answered, what somebody
 /// did. A camera's health is none, as on the page. `before`: its incident's alert before it.
 pub(super) fn is_news(alert: &Value, before: Option<&Value>) -> bool {
-    let calls = alert["kind"] != "camera";
+    let calls = kind(alert).is_none_or(|kind| !kind.facts().is_technical);
     let Some(before) = before else { return calls && alert["closed_at"].is_null() };
     let escalated = !alert["escalated_at"].is_null() && before["escalated_at"].is_null();
     calls && (escalated || alert["state"] != before["state"])
 }
 
+fn kind(alert: &Value) -> Option<Kind> {
+    alert["kind"].as_str().and_then(Kind::parse)
+}
+
 /// Whether it is to be shown until somebody looks, and sent though the phone saves its battery.
 pub(super) fn is_urgent(alert: &Value) -> bool {
-    let burns = alert["kind"] == "fire" || alert["kind"] == "smoke";
+    let burns = kind(alert).is_some_and(|kind| kind.facts().burns);
     alert["state"] == "open" && (burns || alert["severity"] == "critical")
 }
 
@@ -27,16 +32,7 @@ pub(super) fn is_urgent(alert: &Value) -> bool {
 pub(super) fn notification(alert: &Value, language: Language) -> Value {
     let vi = language == Language::Vi;
     let text = |key: &str| alert[key].as_str().unwrap_or_default();
-    let kind = match (text("kind"), vi) {
-        ("fire", true) => "Cháy",
-        ("fire", false) => "Fire",
-        ("smoke", true) => "Khói",
-        ("smoke", false) => "Smoke",
-        ("loitering", true) => "Lảng vảng",
-        ("loitering", false) => "Loitering",
-        (_, true) => "Tin báo",
-        (_, false) => "Report",
-    };
+    let kind = kind(alert).unwrap_or(Kind::Other).facts().name.of(language);
     let exercise = match (alert["exercise"] == true, vi) {
         (true, true) => "DIỄN TẬP · ",
         (true, false) => "EXERCISE · ",

@@ -73,7 +73,7 @@ impl Shared {
         if !theirs {
             return None;
         }
-        match Kind::WITH_FACES.iter().any(|kind| kind.as_str() == head.kind) {
+        match Kind::parse(&head.kind).is_some_and(|kind| kind.facts().shows_faces) {
             true => Some(jpeg),
             false => self.state.gallery.without_faces(jpeg).await,
         }
