@@ -1,6 +1,9 @@
 //! The public JSON of an incident's revision, and the only place that writes or reads it.
 //!
 //! The form is `config/alert.schema.json`'s. Made once: MQTT, feed and log carry the same bytes.
+//! [`parse`] reads the whole incident back; [`Head`] reads, without copying, the members that a
+//! topic, a filter or a notification depends on. Nobody else parses an alert, but for templates of
+//! webhooks, which take any member by its name.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,10 +31,17 @@ use crate::ward::Site;
 use crate::ward::Team;
 use crate::ward::Ward;
 
+mod head;
 mod message;
+mod partial;
 mod phrase;
 mod template;
 
+pub use head::CameraHead;
+pub use head::Head;
+pub use head::SirenHead;
+pub use head::Text;
+pub use partial::without_cameras;
 pub use phrase::Messages;
 pub use phrase::Phrase;
 pub use template::Slot;

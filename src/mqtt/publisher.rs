@@ -27,8 +27,8 @@ use super::letter::Letter;
 use super::session;
 use super::suspect::Suspicion;
 use super::topic::Topics;
+use crate::alert::Head;
 use crate::frame::heads;
-use crate::incident::Kind;
 use crate::meter::Flow;
 use crate::meter::Meters;
 use crate::meter::Stage;
@@ -354,14 +354,7 @@ fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>
 
 /// Whether its picture may show people whom not everybody who gets it may see.
 fn hides_faces(entry: &Entry) -> bool {
-    #[derive(serde::Deserialize)]
-    struct About {
-        kind: String,
-    }
-    let about = serde_json::from_slice::<About>(&entry.payload);
-    let shows_faces =
-        |about: &About| Kind::parse(&about.kind).is_some_and(|kind| kind.facts().shows_faces);
-    about.is_ok_and(|about| !shows_faces(&about))
+    Head::read(&entry.payload).is_ok_and(|head| head.has_kind() && !head.shows_faces())
 }
 
 /// Runs `work` where it may block.

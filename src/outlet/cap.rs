@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::alert;
+use crate::alert::Head;
 use crate::alert::ParseError;
 use crate::incident::Incident;
 use crate::incident::Severity;
@@ -83,7 +84,7 @@ pub fn document(
         .filter(|known| known.id == incident.id && known.revision < incident.revision)
         .filter(|known| known.kind.facts().cap.is_some())
         .collect();
-    let places = places(payload, &incident, issuer);
+    let places = places(&Head::read(payload)?, &incident, issuer);
     let message = Message { places, incident, facts, known, issuer };
     Ok(Some(message.write()))
 }
@@ -95,17 +96,14 @@ struct Place {
 }
 
 /// Where the alert says that it is: configurations change, alerts don't.
-fn places(payload: &[u8], incident: &Incident, issuer: &Issuer) -> Vec<Place> {
-    let alert: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
-    let cameras = alert.get("cameras").and_then(|cameras| cameras.as_array());
-    let mut places: Vec<Place> = cameras
-        .into_iter()
-        .flatten()
+fn places(alert: &Head<'_>, incident: &Incident, issuer: &Issuer) -> Vec<Place> {
+    let mut places: Vec<Place> = alert
+        .cameras
+        .iter()
         .map(|camera| {
-            let degrees = |key: &str| camera.get(key).and_then(|value| value.as_f64());
-            let coordinates = degrees("latitude").zip(degrees("longitude"));
+            let coordinates = camera.latitude.zip(camera.longitude);
             Place {
-                name: camera["address"].as_str().unwrap_or_default().to_owned(),
+                name: camera.address.clone().into_owned(),
                 coordinates: coordinates
                     .map(|(latitude, longitude)| Coordinates { latitude, longitude }),
             }

@@ -15,11 +15,11 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::Head;
 use crate::incident::Kind;
 use crate::mqtt::Board;
 use crate::mqtt::Ears;
@@ -96,22 +96,6 @@ struct Open {
     khu_pho: Id,
     kind: Kind,
     cameras: Vec<String>,
-}
-
-/// The members of an alert that states depend on.
-#[derive(Deserialize)]
-struct Head {
-    khu_pho: String,
-    kind: String,
-    #[serde(default)]
-    exercise: bool,
-    #[serde(default)]
-    cameras: Vec<Seen>,
-}
-
-#[derive(Deserialize)]
-struct Seen {
-    id: String,
 }
 
 impl Announcer {
@@ -353,12 +337,12 @@ fn open(entry: &Entry) -> Option<Open> {
     if !entry.live {
         return None;
     }
-    let head: Head = serde_json::from_slice(&entry.payload).ok()?;
-    let sensed = Kind::parse(&head.kind).filter(|kind| kind.facts().sensor.is_some());
+    let head = Head::read(&entry.payload).ok()?;
+    let sensed = head.kind().filter(|kind| kind.facts().sensor.is_some());
     Some(Open {
         khu_pho: Id::new(&head.khu_pho).ok()?,
         kind: sensed.filter(|_| !head.exercise)?,
-        cameras: head.cameras.into_iter().map(|camera| camera.id).collect(),
+        cameras: head.cameras.into_iter().map(|camera| camera.id.into_owned()).collect(),
     })
 }
 
