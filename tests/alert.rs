@@ -147,7 +147,9 @@ fn a_fire_is_told_in_one_line_with_what_is_at_hand() {
 fn an_admin_s_words_are_used_and_a_lock_screen_shows_them_whole() {
     let mut context = context(Language::Vi);
     let template = |text: &str| Template::parse(text).unwrap();
-    context.messages.set(Phrase::Fire, template("Cháy! {address}, {khu_pho} ({since})"));
+    context
+        .messages
+        .set(Phrase::First(Kind::Fire), template("Cháy! {address}, {khu_pho} ({since})"));
     context.messages.set(Phrase::OnScene, template(" – {by} có mặt"));
     let step = Acknowledgement { at: EVENING, by: "An".to_owned(), note: None };
     let there = Incident {
@@ -292,6 +294,23 @@ proptest! {
         prop_assert!(faults.is_empty(), "{faults:?}\n{alert}");
         prop_assert_eq!(parse(&bytes).unwrap(), incident);
     }
+}
+
+/// The words of an enumeration of the schema.
+fn enumeration(property: &str) -> Vec<String> {
+    let text = include_str!("../config/alert.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(text).unwrap();
+    let words = schema["properties"][property]["enum"].as_array().unwrap();
+    words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_schema_knows_every_kind_and_state_and_severity() {
+    assert_eq!(enumeration("kind"), Kind::ALL.map(Kind::as_str));
+    assert_eq!(enumeration("state"), State::ALL.map(State::as_str));
+    let mut severities = Severity::ALL.map(Severity::as_str);
+    severities.reverse();
+    assert_eq!(enumeration("severity"), severities);
 }
 
 fn schema() -> &'static jsonschema::Validator {

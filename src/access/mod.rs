@@ -19,8 +19,8 @@ use std::path::PathBuf;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use serde::Deserialize;
 
+use crate::alert::Head;
 use crate::outbox::Entry;
 use crate::ward::Id;
 
@@ -128,17 +128,12 @@ impl Viewer {
     /// Whether an alert is theirs to see: of their own khu phố, or one that names it among those
     /// whose cameras see it too. To act upon it stays with the khu phố whose it is.
     pub fn may_see_entry(&self, entry: &Entry) -> bool {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Head {
-            also_khu_pho: Vec<String>,
-        }
         let Role::KhuPho(theirs) = &self.role else { return true };
         if self.may_see_subject(&entry.subject) {
             return true;
         }
-        let head: Head = serde_json::from_slice(&entry.payload).unwrap_or_default();
-        head.also_khu_pho.iter().any(|named| theirs.iter().any(|id| id.as_str() == named))
+        let head = Head::read(&entry.payload).unwrap_or_default();
+        head.also_khu_pho.iter().any(|named| theirs.iter().any(|id| id.as_str() == &**named))
     }
 
     /// Whether faces are theirs to see: those of a street's neighbours are not.

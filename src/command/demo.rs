@@ -10,11 +10,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::Head;
 use crate::app;
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::Faults;
+use crate::incident::Kind;
+use crate::incident::Severity;
+use crate::incident::State;
 use crate::outbox::Entry;
 use crate::outbox::Sequence;
 use crate::serve;
@@ -165,13 +169,13 @@ async fn show(
 
 /// "22:14:03 fire critical open r1  CHÁY tại …"
 fn line(entry: &Entry, timezone: &jiff::tz::TimeZone) -> String {
-    let alert: serde_json::Value = serde_json::from_slice(&entry.payload).unwrap_or_default();
-    let word = |key: &str| alert[key].as_str().unwrap_or_default().to_owned();
-    let wall = Wall::parse_rfc3339(&word("updated_at")).unwrap_or(entry.wall);
+    let head = Head::read(&entry.payload).unwrap_or_default();
+    let wall = Wall::parse_rfc3339(&head.updated_at).unwrap_or(entry.wall);
     let time = wall.to_jiff().to_zoned(timezone.clone()).strftime("%H:%M:%S").to_string();
-    let (kind, severity, state) = (word("kind"), word("severity"), word("state"));
-    let revision = &alert["revision"];
-    format!("{time} {kind} {severity} {state} r{revision}  {}", word("message"))
+    let kind = head.kind().map_or("", Kind::as_str);
+    let severity = head.severity().map_or("", Severity::as_str);
+    let state = head.state().map_or("", State::as_str);
+    format!("{time} {kind} {severity} {state} r{}  {}", head.revision, head.message)
 }
 
 /// In the project's folder, seen from here or from the binary, or where a package puts it.

@@ -12,7 +12,7 @@ const TEMPLATE_CHARS_MAX: usize = 120;
 pub(super) fn read(root: &Section<'_>, language: Language) -> Messages {
     let mut messages = Messages::of(language);
     let Some(section) = root.section("message") else { return messages };
-    for phrase in Phrase::ALL {
+    for phrase in Phrase::all() {
         let Some(item) = section.item(phrase.key()) else { continue };
         let Some(text) = item.raw_text(TEMPLATE_CHARS_MAX) else { continue };
         match Template::parse(text) {

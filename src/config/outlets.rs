@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::incident::Kind;
+use crate::incident::Severity;
 use crate::incident::State;
 use crate::outlet::TEMPLATE_BYTES_MAX;
 use crate::outlet::Template;
@@ -287,9 +288,9 @@ fn media_type(item: &Item<'_>) -> Option<String> {
 }
 
 fn filter(section: &Section<'_>, rest: &Rest<'_>) -> Filter {
-    let kinds = [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other];
+    let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind));
     let severity = section.item("severity_min");
-    let severities = webhook::SEVERITIES.map(|severity| (severity.as_str(), severity));
+    let severities = Severity::ALL.map(|severity| (severity.as_str(), severity));
     let khu_pho = list(section, "khu_pho", |item| {
         let id = values::id(item)?;
         if !rest.khu_pho.iter().any(|known| known.id == id) {
@@ -299,7 +300,7 @@ fn filter(section: &Section<'_>, rest: &Rest<'_>) -> Filter {
         Some(id)
     });
     Filter {
-        kinds: list(section, "kinds", |item| item.word(&kinds.map(|kind| (kind.as_str(), kind)))),
+        kinds: list(section, "kinds", |item| item.word(&kinds)),
         khu_pho,
         states: list(section, "states", |item| {
             item.word(&State::ALL.map(|state| (state.as_str(), state)))

@@ -437,7 +437,7 @@ fn messages_are_templates_and_the_documented_ones_are_those_that_hold() {
     let shown =
         parsed(&all_keys().replace("{ file = \"secrets/hem-42\" }", "{ env = \"KENG_X\" }"));
     assert_eq!(shown.unwrap().settings.messages, alert::Messages::of(Language::Vi));
-    for phrase in alert::Phrase::ALL {
+    for phrase in alert::Phrase::all() {
         assert!(DEFAULT_TOML.contains(&format!("\n#{} = ", phrase.key())), "{phrase:?}");
     }
     let with = |line: &str| format!("[ward]\nid = \"p14\"\n[message]\n{line}\n");

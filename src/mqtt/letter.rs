@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use super::in_flight::Part;
-use super::siren;
 use super::siren::Order;
 use super::topic::Topics;
 use crate::alert::ALSO_KHU_PHO_MAX;
+use crate::alert::Head;
 use crate::outbox::Entry;
 use crate::time::Wall;
 use crate::ward::Id;
@@ -44,24 +42,10 @@ pub(super) enum Poison {
     Length(usize),
     #[error("it is no alert")]
     Json(#[from] serde_json::Error),
+    #[error("it is no alert: it has no state")]
+    State,
     #[error("it has no id that could stand in a topic")]
     Id(#[from] IdError),
-}
-
-/// The few members of an alert that its topics depend on.
-#[derive(Deserialize)]
-struct Head {
-    khu_pho: String,
-    id: String,
-    state: String,
-    closed_at: Option<String>,
-    #[serde(default)]
-    revision: u64,
-    siren: Option<siren::Head>,
-    #[serde(default)]
-    exercise: bool,
-    #[serde(default)]
-    also_khu_pho: Vec<String>,
 }
 
 impl Letter {
@@ -74,12 +58,13 @@ impl Letter {
         if entry.payload.is_empty() || entry.payload.len() > ALERT_BYTES_MAX {
             return Err(Poison::Length(entry.payload.len()));
         }
-        let head: Head = serde_json::from_slice(&entry.payload)?;
+        let head = Head::read(&entry.payload)?;
+        if !head.has_state() {
+            return Err(Poison::State);
+        }
         let (khu_pho, id) = (Id::new(&head.khu_pho)?, Id::new(&head.id)?);
-        let closed = head.closed_at.is_some()
-            || matches!(head.state.as_str(), "resolved" | "false_alarm" | "expired");
         let message = |topic, retain, payload| Message { topic, retain, payload };
-        let retained = if closed { Arc::from([]) } else { entry.payload.clone() };
+        let retained = if head.is_closed() { Arc::from([]) } else { entry.payload.clone() };
         let order = head.siren.as_ref().and_then(|siren| {
             Order::new(topics, (&khu_pho, &id), (siren, head.revision, head.exercise))
         });

@@ -25,10 +25,10 @@ use super::letter::Letter;
 use super::session;
 use super::suspect::Suspicion;
 use super::topic::Topics;
+use crate::alert::Head;
 use crate::camera::backoff::Backoff;
 use crate::camera::backoff::Policy;
 use crate::frame::heads;
-use crate::incident::Kind;
 use crate::metrics::Flow;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
@@ -356,12 +356,7 @@ fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>
 
 /// Whether its picture may show people whom not everybody who gets it may see.
 fn hides_faces(entry: &Entry) -> bool {
-    #[derive(serde::Deserialize)]
-    struct About {
-        kind: String,
-    }
-    let about = serde_json::from_slice::<About>(&entry.payload);
-    about.is_ok_and(|about| !Kind::WITH_FACES.iter().any(|kind| kind.as_str() == about.kind))
+    Head::read(&entry.payload).is_ok_and(|head| head.has_kind() && !head.shows_faces())
 }
 
 /// Runs `work` where it may block.

@@ -7,25 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::letter::Message;
 use super::topic::Topics;
+use crate::alert::SirenHead;
 use crate::time::Wall;
 use crate::ward::Id;
 
 /// The clock may have been set back a little since the order; more, and nothing can be said of
 /// the order's age.
 const SLACK: Duration = Duration::from_secs(60);
-
-/// The members of an alert that make its order.
-#[derive(Deserialize)]
-pub(super) struct Head {
-    state: String,
-    at: String,
-    seconds_max: u32,
-    revision: u64,
-}
 
 /// An order, addressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +31,12 @@ impl Order {
     pub(super) fn new(
         topics: &Topics,
         (khu_pho, incident): (&Id, &Id),
-        (head, revision, exercise): (&Head, u64, bool),
+        (head, revision, exercise): (&SirenHead<'_>, u64, bool),
     ) -> Option<Self> {
         if head.revision != revision {
             return None;
         }
-        let on = head.state == "on";
+        let on = head.is_on();
         let at = Wall::parse_rfc3339(&head.at);
         let length = Duration::from_secs(u64::from(head.seconds_max));
         let valid = match (on, at) {
@@ -80,7 +70,7 @@ mod tests {
     use super::*;
 
     fn order(siren: &str) -> Option<Order> {
-        let head: Head = serde_json::from_str(siren).unwrap();
+        let head: SirenHead<'_> = serde_json::from_str(siren).unwrap();
         let topics = Topics::new(Id::new("p14").unwrap());
         let (khu_pho, incident) = (Id::new("kp3").unwrap(), Id::new("i-1").unwrap());
         Order::new(&topics, (&khu_pho, &incident), (&head, 4, false))

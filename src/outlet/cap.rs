@@ -1,5 +1,5 @@
 //! The Common Alerting Protocol, version 1.2 (OASIS Standard, 1 July 2010): an alert of a fire or
-//! of smoke as the XML that civil-protection systems take. Pure.
+//! of smoke (of a kind with [`CapFacts`]) as the XML that civil-protection systems take. Pure.
 //!
 //! | alert | `msgType` |
 //! | --- | --- |
@@ -14,11 +14,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::alert;
+use crate::alert::Head;
 use crate::alert::ParseError;
 use crate::incident::Incident;
-use crate::incident::Kind;
 use crate::incident::Severity;
 use crate::incident::State;
+use crate::incident::kind::CapFacts;
 use crate::time::Wall;
 use crate::ward::Coordinates;
 use crate::ward::KhuPho;
@@ -76,21 +77,16 @@ pub fn document(
     issuer: &Issuer,
 ) -> Result<Option<String>, ParseError> {
     let incident = alert::parse(payload)?;
-    if !is_fire(&incident) {
-        return Ok(None);
-    }
+    let Some(facts) = incident.kind.facts().cap else { return Ok(None) };
     let known: Vec<Incident> = earlier
         .iter()
         .filter_map(|payload| alert::parse(payload).ok())
         .filter(|known| known.id == incident.id && known.revision < incident.revision)
-        .filter(is_fire)
+        .filter(|known| known.kind.facts().cap.is_some())
         .collect();
-    let message = Message { places: places(payload, &incident, issuer), incident, known, issuer };
+    let places = places(&Head::read(payload)?, &incident, issuer);
+    let message = Message { places, incident, facts, known, issuer };
     Ok(Some(message.write()))
-}
-
-fn is_fire(incident: &Incident) -> bool {
-    matches!(incident.kind, Kind::Fire | Kind::Smoke)
 }
 
 /// Somewhere that it burns.
@@ -100,17 +96,14 @@ struct Place {
 }
 
 /// Where the alert says that it is: configurations change, alerts don't.
-fn places(payload: &[u8], incident: &Incident, issuer: &Issuer) -> Vec<Place> {
-    let alert: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
-    let cameras = alert.get("cameras").and_then(|cameras| cameras.as_array());
-    let mut places: Vec<Place> = cameras
-        .into_iter()
-        .flatten()
+fn places(alert: &Head<'_>, incident: &Incident, issuer: &Issuer) -> Vec<Place> {
+    let mut places: Vec<Place> = alert
+        .cameras
+        .iter()
         .map(|camera| {
-            let degrees = |key: &str| camera.get(key).and_then(|value| value.as_f64());
-            let coordinates = degrees("latitude").zip(degrees("longitude"));
+            let coordinates = camera.latitude.zip(camera.longitude);
             Place {
-                name: camera["address"].as_str().unwrap_or_default().to_owned(),
+                name: camera.address.clone().into_owned(),
                 coordinates: coordinates
                     .map(|(latitude, longitude)| Coordinates { latitude, longitude }),
             }
@@ -168,6 +161,7 @@ impl Xml {
 
 struct Message<'a> {
     incident: Incident,
+    facts: CapFacts,
     /// Earlier ones of the incident, oldest first.
     known: Vec<Incident>,
     places: Vec<Place>,
@@ -251,11 +245,12 @@ impl Message<'_> {
         let incident = &self.incident;
         let over = incident.state.is_closed();
         let words = Words { vi: language == Language::Vi };
+        let event = incident.kind.facts().name.of(language);
         xml.open("info");
         xml.element("language", words.choose("vi-VN", "en-US"));
-        xml.element("category", "Fire");
-        xml.element("event", words.event(incident.kind));
-        xml.element("responseType", if over { "AllClear" } else { "Avoid" });
+        xml.element("category", self.facts.category);
+        xml.element("event", event);
+        xml.element("responseType", if over { "AllClear" } else { self.facts.response });
         xml.element("urgency", if over { "Past" } else { "Immediate" });
         xml.element("severity", severity(incident.severity));
         xml.element("certainty", certainty(incident));
@@ -266,7 +261,6 @@ impl Message<'_> {
         let khu_pho = self.issuer.khu_pho_name(incident);
         let exercise =
             if incident.exercise { words.choose("DIỄN TẬP. ", "EXERCISE. ") } else { "" };
-        let event = words.event(incident.kind);
         let headline = if place == khu_pho {
             format!("{exercise}{event}: {khu_pho}")
         } else {
@@ -275,7 +269,7 @@ impl Message<'_> {
         xml.element("headline", &headline);
         xml.element("description", &words.description(incident));
         if !over {
-            xml.element("instruction", words.instruction());
+            xml.element("instruction", self.facts.instruction.of(language));
         }
         self.parameter(xml, "keng:incident", incident.id.as_str());
         self.parameter(xml, "keng:state", incident.state.as_str());
@@ -327,13 +321,6 @@ impl Words {
         if self.vi { vi } else { en }
     }
 
-    fn event(&self, kind: Kind) -> &'static str {
-        match kind {
-            Kind::Smoke => self.choose("Khói", "Smoke"),
-            _ => self.choose("Cháy", "Fire"),
-        }
-    }
-
     fn description(&self, incident: &Incident) -> String {
         let (cameras, people) = (incident.cameras.len(), incident.reports.len());
         let seen = if self.vi {
@@ -353,13 +340,6 @@ impl Words {
             State::Expired => self.choose("Không còn thấy nữa.", "No longer seen."),
         };
         format!("{seen} {how}")
-    }
-
-    fn instruction(&self) -> &'static str {
-        self.choose(
-            "Gọi 114. Tránh xa khu vực, nhường đường cho xe chữa cháy.",
-            "Call 114. Keep away, and keep the way clear for fire engines.",
-        )
     }
 }
 

@@ -15,11 +15,12 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::Head;
+use crate::incident::Kind;
 use crate::mqtt::Board;
 use crate::mqtt::Ears;
 use crate::mqtt::Topics;
@@ -63,45 +64,9 @@ pub fn is_prefix(text: &str) -> bool {
     levels && text != "keng" && !text.starts_with("keng/") && !text.contains(['+', '#', '$'])
 }
 
-/// What a binary sensor is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Sign {
-    Fire,
-    Smoke,
-    Loitering,
-}
-
-impl Sign {
-    const ALL: [Self; 3] = [Self::Fire, Self::Smoke, Self::Loitering];
-
-    /// As alerts write it.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Fire => "fire",
-            Self::Smoke => "smoke",
-            Self::Loitering => "loitering",
-        }
-    }
-
-    /// Home Assistant knows no fire; `heat` would read "hot" and "normal", `safety` "unsafe".
-    fn device_class(self) -> &'static str {
-        match self {
-            Self::Fire => "safety",
-            Self::Smoke => "smoke",
-            Self::Loitering => "occupancy",
-        }
-    }
-
-    fn name(self, language: Language) -> &'static str {
-        match (self, language) {
-            (Self::Fire, Language::Vi) => "Cháy",
-            (Self::Smoke, Language::Vi) => "Khói",
-            (Self::Loitering, Language::Vi) => "Lảng vảng",
-            (Self::Fire, Language::En) => "Fire",
-            (Self::Smoke, Language::En) => "Smoke",
-            (Self::Loitering, Language::En) => "Loitering",
-        }
-    }
+/// The kinds of incidents that have a binary sensor, with its device class.
+fn sensors() -> impl Iterator<Item = (Kind, &'static str)> {
+    Kind::ALL.into_iter().filter_map(|kind| Some((kind, kind.facts().sensor?)))
 }
 
 /// Announces, and keeps the states that the announced sensors read. Clones share it.
@@ -129,24 +94,8 @@ struct Inner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Open {
     khu_pho: Id,
-    sign: Sign,
+    kind: Kind,
     cameras: Vec<String>,
-}
-
-/// The members of an alert that states depend on.
-#[derive(Deserialize)]
-struct Head {
-    khu_pho: String,
-    kind: String,
-    #[serde(default)]
-    exercise: bool,
-    #[serde(default)]
-    cameras: Vec<Seen>,
-}
-
-#[derive(Deserialize)]
-struct Seen {
-    id: String,
 }
 
 impl Announcer {
@@ -263,14 +212,15 @@ impl Shared {
     fn tell(&self, inner: &Inner) {
         for khu_pho in &inner.khu_pho {
             let here: Vec<&Open> = inner.open.values().filter(|o| o.khu_pho == *khu_pho).collect();
-            let signs: BTreeSet<Sign> = here.iter().map(|open| open.sign).collect();
+            let open_kinds: BTreeSet<Kind> = here.iter().map(|open| open.kind).collect();
             let mut cameras: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
             for open in &here {
                 for camera in &open.cameras {
-                    cameras.entry(camera).or_default().insert(open.sign.as_str());
+                    cameras.entry(camera).or_default().insert(open.kind.as_str());
                 }
             }
-            let kinds: Vec<&str> = signs.into_iter().map(Sign::as_str).collect();
+            // The gravest first.
+            let kinds: Vec<&str> = open_kinds.into_iter().rev().map(Kind::as_str).collect();
             let state = json!({ "kinds": kinds, "cameras": cameras });
             let topic = self.topics.khu_pho_status(khu_pho);
             self.board.set(&topic, state.to_string().as_bytes());
@@ -291,9 +241,10 @@ impl Shared {
         let own = self.identifier("khu-pho", &khu_pho.id);
         let topic = self.topics.khu_pho_status(&khu_pho.id);
         let mut components = serde_json::Map::new();
-        for sign in Sign::ALL {
+        for (kind, class) in sensors() {
             let list = "value_json.kinds";
-            components.insert(sign.as_str().to_owned(), self.sensor(&own, sign, &topic, list));
+            let sensor = self.sensor(&own, (kind, class), &topic, list);
+            components.insert(kind.as_str().to_owned(), sensor);
         }
         let device = json!({
             "identifiers": [own],
@@ -309,9 +260,10 @@ impl Shared {
         let own = self.identifier("camera", &site.id);
         let topic = self.topics.khu_pho_status(&site.khu_pho);
         let mut components = serde_json::Map::new();
-        for sign in Sign::ALL {
-            let list = format!("value_json.cameras.get('{}', [])", site.id);
-            components.insert(sign.as_str().to_owned(), self.sensor(&own, sign, &topic, &list));
+        let list = format!("value_json.cameras.get('{}', [])", site.id);
+        for (kind, class) in sensors() {
+            let sensor = self.sensor(&own, (kind, class), &topic, &list);
+            components.insert(kind.as_str().to_owned(), sensor);
         }
         let topic = self.topics.camera_status(&site.khu_pho, &site.id);
         let vi = self.ward.language == Language::Vi;
@@ -345,14 +297,15 @@ impl Shared {
         self.announcement(device, components)
     }
 
-    /// A sensor that is on while `list` (a template's expression) holds the sign.
-    fn sensor(&self, own: &str, sign: Sign, topic: &str, list: &str) -> Value {
-        let kind = sign.as_str();
+    /// A sensor that is on while `list` (a template's expression) holds the kind.
+    fn sensor(&self, own: &str, (kind, class): (Kind, &str), topic: &str, list: &str) -> Value {
+        let name = kind.facts().name.of(self.ward.language);
+        let kind = kind.as_str();
         json!({
             "platform": "binary_sensor",
             "unique_id": format!("{own}_{kind}"),
-            "name": sign.name(self.ward.language),
-            "device_class": sign.device_class(),
+            "name": name,
+            "device_class": class,
             "state_topic": topic,
             "value_template": format!("{{{{ 'ON' if '{kind}' in {list} else 'OFF' }}}}"),
         })
@@ -384,12 +337,12 @@ fn open(entry: &Entry) -> Option<Open> {
     if !entry.live {
         return None;
     }
-    let head: Head = serde_json::from_slice(&entry.payload).ok()?;
-    let sign = Sign::ALL.into_iter().find(|sign| sign.as_str() == head.kind);
+    let head = Head::read(&entry.payload).ok()?;
+    let sensed = head.kind().filter(|kind| kind.facts().sensor.is_some());
     Some(Open {
         khu_pho: Id::new(&head.khu_pho).ok()?,
-        sign: sign.filter(|_| !head.exercise)?,
-        cameras: head.cameras.into_iter().map(|camera| camera.id).collect(),
+        kind: sensed.filter(|_| !head.exercise)?,
+        cameras: head.cameras.into_iter().map(|camera| camera.id.into_owned()).collect(),
     })
 }
 

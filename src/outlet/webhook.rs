@@ -27,6 +27,7 @@ use super::http;
 use super::http::Client;
 use super::http::Post;
 use super::http::Reply;
+use crate::alert::Head;
 use crate::incident::Kind;
 use crate::incident::Severity;
 use crate::incident::State;
@@ -324,33 +325,26 @@ impl Expect {
 }
 
 impl Filter {
-    fn passes(&self, alert: &Value) -> bool {
-        let text = |key: &str| alert.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (kind, state) = (text("kind"), text("state"));
-        let severity = SEVERITIES.into_iter().find(|known| known.as_str() == text("severity"));
-        (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted.as_str() == kind))
-            && (self.states.is_empty() || self.states.iter().any(|w| w.as_str() == state))
+    fn passes(&self, alert: &Head<'_>) -> bool {
+        (self.kinds.is_empty() || alert.kind().is_some_and(|kind| self.kinds.contains(&kind)))
+            && (self.states.is_empty()
+                || alert.state().is_some_and(|state| self.states.contains(&state)))
             && (self.khu_pho.is_empty()
-                || self.khu_pho.iter().any(|wanted| wanted.as_str() == text("khu_pho")))
-            && self.severity_min.is_none_or(|least| severity.is_some_and(|is| is >= least))
+                || self.khu_pho.iter().any(|wanted| wanted.as_str() == alert.khu_pho))
+            && self.severity_min.is_none_or(|least| alert.severity().is_some_and(|is| is >= least))
     }
 
     /// Whether `alert` is sent to somebody who `known`: was sent an earlier one.
-    fn sends(&self, alert: &Value, known: bool) -> bool {
+    fn sends(&self, alert: &Head<'_>, known: bool) -> bool {
         self.passes(alert) && (!self.news_only || Self::is_news(alert, known))
     }
 
     /// Whether `alert` is news to somebody who `known`: was sent an earlier one.
-    fn is_news(alert: &Value, known: bool) -> bool {
-        let escalated = alert.get("escalated_at").filter(|at| !at.is_null());
-        let now = escalated.is_some() && escalated == alert.get("updated_at");
-        let closed = alert.get("closed_at").is_some_and(|at| !at.is_null());
-        !known || now || closed
+    fn is_news(alert: &Head<'_>, known: bool) -> bool {
+        let now = alert.escalated_at.as_deref().is_some_and(|at| at == alert.updated_at);
+        !known || now || alert.closed_at.is_some()
     }
 }
-
-/// From the least.
-pub const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
 
 impl Sink for Webhook {
     type Parcel = Parcel;
@@ -360,7 +354,7 @@ impl Sink for Webhook {
     }
 
     fn prepare(&self, outbox: &Outbox, entry: &Entry) -> Result<Prepared<Parcel>, outbox::Error> {
-        let alert: Value = match serde_json::from_slice(&entry.payload) {
+        let alert = match Head::read(&entry.payload) {
             Ok(alert) => alert,
             Err(error) => return Ok(Prepared::Poison(format!("it is no alert: {error}"))),
         };
@@ -368,7 +362,7 @@ impl Sink for Webhook {
         if !filter.passes(&alert) {
             return Ok(Prepared::Skipped);
         }
-        let first = alert.get("revision").and_then(Value::as_u64) == Some(1);
+        let first = alert.revision == 1;
         let wants_history = filter.news_only || matches!(self.config.body, Body::Cap(_));
         let earlier = if first || !wants_history {
             Vec::new()
@@ -378,7 +372,7 @@ impl Sink for Webhook {
         // Those that this webhook has sent: the receiver knows of no other.
         let mut sent: Vec<&[u8]> = Vec::new();
         for entry in &earlier {
-            let read: Result<Value, _> = serde_json::from_slice(&entry.payload);
+            let read = Head::read(&entry.payload);
             if read.is_ok_and(|earlier| filter.sends(&earlier, !sent.is_empty())) {
                 sent.push(&entry.payload);
             }
@@ -388,16 +382,18 @@ impl Sink for Webhook {
         }
         let body = match &self.config.body {
             Body::Alert => Bytes::copy_from_slice(&entry.payload),
-            Body::Template(template) => Bytes::from(template.fill(&alert)),
+            Body::Template(template) => match serde_json::from_slice(&entry.payload) {
+                Ok(members) => Bytes::from(template.fill(&members)),
+                Err(error) => return Ok(Prepared::Poison(format!("it is no alert: {error}"))),
+            },
             Body::Cap(issuer) => match cap::document(&entry.payload, &sent, issuer) {
                 Ok(Some(document)) => Bytes::from(document),
                 Ok(None) => return Ok(Prepared::Skipped),
                 Err(error) => return Ok(Prepared::Poison(error.to_string())),
             },
         };
-        let id = alert.get("id").and_then(Value::as_str).unwrap_or_default();
-        let revision = alert.get("revision").and_then(Value::as_u64).unwrap_or_default();
-        Ok(Prepared::Parcel(Parcel { body, delivery: format!("{id}/{revision}") }))
+        let delivery = format!("{}/{}", alert.id, alert.revision);
+        Ok(Prepared::Parcel(Parcel { body, delivery }))
     }
 
     async fn deliver(&self, parcel: &Parcel) -> Answer {

@@ -24,7 +24,6 @@ use hyper::body::Bytes;
 use hyper::header;
 use hyper::header::HeaderValue;
 use prometheus_client::metrics::counter::Counter;
-use serde_json::Value;
 use sha2::Digest as _;
 use sha2::Sha256;
 
@@ -34,6 +33,7 @@ use super::seal;
 use super::service::Endpoint;
 use super::service::Service;
 use super::words;
+use crate::alert::Head;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
@@ -198,16 +198,15 @@ impl Sink for Pusher {
         if self.shared.book.of(&self.service).is_empty() {
             return Ok(Prepared::Skipped);
         }
-        let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes);
-        let alert = match read(&entry.payload) {
+        let alert = match Head::read(&entry.payload) {
             Ok(alert) => alert,
             Err(error) => return Ok(Prepared::Poison(format!("it is no alert: {error}"))),
         };
-        let before = match alert["revision"].as_u64() {
-            Some(1) => None,
+        let before = match alert.revision {
+            1 => None,
             _ => outbox.history(&entry.subject, entry.sequence, LOOK_BACK)?.pop(),
         };
-        let before = before.and_then(|before| read(&before.payload).ok());
+        let before = before.as_ref().and_then(|before| Head::read(&before.payload).ok());
         if !words::is_news(&alert, before.as_ref()) {
             return Ok(Prepared::Skipped);
         }

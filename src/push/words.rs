@@ -3,6 +3,10 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::alert::Head;
+use crate::incident::Kind;
+use crate::incident::Severity;
+use crate::incident::State;
 use crate::ward::Language;
 
 /// A browser shows a few lines; the rest would only fill the record.
@@ -10,46 +14,36 @@ const BODY_CHARS_MAX: usize = 400;
 
 /// Whether `alert` is worth waking somebody: what is new, what nobody has answered, what somebody
 /// did. A camera's health is none, as on the page. `before`: its incident's alert before it.
-pub(super) fn is_news(alert: &Value, before: Option<&Value>) -> bool {
-    let calls = alert["kind"] != "camera";
-    let Some(before) = before else { return calls && alert["closed_at"].is_null() };
-    let escalated = !alert["escalated_at"].is_null() && before["escalated_at"].is_null();
-    calls && (escalated || alert["state"] != before["state"])
+pub(super) fn is_news(alert: &Head<'_>, before: Option<&Head<'_>>) -> bool {
+    let calls = alert.kind().is_none_or(|kind| !kind.facts().is_technical);
+    let Some(before) = before else { return calls && alert.closed_at.is_none() };
+    let escalated = alert.escalated_at.is_some() && before.escalated_at.is_none();
+    calls && (escalated || alert.state() != before.state())
 }
 
 /// Whether it is to be shown until somebody looks, and sent though the phone saves its battery.
-pub(super) fn is_urgent(alert: &Value) -> bool {
-    let burns = alert["kind"] == "fire" || alert["kind"] == "smoke";
-    alert["state"] == "open" && (burns || alert["severity"] == "critical")
+pub(super) fn is_urgent(alert: &Head<'_>) -> bool {
+    let burns = alert.kind().is_some_and(|kind| kind.facts().burns);
+    alert.state() == Some(State::Open) && (burns || alert.severity() == Some(Severity::Critical))
 }
 
 /// The notification, as the page's service worker takes it.
-pub(super) fn notification(alert: &Value, language: Language) -> Value {
+pub(super) fn notification(alert: &Head<'_>, language: Language) -> Value {
     let vi = language == Language::Vi;
-    let text = |key: &str| alert[key].as_str().unwrap_or_default();
-    let kind = match (text("kind"), vi) {
-        ("fire", true) => "Cháy",
-        ("fire", false) => "Fire",
-        ("smoke", true) => "Khói",
-        ("smoke", false) => "Smoke",
-        ("loitering", true) => "Lảng vảng",
-        ("loitering", false) => "Loitering",
-        (_, true) => "Tin báo",
-        (_, false) => "Report",
-    };
-    let exercise = match (alert["exercise"] == true, vi) {
+    let kind = alert.kind().unwrap_or(Kind::Other).facts().name.of(language);
+    let exercise = match (alert.exercise, vi) {
         (true, true) => "DIỄN TẬP · ",
         (true, false) => "EXERCISE · ",
         (false, _) => "",
     };
-    let body: String = text("message").chars().take(BODY_CHARS_MAX).collect();
+    let body: String = alert.message.chars().take(BODY_CHARS_MAX).collect();
     json!({
         "title": format!("{exercise}{kind} · Kẻng"),
         "body": body,
-        "id": alert["id"],
-        "khu_pho": alert["khu_pho"],
-        "revision": alert["revision"],
-        "at": alert["updated_at"],
+        "id": alert.id,
+        "khu_pho": alert.khu_pho,
+        "revision": alert.revision,
+        "at": alert.updated_at,
         "urgent": is_urgent(alert),
         "lang": if vi { "vi" } else { "en" },
     })
@@ -57,9 +51,10 @@ pub(super) fn notification(alert: &Value, language: Language) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Head, Language, Value, json};
 
-    fn alert(changes: Value) -> Value {
+    /// An alert with these changes.
+    fn alert(changes: Value) -> String {
         let mut alert = json!({
             "id": "a-1", "khu_pho": "kp3", "revision": 1, "kind": "fire", "state": "open",
             "severity": "critical", "closed_at": null, "escalated_at": null, "exercise": false,
@@ -68,7 +63,19 @@ mod tests {
         for (key, value) in changes.as_object().unwrap() {
             alert[key] = value.clone();
         }
-        alert
+        alert.to_string()
+    }
+
+    fn head(alert: &str) -> Head<'_> {
+        Head::read(alert.as_bytes()).unwrap()
+    }
+
+    fn is_news(alert: &str, before: Option<&str>) -> bool {
+        super::is_news(&head(alert), before.map(head).as_ref())
+    }
+
+    fn notification(alert: &str, language: Language) -> Value {
+        super::notification(&head(alert), language)
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The page's files, embedded: plain modules that ask for nothing from elsewhere.
+//! The page's files, embedded: plain modules that ask for nothing from elsewhere. What would be a
+//! copy of the daemon's own tables is made of them ([`terms`]).
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -13,6 +14,7 @@ use axum::response::Response;
 
 use super::Shared;
 use super::statistics;
+use super::terms;
 use crate::report;
 use crate::ward::Language;
 
@@ -51,12 +53,14 @@ fn page_file(path: &'static str, kind: &'static str, bytes: &'static [u8]) -> Fi
 }
 
 /// The files that the daemon writes itself.
-fn generated() -> [File; 1] {
-    [File {
-        path: statistics::STYLE,
-        kind: STYLE,
-        bytes: Cow::Borrowed(report::html::STYLE.as_bytes()),
-    }]
+fn generated() -> [File; 3] {
+    let report = Cow::Borrowed(report::html::STYLE.as_bytes());
+    let (script, style) = (terms::script().into_bytes(), terms::style().into_bytes());
+    [
+        File { path: statistics::STYLE, kind: STYLE, bytes: report },
+        File { path: terms::SCRIPT, kind: SCRIPT, bytes: Cow::Owned(script) },
+        File { path: terms::STYLE, kind: STYLE, bytes: Cow::Owned(style) },
+    ]
 }
 
 /// Another one for any other content (FNV-1a): browsers keep what has not changed.
@@ -167,7 +171,7 @@ mod tests {
         let names = names.map(|name| format!("/{}", name.to_str().unwrap()));
         let mut there: Vec<String> =
             names.filter(|name| !name.ends_with(".html") && name != "/sw.js").collect();
-        there.push(statistics::STYLE.to_owned());
+        there.extend([statistics::STYLE, terms::SCRIPT, terms::STYLE].map(str::to_owned));
         there.sort();
         let mut served: Vec<&str> = FILES.iter().map(|file| file.path).collect();
         served.sort_unstable();

@@ -8,13 +8,13 @@ use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
 use super::feed::Failed;
 use super::feed::off_thread;
 use crate::access::Viewer;
+use crate::alert::Head;
 use crate::incident::IncidentId;
 use crate::outbox;
 use crate::outbox::Entry;
@@ -29,12 +29,6 @@ const REVISIONS_MAX: usize = 500;
 const BATCH: usize = 512;
 /// So many reads go back from the newest revision: other incidents' alerts lie between.
 const READS_MAX: usize = 32;
-
-/// What has to be known of an alert here.
-#[derive(Deserialize)]
-struct Head {
-    revision: u32,
-}
 
 /// The revisions of one incident.
 struct Revisions {
@@ -128,8 +122,7 @@ fn revisions(outbox: &Outbox, subject: &str) -> Result<Revisions, outbox::Error>
             .rev()
             .filter(|entry| entry.sequence.0 <= until && &*entry.subject == subject);
         for entry in theirs {
-            let first =
-                serde_json::from_slice::<Head>(&entry.payload).is_ok_and(|head| head.revision <= 1);
+            let first = Head::read(&entry.payload).is_ok_and(|head| head.revision == 1);
             found.push(entry);
             if first || found.len() == REVISIONS_MAX {
                 found.reverse();
@@ -158,9 +151,9 @@ mod tests {
         outbox.append(append, payload).unwrap();
     }
 
-    fn numbers(found: &Revisions) -> Vec<u32> {
-        let number = |entry: &Entry| serde_json::from_slice::<Head>(&entry.payload).unwrap();
-        found.entries.iter().map(|entry| number(entry).revision).collect()
+    fn numbers(found: &Revisions) -> Vec<u64> {
+        let number = |entry: &Entry| Head::read(&entry.payload).unwrap().revision;
+        found.entries.iter().map(number).collect()
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod push;
 mod routes;
 mod sign_in;
 mod statistics;
+mod terms;
 mod theirs;
 mod tiles;
 mod tls;

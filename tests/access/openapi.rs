@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use keng::incident::Kind;
 use keng::web::addresses;
 use serde_json::Value;
 use serde_json::json;
@@ -27,6 +28,14 @@ fn schema(document: &Value, method: &str, path: &str, status: u16) -> Option<Val
     // The schema's own references start at the document.
     schema["components"] = document["components"].clone();
     Some(schema)
+}
+
+#[test]
+fn what_people_may_report_is_documented() {
+    let document = document();
+    let documented = &document["components"]["schemas"]["report"]["properties"]["kind"]["enum"];
+    let reportable = Kind::ALL.into_iter().filter(|kind| kind.facts().is_reportable);
+    assert_eq!(*documented, json!(reportable.map(Kind::as_str).collect::<Vec<_>>()));
 }
 
 #[test]

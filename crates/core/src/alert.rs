@@ -1,6 +1,9 @@
 //! The public JSON of an incident's revision, and the only place that writes or reads it.
 //!
 //! The form is `config/alert.schema.json`'s. Made once: MQTT, feed and log carry the same bytes.
+//! [`parse`] reads the whole incident back; [`Head`] reads, without copying, the members that a
+//! topic, a filter or a notification depends on. Nobody else parses an alert, but for templates of
+//! webhooks, which take any member by its name.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,10 +31,17 @@ use crate::ward::Site;
 use crate::ward::Team;
 use crate::ward::Ward;
 
+mod head;
 mod message;
+mod partial;
 mod phrase;
 mod template;
 
+pub use head::CameraHead;
+pub use head::Head;
+pub use head::SirenHead;
+pub use head::Text;
+pub use partial::without_cameras;
 pub use phrase::Messages;
 pub use phrase::Phrase;
 pub use template::Slot;
@@ -179,7 +189,7 @@ impl Context {
 
     /// The nearest ones to any camera that sees it, for what burns.
     fn fire_points(&self, incident: &Incident) -> Vec<WireFirePoint> {
-        if !matches!(incident.kind, Kind::Fire | Kind::Smoke) {
+        if !incident.kind.facts().burns {
             return Vec::new();
         }
         let seen_from: Vec<Coordinates> = incident
@@ -220,8 +230,6 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
     if wire.schema != SCHEMA {
         return Err(wrong("schema", &wire.schema));
     }
-    let kinds = [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other];
-    let severities = [Severity::Info, Severity::Warning, Severity::Critical];
     let dwell = wire
         .dwell_s
         .map(|s| Duration::try_from_secs_f64(s).map_err(|_| wrong("dwell_s", &s.to_string())));
@@ -229,11 +237,10 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
         id: IncidentId::parse(&wire.id).ok_or_else(|| wrong("id", &wire.id))?,
         revision: wire.revision,
         khu_pho: id("khu_pho", &wire.khu_pho)?,
-        kind: named(&kinds, |k| k.as_str(), &wire.kind).ok_or_else(|| wrong("kind", &wire.kind))?,
-        severity: named(&severities, |s| s.as_str(), &wire.severity)
+        kind: Kind::parse(&wire.kind).ok_or_else(|| wrong("kind", &wire.kind))?,
+        severity: Severity::parse(&wire.severity)
             .ok_or_else(|| wrong("severity", &wire.severity))?,
-        state: named(&State::ALL, |s| s.as_str(), &wire.state)
-            .ok_or_else(|| wrong("state", &wire.state))?,
+        state: State::parse(&wire.state).ok_or_else(|| wrong("state", &wire.state))?,
         opened_at: time("opened_at", &wire.opened_at)?,
         updated_at: time("updated_at", &wire.updated_at)?,
         closed_at: when("closed_at", wire.closed_at)?,

@@ -211,8 +211,9 @@ impl Core {
     /// What people closed goes on no longer, though it is still seen: a lamp or a gas flame that
     /// is never switched off must not leave its camera mute for a real fire beside it.
     fn dismiss(&mut self, incident: &Incident, at: Stamp) {
-        let burns = matches!(incident.kind, Kind::Fire | Kind::Smoke);
-        if !burns || !matches!(incident.state, State::FalseAlarm | State::Resolved) {
+        if !incident.kind.facts().burns
+            || !matches!(incident.state, State::FalseAlarm | State::Resolved)
+        {
             return;
         }
         for seen in &incident.cameras {

@@ -3,11 +3,11 @@
 import { actions } from './act.js';
 import { ago, button, element, $, incidentLink, link, moment, sinceText, span } from './dom.js';
 import { isGoing, isLoud, khuPhoName } from './state.js';
+import { KINDS } from './terms.js';
 import { say } from './words.js';
 
 // Kinds and severities have shapes beside their colours.
-const MARKS = { fire: '▲', smoke: '◆', loitering: '●', camera: '■', other: '✚' };
-export const mark = (kind) => MARKS[kind] ?? '✚';
+export const mark = (kind) => KINDS.get(kind)?.mark ?? '✚';
 
 const list = (value) => (Array.isArray(value) ? value : []);
 

@@ -4,22 +4,14 @@ import { enable } from './act.js';
 import { age, card } from './card.js';
 import { $, drawCalmly, element, now, tell } from './dom.js';
 import { older } from './link.js';
-import { incidents, isGoing, isOurs, KINDS, khuPho, khuPhoName, known, on, order } from './state.js';
+import { incidents, isGoing, isOurs, khuPho, khuPhoName, known, on, order } from './state.js';
 import { tellButtons } from './tell.js';
+import { KINDS, STATES } from './terms.js';
 import { language, say, sayAll } from './words.js';
 
 const PAST_SHOWN = 60;
 const HOURS = { hour1: 1, hour8: 8, day1: 24, day7: 168 };
-const STATES = [
-  'going',
-  'over',
-  'open',
-  'acknowledged',
-  'on_scene',
-  'resolved',
-  'false_alarm',
-  'expired',
-];
+const FILTERED_STATES = ['going', 'over', ...STATES.keys()];
 const FIELDS = ['kp', 'kind', 'state', 'time', 'q'];
 
 let filter = Object.fromEntries(FIELDS.map((field) => [field, '']));
@@ -87,12 +79,12 @@ function fillFilter() {
   put(
     'f-kind',
     'all_kinds',
-    KINDS.map((kind) => option(kind, say(kind))),
+    [...KINDS.keys()].map((kind) => option(kind, say(kind))),
   );
   put(
     'f-state',
     'all_states',
-    STATES.map((state) => option(state, say(state))),
+    FILTERED_STATES.map((state) => option(state, say(state))),
   );
   put(
     'f-time',

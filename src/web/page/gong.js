@@ -3,6 +3,7 @@
 import { $, button, element, incidentLink, tell } from './dom.js';
 import { pushPart } from './push.js';
 import { emit, incidents, isLoud, known, on } from './state.js';
+import { KINDS } from './terms.js';
 import { language, say, storage } from './words.js';
 
 const EVERY_MS = 4_000;
@@ -210,7 +211,7 @@ export function startGong() {
     window.addEventListener(event, touched, { passive: true });
   on('alert', (alert, calls) => {
     notify(alert, calls);
-    if (calls && !isLoud(alert) && alert.kind !== 'camera') strike(1, 0.5);
+    if (calls && !isLoud(alert) && !KINDS.get(alert.kind)?.technical) strike(1, 0.5);
     if (calls && isLoud(alert)) {
       hushed.delete(alert.id);
       lastStrike = 0;

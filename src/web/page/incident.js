@@ -18,6 +18,7 @@ import { areComing, moments } from './moments.js';
 import { plan } from './plan.js';
 import { lines, parts } from './plot.js';
 import { incidents, isGoing, khuPhoName, on, pictureOf, tellPicture } from './state.js';
+import { KINDS } from './terms.js';
 import { timeline } from './timeline.js';
 import { say } from './words.js';
 
@@ -337,7 +338,7 @@ function downloads(view, alert) {
   const json = link(path, 'button', say('json'));
   json.download = `${alert.id}.json`;
   made.append(json);
-  if (view.known.cap && ['fire', 'smoke'].includes(alert.kind)) {
+  if (view.known.cap && KINDS.get(alert.kind)?.cap) {
     const cap = link(`${path}/cap.xml`, 'button', say('cap'));
     cap.download = `${alert.id}.xml`;
     made.append(cap);

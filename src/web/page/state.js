@@ -1,7 +1,7 @@
 // What is known: incidents by id, khu phố, status, who is looking. No elements here.
 
-export const ONGOING = ['open', 'acknowledged', 'on_scene'];
-export const KINDS = ['fire', 'smoke', 'loitering', 'camera', 'other'];
+import { KINDS, STATES } from './terms.js';
+
 // Memory stays flat over weeks: incidents that are over go first, the oldest of them.
 const OVER_MAX = 600;
 const PICTURES_MAX = 4_000;
@@ -39,14 +39,13 @@ export function emit(what, ...detail) {
   for (const act of listeners.get(what) ?? []) act(...detail);
 }
 
-export const isGoing = (alert) => ONGOING.includes(alert.state);
+export const isGoing = (alert) => STATES.get(alert.state)?.closed === false;
 /** Whether it is for whoever looks to answer; what only their cameras see too is to be known. */
 export const isOurs = (alert) => known.ours?.includes(alert.khu_pho) ?? true;
+const burns = (alert) => KINDS.get(alert.kind)?.burns === true;
 /** What the gong strikes for, until somebody takes it. */
 export const isLoud = (alert) =>
-  isOurs(alert) &&
-  alert.state === 'open' &&
-  (alert.kind === 'fire' || alert.kind === 'smoke' || alert.severity === 'critical');
+  isOurs(alert) && alert.state === 'open' && (burns(alert) || alert.severity === 'critical');
 
 /** Takes an alert in; `live`: it has just come. Redeliveries and old revisions change nothing. */
 export function take(alert, live) {
@@ -92,7 +91,7 @@ export function hasRoom() {
 export function order(a, b) {
   const rank = (alert) => {
     if (isLoud(alert)) return 0;
-    return ['fire', 'smoke'].includes(alert.kind) || alert.severity === 'critical' ? 1 : 2;
+    return burns(alert) || alert.severity === 'critical' ? 1 : 2;
   };
   return (
     rank(a.alert) - rank(b.alert) ||

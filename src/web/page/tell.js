@@ -3,9 +3,10 @@
 import { actAt, enable } from './act.js';
 import { $, element, getJson, tell } from './dom.js';
 import { khuPho, khuPhoName, known } from './state.js';
+import { KINDS } from './terms.js';
 import { say } from './words.js';
 
-const KINDS = ['fire', 'smoke', 'loitering', 'other'];
+const reportable = () => [...KINDS].filter(([, terms]) => terms.reportable).map(([kind]) => kind);
 
 function options(select, pairs) {
   const made = pairs.map(([value, text]) => {
@@ -41,7 +42,10 @@ function opened(box) {
 
 function openReport() {
   const form = opened($('report-box'));
-  options(form.elements.kind, [['', say('choose')], ...KINDS.map((kind) => [kind, say(kind)])]);
+  options(form.elements.kind, [
+    ['', say('choose')],
+    ...reportable().map((kind) => [kind, say(kind)]),
+  ]);
   // Drills are for those who answer for them.
   const mayDrill = ['police', 'admin'].includes(known.me?.role);
   form.elements.exercise.closest('label').hidden = !mayDrill;

@@ -1,8 +1,10 @@
-// What the page says, in both languages. A function where a figure stands inside.
+// What the page says, in both languages. A function where a figure stands inside. The kinds' names
+// are the daemon's.
+
+import { KINDS } from './terms.js';
 
 const WORDS = {
   vi: {
-    fire: 'Cháy', smoke: 'Khói', loitering: 'Lảng vảng', camera: 'Camera', other: 'Tin báo',
     open: 'Chưa ai nhận', acknowledged: 'Đã tiếp nhận', on_scene: 'Đang ở hiện trường',
     resolved: 'Đã xử lý', false_alarm: 'Báo nhầm', expired: 'Đã lắng', critical: 'Khẩn cấp',
     warning: 'Cảnh báo', info: 'Để biết', exercise: 'Diễn tập',
@@ -113,7 +115,6 @@ const WORDS = {
     late_word: 'Độ trễ', late_text: (ms) => `${ms} ms từ gói hình cuối đến phán đoán`,
   },
   en: {
-    fire: 'Fire', smoke: 'Smoke', loitering: 'Loitering', camera: 'Camera', other: 'Report',
     open: 'Nobody on it', acknowledged: 'Acknowledged', on_scene: 'On scene', resolved: 'Resolved',
     false_alarm: 'False alarm', expired: 'Died down', critical: 'Critical', warning: 'Warning',
     info: 'For information', exercise: 'Exercise', escalated: 'Overdue, nobody answers',
@@ -239,7 +240,7 @@ root.lang = lang;
 export function say(key, ...figures) {
   const known = Object.hasOwn(WORDS[lang], key) ? WORDS[lang][key] : undefined;
   if (typeof known === 'function') return known(...figures);
-  return known ?? String(key ?? '');
+  return known ?? KINDS.get(key)?.name[lang] ?? String(key ?? '');
 }
 export const language = () => lang;
 export function switchLanguage() {

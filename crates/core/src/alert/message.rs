@@ -2,7 +2,8 @@
 
 use super::phrase::Phrase;
 use super::template::Slot;
-use super::{Acknowledgement, Context, Id, Incident, Kind, State, Wall};
+use super::{Acknowledgement, Context, Id, Incident, State, Wall};
+use crate::incident::kind::Variation;
 use crate::rule::health::Fault;
 
 /// A lock screen shows no more, characters.
@@ -81,16 +82,13 @@ impl Context {
 /// The first sentence.
 fn what(incident: &Incident) -> Phrase {
     let cameras = incident.cameras.len();
-    match incident.kind {
-        Kind::Fire if cameras == 0 => Phrase::FireReported,
-        Kind::Fire => Phrase::Fire,
-        Kind::Smoke if cameras == 0 => Phrase::SmokeReported,
-        Kind::Smoke => Phrase::Smoke,
-        Kind::Loitering if cameras == 0 => Phrase::LoiteringReported,
-        Kind::Loitering => Phrase::Loitering,
-        Kind::Camera if cameras > 1 => Phrase::Cameras,
-        Kind::Camera => Phrase::Camera,
-        Kind::Other => Phrase::Other,
+    let holds = |variation: Variation| match variation {
+        Variation::OnlyReported => cameras == 0,
+        Variation::SeveralCameras => cameras > 1,
+    };
+    match incident.kind.facts().variation {
+        Some((variation, _)) if holds(variation) => Phrase::FirstVaried(incident.kind),
+        _ => Phrase::First(incident.kind),
     }
 }
 

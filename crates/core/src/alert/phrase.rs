@@ -1,30 +1,21 @@
 //! What is said of what: one template each, in the ward's language or an admin's words.
 
+use std::collections::BTreeMap;
+
 use super::template::{Slot, Template};
+use crate::incident::Kind;
+use crate::incident::kind::Sentence;
 use crate::rule::health::Fault;
 use crate::ward::Language;
 
 /// One thing to be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phrase {
-    /// Cameras see flames.
-    Fire,
-    /// People report a fire that no camera sees.
-    FireReported,
-    /// Cameras see smoke.
-    Smoke,
-    /// People report smoke that no camera sees.
-    SmokeReported,
-    /// A camera sees somebody who stays.
-    Loitering,
-    /// People report somebody who stays.
-    LoiteringReported,
-    /// Something is wrong with one camera.
-    Camera,
-    /// Something is wrong with several at once.
-    Cameras,
-    /// People report something else.
-    Other,
+    /// The first sentence: what happens.
+    First(Kind),
+    /// The first sentence in the other case that the kind names, where it names one: nobody but
+    /// people saw it, or several cameras are concerned.
+    FirstVaried(Kind),
     /// Behind the first sentence: somebody took charge.
     Acknowledged,
     /// Somebody is there.
@@ -50,17 +41,8 @@ pub enum Phrase {
 }
 
 impl Phrase {
-    /// Every one, in the order of the configuration's documentation.
-    pub const ALL: [Self; 20] = [
-        Self::Fire,
-        Self::FireReported,
-        Self::Smoke,
-        Self::SmokeReported,
-        Self::Loitering,
-        Self::LoiteringReported,
-        Self::Camera,
-        Self::Cameras,
-        Self::Other,
+    /// Those behind and before the first sentence.
+    const AROUND: [Self; 11] = [
         Self::Acknowledged,
         Self::OnScene,
         Self::Resolved,
@@ -74,18 +56,28 @@ impl Phrase {
         Self::Exercise,
     ];
 
+    /// Every one, in the order of the configuration's documentation.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let first = Kind::ALL.into_iter().flat_map(|kind| {
+            let varied = kind.facts().variation.map(|_| Self::FirstVaried(kind));
+            std::iter::once(Self::First(kind)).chain(varied)
+        });
+        first.chain(Self::AROUND)
+    }
+
+    /// The sentence of a kind.
+    fn sentence(kind: Kind, varied: bool) -> &'static Sentence {
+        match &kind.facts().variation {
+            Some((_, sentence)) if varied => sentence,
+            _ => &kind.facts().sentence,
+        }
+    }
+
     /// Its key in `[message]`.
     pub fn key(self) -> &'static str {
         match self {
-            Self::Fire => "fire",
-            Self::FireReported => "fire_reported",
-            Self::Smoke => "smoke",
-            Self::SmokeReported => "smoke_reported",
-            Self::Loitering => "loitering",
-            Self::LoiteringReported => "loitering_reported",
-            Self::Camera => "camera",
-            Self::Cameras => "cameras",
-            Self::Other => "other",
+            Self::First(kind) => Self::sentence(kind, false).key,
+            Self::FirstVaried(kind) => Self::sentence(kind, true).key,
             Self::Acknowledged => "acknowledged",
             Self::OnScene => "on_scene",
             Self::Resolved => "resolved",
@@ -102,15 +94,8 @@ impl Phrase {
 
     fn vietnamese(self) -> &'static str {
         match self {
-            Self::Fire => "CHÁY tại {place}, {cameras} camera thấy lửa",
-            Self::FireReported => "CHÁY tại {place}, người dân báo",
-            Self::Smoke => "KHÓI tại {place}, {cameras} camera thấy khói",
-            Self::SmokeReported => "KHÓI tại {place}, người dân báo",
-            Self::Loitering => "Có người lảng vảng tại {place}, đã {dwell}[, {zone}]",
-            Self::LoiteringReported => "Có người lảng vảng tại {place}, người dân báo",
-            Self::Camera => "Camera {fault} tại {place}[, {owner}]",
-            Self::Cameras => "{cameras} camera {fault} tại {place}",
-            Self::Other => "Người dân báo tại {place}[: {note}]",
+            Self::First(kind) => Self::sentence(kind, false).template.vi,
+            Self::FirstVaried(kind) => Self::sentence(kind, true).template.vi,
             Self::Acknowledged => ". Đã tiếp nhận",
             Self::OnScene => ". Đã có mặt",
             Self::Resolved => ". Đã xong",
@@ -127,15 +112,8 @@ impl Phrase {
 
     fn english(self) -> &'static str {
         match self {
-            Self::Fire => "FIRE at {place}, {seen_by} flames",
-            Self::FireReported => "FIRE at {place}, reported by a resident",
-            Self::Smoke => "SMOKE at {place}, {seen_by} smoke",
-            Self::SmokeReported => "SMOKE at {place}, reported by a resident",
-            Self::Loitering => "Loitering at {place}, for {dwell}[, {zone}]",
-            Self::LoiteringReported => "Loitering at {place}, reported by a resident",
-            Self::Camera => "Camera {fault} at {place}[, {owner}]",
-            Self::Cameras => "{cameras} cameras {fault} at {place}",
-            Self::Other => "Resident's report at {place}[: {note}]",
+            Self::First(kind) => Self::sentence(kind, false).template.en,
+            Self::FirstVaried(kind) => Self::sentence(kind, true).template.en,
             Self::Acknowledged => ". Acknowledged",
             Self::OnScene => ". On scene",
             Self::Resolved => ". Resolved",
@@ -157,7 +135,7 @@ impl Phrase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Messages {
     language: Language,
-    templates: [Template; Phrase::ALL.len()],
+    templates: BTreeMap<Phrase, Template>,
 }
 
 impl Messages {
@@ -170,16 +148,17 @@ impl Messages {
             };
             Template::parse(text).expect("our own templates are parsed in tests")
         };
-        Self { language, templates: Phrase::ALL.map(template) }
+        let templates = Phrase::all().map(|phrase| (phrase, template(phrase))).collect();
+        Self { language, templates }
     }
 
     /// Says one thing in other words.
     pub fn set(&mut self, phrase: Phrase, template: Template) {
-        self.templates[phrase as usize] = template;
+        self.templates.insert(phrase, template);
     }
 
     pub(super) fn say(&self, phrase: Phrase, with: &dyn Fn(Slot) -> String) -> String {
-        self.templates[phrase as usize].fill(with)
+        self.templates.get(&phrase).map(|template| template.fill(with)).unwrap_or_default()
     }
 
     /// "2 cameras see".
@@ -208,13 +187,38 @@ impl Messages {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn phrases_stand_where_their_number_says() {
-        for (index, phrase) in Phrase::ALL.into_iter().enumerate() {
-            assert_eq!(phrase as usize, index, "{phrase:?}");
+    fn every_phrase_has_a_key_and_words_of_its_own() {
+        let keys: BTreeSet<&str> = Phrase::all().map(Phrase::key).collect();
+        assert_eq!(keys.len(), Phrase::all().count());
+        for language in [Language::Vi, Language::En] {
+            let messages = Messages::of(language);
+            let said: BTreeSet<String> =
+                Phrase::all().map(|phrase| messages.say(phrase, &|_| "x".to_owned())).collect();
+            assert_eq!(said.len(), keys.len(), "{language:?}");
+            assert!(!said.contains(""), "{language:?}");
         }
         assert_ne!(Messages::of(Language::Vi), Messages::of(Language::En));
+    }
+
+    #[test]
+    fn the_first_sentences_are_the_kinds_in_the_order_of_their_list() {
+        let keys: Vec<&str> = Phrase::all().map(Phrase::key).take(9).collect();
+        let known = [
+            "fire",
+            "fire_reported",
+            "smoke",
+            "smoke_reported",
+            "loitering",
+            "loitering_reported",
+            "camera",
+            "cameras",
+            "other",
+        ];
+        assert_eq!(keys, known);
     }
 }

@@ -87,13 +87,9 @@ impl Report {
         note: Option<&str>,
         at: Wall,
     ) -> Result<Self, AnswerError> {
-        let kind = match kind {
-            "fire" => Kind::Fire,
-            "smoke" => Kind::Smoke,
-            "loitering" => Kind::Loitering,
-            "other" => Kind::Other,
-            unknown => return Err(AnswerError::UnknownKind(cut(unknown, NAME_CHARS_MAX))),
-        };
+        let unknown = || AnswerError::UnknownKind(cut(kind, NAME_CHARS_MAX));
+        let reportable = Kind::parse(kind).filter(|kind| kind.facts().is_reportable);
+        let kind = reportable.ok_or_else(unknown)?;
         let witness = Witness {
             at,
             by: signature(by)?,
@@ -141,8 +137,8 @@ pub enum AnswerError {
     /// Not one of the five actions.
     #[error("action {0:?} is none of acknowledge, on_scene, resolve, false_alarm, siren_off")]
     UnknownAction(String),
-    /// Not one of the four kinds.
-    #[error("kind {0:?} is none of fire, smoke, loitering, other")]
+    /// Not a kind that people may report.
+    #[error("kind {0:?} is none of {words}", words = Kind::reportable_words())]
     UnknownKind(String),
     /// Empty.
     #[error("nobody signed: \"by\" (or \"team\") is empty")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::incident::register::{Source, sighting};
 use crate::incident::severity::{Signs, is_night};
-use crate::incident::{Incident, IncidentId, Kind, Severity, Sighting, State};
+use crate::incident::{Incident, IncidentId, Severity, Sighting, State};
 use crate::rule::{Event, Phase};
 use crate::time::Mono;
 use crate::time::Stamp;
@@ -174,7 +174,7 @@ impl Entry {
         let risen = risen || self.is_told() && self.severity() > self.incident.severity;
         let told = event.phase == Phase::Ongoing;
         let news = risen || joined || told || again || begun && self.incident.state == State::Open;
-        let burns = matches!(kind, Kind::Fire | Kind::Smoke);
+        let burns = kind.facts().burns;
         news.then_some(burns && (risen || joined || again || !self.is_told()))
     }
 
@@ -192,14 +192,15 @@ impl Entry {
 
     /// It never falls: what was urgent once is not taken back by a smaller flame.
     fn severity(&self) -> Severity {
-        let now = Severity::of(&Signs {
-            kind: self.incident.kind,
+        let facts = self.incident.kind.facts();
+        let signs = Signs {
             cameras: self.incident.cameras.len(),
             size: self.size,
             growth: self.growth,
             at_night: self.at_night,
             escalated: self.escalated.is_some(),
-        });
+        };
+        let now = Severity::of(facts.severity, facts.aggravated_by, &signs);
         if self.is_told() { now.max(self.incident.severity) } else { now }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::incident::entry::{Entry, Since};
 use crate::incident::{
-    AnswerError, Incident, IncidentId, Kind, Register, Severity, Silence, Siren, SirenPolicy, State,
+    AnswerError, Incident, IncidentId, Register, Severity, Silence, Siren, SirenPolicy, State,
 };
 use crate::time::Stamp;
 use crate::ward::Id;
@@ -33,7 +33,7 @@ impl Register {
         let Some(after) = self.policy.escalate_after else { return Vec::new() };
         let due = |entry: &&mut Entry| {
             let Incident { state, severity, kind, escalated_at, .. } = &entry.incident;
-            let matters = *severity >= Severity::Warning && *kind != Kind::Camera;
+            let matters = *severity >= Severity::Warning && !kind.facts().is_technical;
             let silent = *state == State::Open && escalated_at.is_none() && entry.is_told();
             matters && silent && entry.opened.age(at.mono) >= after
         };
@@ -116,7 +116,7 @@ impl Entry {
     fn may_sound(&self, policy: &SirenPolicy, patience: Duration, at: Stamp) -> bool {
         let Incident { khu_pho, kind, state, severity, cameras, reports, .. } = &self.incident;
         let Some(escalated) = self.escalated.map(|since| since.age(at.mono)) else { return false };
-        let burns = matches!(kind, Kind::Fire | Kind::Smoke) && *severity == Severity::Critical;
+        let burns = kind.facts().burns && *severity == Severity::Critical;
         let vouched = cameras.len() > 1 || !reports.is_empty();
         let asked = !self.incident.exercise || policy.exercise && self.siren_asked;
         let seen = !self.active.is_empty() || self.evidence.age(at.mono) <= patience;

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: joining events of several cameras ([`join`]), the life of an incident
 //! ([`register`]), people's commands, reports and patrols ([`answer`]), whom to call when nobody
-//! answers ([`policy`]). Does not belong here: the public form of an incident (that is `alert`'s),
+//! answers ([`policy`]), everything that is said of a kind of incident ([`kind`]). Does not belong here: the public form of an incident (that is `alert`'s),
 //! the log (`outbox`'s).
 //!
 //! **Invariants:** an incident is never split; its revisions count up by one; a closed one never
@@ -16,6 +16,7 @@ mod closed;
 mod entry;
 mod escalation;
 pub mod join;
+pub mod kind;
 mod link;
 pub mod policy;
 pub mod register;
@@ -32,8 +33,11 @@ use crate::ward::Id;
 
 pub use answer::{Answer, AnswerError, Patrol, Report, Silence};
 pub use join::Sites;
+pub use kind::Kind;
 pub use policy::{Policy, SirenPolicy};
 pub use register::Register;
+pub use severity::Aggravation;
+pub use severity::Severity;
 
 /// Identifies an incident for ever; a level of topics, and so no longer than a [`ward::Id`].
 ///
@@ -67,44 +71,6 @@ impl fmt::Display for IncidentId {
     }
 }
 
-/// What happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A person reported something that no rule knows.
-    Other,
-    /// A camera gives no picture.
-    Camera,
-    /// Somebody hangs about at night.
-    Loitering,
-    /// Smoke, and no flames seen yet.
-    Smoke,
-    /// Flames.
-    Fire,
-}
-
-impl Kind {
-    /// Whose pictures show faces to everybody who may see the incident: whoever is to be helped
-    /// out of a fire has to be found.
-    pub const WITH_FACES: [Self; 2] = [Self::Fire, Self::Smoke];
-
-    /// As alerts write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Fire => "fire",
-            Self::Smoke => "smoke",
-            Self::Loitering => "loitering",
-            Self::Camera => "camera",
-            Self::Other => "other",
-        }
-    }
-
-    /// Whether both may be the same thing: smoke and fire are.
-    pub fn joins(self, other: Self) -> bool {
-        let burns = |kind| matches!(kind, Self::Fire | Self::Smoke);
-        self == other || burns(self) && burns(other)
-    }
-}
-
 impl From<RuleKind> for Kind {
     fn from(rule: RuleKind) -> Self {
         match rule {
@@ -114,28 +80,6 @@ impl From<RuleKind> for Kind {
             RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => {
                 Self::Camera
             }
-        }
-    }
-}
-
-/// How much it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Somebody should go and look.
-    Warning,
-    /// Go now.
-    Critical,
-}
-
-impl Severity {
-    /// As alerts write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
         }
     }
 }
@@ -178,6 +122,11 @@ impl State {
             Self::FalseAlarm => "false_alarm",
             Self::Expired => "expired",
         }
+    }
+
+    /// Reads a state's word; none where no state has it.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
     /// Whether nothing comes after it.

@@ -1,7 +1,5 @@
-//! How much an incident matters. The table stands in `docs/mqtt.md`.
-
-use crate::incident::Kind;
-use crate::incident::Severity;
+//! How much an incident matters: a kind's least severity, and what makes it graver. The table
+//! stands in `docs/mqtt.md`.
 
 /// Smoke that fills this share of a view, 0..1, is no cigarette.
 const LARGE: f32 = 0.1;
@@ -11,10 +9,33 @@ const GROWN: f32 = 2.0;
 /// awake and smell smoke themselves.
 const DAY_HOURS: std::ops::Range<i8> = 5..22;
 
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Somebody should go and look.
+    Warning,
+    /// Go now.
+    Critical,
+}
+
+/// A circumstance that makes an incident of some kinds graver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggravation {
+    /// Several cameras see it, or it is large, or it grows.
+    Spreads,
+    /// It began while people sleep.
+    AtNight,
+    /// Nobody has answered.
+    Unanswered,
+    /// More cameras are concerned than one owner has.
+    ManyCameras,
+}
+
 /// What is known of an incident as far as it weighs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signs {
-    pub(super) kind: Kind,
     /// Cameras that see it.
     pub(super) cameras: usize,
     /// The largest share of a view that it covers, 0..1.
@@ -27,19 +48,48 @@ pub(super) struct Signs {
     pub(super) escalated: bool,
 }
 
-impl Severity {
-    /// Of an incident with these signs.
-    pub(super) fn of(signs: &Signs) -> Self {
-        let spreads = signs.cameras > 1 || signs.size >= LARGE || signs.growth >= GROWN;
-        match signs.kind {
-            Kind::Fire => Self::Critical,
-            Kind::Smoke if spreads || signs.at_night || signs.escalated => Self::Critical,
-            Kind::Other if signs.escalated => Self::Critical,
-            Kind::Smoke | Kind::Loitering | Kind::Other => Self::Warning,
-            // One camera is its owner's matter; a street of them is a power cut or worse.
-            Kind::Camera if signs.cameras > 2 => Self::Warning,
-            Kind::Camera => Self::Info,
+impl Signs {
+    fn show(&self, aggravation: Aggravation) -> bool {
+        match aggravation {
+            Aggravation::Spreads => self.cameras > 1 || self.size >= LARGE || self.growth >= GROWN,
+            Aggravation::AtNight => self.at_night,
+            Aggravation::Unanswered => self.escalated,
+            Aggravation::ManyCameras => self.cameras > 2,
         }
+    }
+}
+
+impl Severity {
+    /// Every severity, from the least.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// The word in alerts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Reads such a word; none where no severity has it.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == word)
+    }
+
+    /// The severity one step above.
+    const fn raised(self) -> Self {
+        match self {
+            Self::Info => Self::Warning,
+            Self::Warning | Self::Critical => Self::Critical,
+        }
+    }
+
+    /// The severity of an incident with these signs whose kind begins at `least` and is
+    /// `aggravated_by` some of them, however many.
+    pub(super) fn of(least: Self, aggravated_by: &[Aggravation], signs: &Signs) -> Self {
+        let graver = aggravated_by.iter().any(|aggravation| signs.show(*aggravation));
+        if graver { least.raised() } else { least }
     }
 }
 
@@ -51,18 +101,13 @@ pub(super) fn is_night(wall: crate::time::Wall, zone: &jiff::tz::TimeZone) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incident::Kind;
     use crate::time::Wall;
 
     #[test]
     fn severity_follows_the_documented_table() {
-        let least = |kind| Signs {
-            kind,
-            cameras: 1,
-            size: 0.0999,
-            growth: 1.99,
-            at_night: false,
-            escalated: false,
-        };
+        let signs =
+            Signs { cameras: 1, size: 0.0999, growth: 1.99, at_night: false, escalated: false };
         let two = |signs: Signs| Signs { cameras: 2, ..signs };
         let three = |signs: Signs| Signs { cameras: 3, ..signs };
         let large = |signs: Signs| Signs { size: 0.1, ..signs };
@@ -78,7 +123,6 @@ mod tests {
             (Kind::Other, [warning, warning, warning, warning, warning, warning, critical]),
             (Kind::Camera, [info, info, warning, info, info, info, info]),
         ] {
-            let signs = least(kind);
             let changed = [
                 signs,
                 two(signs),
@@ -88,8 +132,19 @@ mod tests {
                 late(signs),
                 unanswered(signs),
             ];
-            assert_eq!(changed.map(|signs| Severity::of(&signs)), expected, "{kind:?}");
+            let facts = kind.facts();
+            let of = |signs| Severity::of(facts.severity, facts.aggravated_by, &signs);
+            assert_eq!(changed.map(of), expected, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn every_word_is_read_back() {
+        for severity in Severity::ALL {
+            assert_eq!(Severity::parse(severity.as_str()), Some(severity));
+        }
+        assert!(Severity::ALL.is_sorted());
+        assert_eq!(Severity::parse("urgent"), None);
     }
 
     #[test]

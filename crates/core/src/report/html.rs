@@ -219,9 +219,9 @@ fn rates(figures: &Figures, words: Words) -> Vec<Interval> {
     };
     let all = words.say("Tất cả", "All");
     let mut lines = vec![line(all, &value.false_alarms, &before.false_alarms)];
-    for kind in super::KINDS.map(|kind| kind.as_str()) {
+    for kind in super::kinds() {
         let of = |summary: &super::Summary| {
-            summary.false_alarms_by_kind.get(kind).copied().unwrap_or_default()
+            summary.false_alarms_by_kind.get(kind.as_str()).copied().unwrap_or_default()
         };
         lines.push(line(words.kind(kind), &of(value), &of(before)));
     }

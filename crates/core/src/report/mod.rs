@@ -41,7 +41,7 @@ use crate::ward::Site;
 use crate::ward::Ward;
 
 pub use span::{DAYS_MAX, Span, SpanError};
-pub use summary::{Day, Drills, Faults, KINDS, Rate, Summary, Times, Verdicts};
+pub use summary::{Day, Drills, Faults, Rate, Summary, Times, Verdicts, kinds};
 pub use uptime::Uptime;
 
 use uptime::Watch;

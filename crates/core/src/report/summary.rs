@@ -14,8 +14,11 @@ use crate::incident::State;
 use crate::rule::health::Fault;
 use crate::time::Wall;
 
-/// The kinds that are incidents here, in the order in which they are told.
-pub const KINDS: [Kind; 4] = [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Other];
+/// The kinds that are incidents here, in the order in which they are told: a fault of our own
+/// equipment is counted as a fault.
+pub fn kinds() -> impl Iterator<Item = Kind> {
+    Kind::ALL.into_iter().filter(|kind| !kind.facts().is_technical)
+}
 
 /// Two-sided 95 % of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
@@ -133,7 +136,7 @@ pub struct Day {
 pub struct Summary {
     /// Incidents: fires, smoke, loitering, what people reported.
     pub incidents: u64,
-    /// By kind, every kind of [`KINDS`].
+    /// By kind, every one of [`kinds`].
     pub by_kind: BTreeMap<&'static str, u64>,
     /// By hour of the ward's day, 24 of them.
     pub by_hour: Vec<u64>,
@@ -143,7 +146,7 @@ pub struct Summary {
     pub verdicts: Verdicts,
     /// How often they were false.
     pub false_alarms: Rate,
-    /// The same by kind, every kind of [`KINDS`].
+    /// The same by kind, every one of [`kinds`].
     pub false_alarms_by_kind: BTreeMap<&'static str, Rate>,
     /// Until somebody had taken charge.
     pub acknowledge: Times,
@@ -163,7 +166,7 @@ pub struct Summary {
 
 /// Whether it is what is counted as an incident.
 pub(super) fn is_incident(case: &Case) -> bool {
-    case.kind != Kind::Camera && !case.exercise && case.merged_into.is_none()
+    !case.kind.facts().is_technical && !case.exercise && case.merged_into.is_none()
 }
 
 /// Whether somebody said that there was nothing.
@@ -192,7 +195,7 @@ impl Summary {
             let Some(day) = span.index(opened.date()) else { continue };
             if case.exercise {
                 drills.push(case);
-            } else if case.kind == Kind::Camera {
+            } else if case.kind.facts().is_technical {
                 faults.count(case.fault);
             } else {
                 incidents.push(case);
@@ -204,17 +207,17 @@ impl Summary {
         let verdicts = Verdicts::of(&incidents);
         Self {
             incidents: incidents.len() as u64,
-            by_kind: KINDS.map(|kind| (kind.as_str(), of_kind(kind).count() as u64)).into(),
+            by_kind: kinds().map(|kind| (kind.as_str(), of_kind(kind).count() as u64)).collect(),
             by_hour,
             by_day,
             verdicts,
             false_alarms: verdicts.rate(),
-            false_alarms_by_kind: KINDS
+            false_alarms_by_kind: kinds()
                 .map(|kind| {
                     let of_it: Vec<&Case> = of_kind(kind).collect();
                     (kind.as_str(), Verdicts::of(&of_it).rate())
                 })
-                .into(),
+                .collect(),
             acknowledge: until(&incidents, |case| case.acknowledged_at),
             arrive: until(&incidents, |case| case.on_scene_at),
             duration: until(&incidents, |case| case.closed_at),

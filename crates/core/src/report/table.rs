@@ -2,6 +2,7 @@
 
 use super::words::{NONE, Words};
 use super::{Both, Camera, Figures, Rate, Summary, Times};
+use crate::incident::Kind;
 
 /// Rows of cells under a head; the first cell of each names it, numbers stand in the others.
 pub(super) struct Table {
@@ -48,12 +49,14 @@ impl Tables<'_> {
     pub(super) fn kinds(self) -> Table {
         let w = self.words;
         let Both { value, before } = &self.figures.total;
-        let of = |summary: &Summary, kind: &str| summary.by_kind.get(kind).copied().unwrap_or(0);
-        let row = |kind: &str| {
+        let of = |summary: &Summary, kind: Kind| {
+            summary.by_kind.get(kind.as_str()).copied().unwrap_or(0)
+        };
+        let row = |kind: Kind| {
             let both = Both { value: of(value, kind), before: of(before, kind) };
             self.compared(w.kind(kind), both)
         };
-        let mut rows: Vec<_> = super::KINDS.iter().map(|kind| row(kind.as_str())).collect();
+        let mut rows: Vec<_> = super::kinds().map(row).collect();
         let sum = Both { value: value.incidents, before: before.incidents };
         rows.push(self.compared(w.say("Tổng cộng", "Total"), sum));
         Table {
@@ -118,12 +121,12 @@ impl Tables<'_> {
             let share = w.some_percent(rate.share, 2);
             vec![name.to_owned(), of, share, w.interval(rate), w.some_percent(earlier, 2)]
         };
-        let rate = |summary: &Summary, kind: &str| {
-            summary.false_alarms_by_kind.get(kind).copied().unwrap_or_default()
+        let rate = |summary: &Summary, kind: Kind| {
+            summary.false_alarms_by_kind.get(kind.as_str()).copied().unwrap_or_default()
         };
-        let each = super::KINDS.iter().map(|kind| kind.as_str());
-        let mut rows: Vec<_> =
-            each.map(|kind| row(w.kind(kind), &rate(value, kind), &rate(before, kind))).collect();
+        let mut rows: Vec<_> = super::kinds()
+            .map(|kind| row(w.kind(kind), &rate(value, kind), &rate(before, kind)))
+            .collect();
         let total = w.say("Tất cả", "All");
         rows.push(row(total, &value.false_alarms, &before.false_alarms));
         let head = vec![

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Rate, Span};
+use crate::incident::Kind;
 use crate::ward::Language;
 
 /// Where there is no figure.
@@ -23,13 +24,9 @@ impl Words {
     }
 
     /// An incident's kind.
-    pub(super) fn kind(self, kind: &str) -> &'static str {
-        match kind {
-            "fire" => self.say("Cháy", "Fire"),
-            "smoke" => self.say("Khói", "Smoke"),
-            "loitering" => self.say("Lảng vảng", "Loitering"),
-            _ => self.say("Người dân báo", "Reported by residents"),
-        }
+    pub(super) fn kind(self, kind: Kind) -> &'static str {
+        let facts = kind.facts();
+        facts.report_name.unwrap_or(facts.name).of(self.0)
     }
 
     /// A whole number, its thousands set apart.

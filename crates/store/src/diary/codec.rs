@@ -57,9 +57,6 @@ const DETECTION: usize = 10;
 /// The class stands above a confidence's 14 bits.
 const CONFIDENCE_BITS: u32 = 14;
 
-/// In the order of their numbers on disk.
-const KINDS: [Kind; 5] = [Kind::Other, Kind::Camera, Kind::Loitering, Kind::Smoke, Kind::Fire];
-
 /// What could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Damage {
@@ -214,7 +211,7 @@ fn put_verdict(block: &mut Vec<u8>, verdict: &Verdict) {
     block.push(VERDICT);
     put_text(block, verdict.incident.as_str());
     put_text(block, verdict.khu_pho.as_str());
-    block.push(place(KINDS.iter().position(|kind| *kind == verdict.kind)));
+    block.push(verdict.kind.facts().log_number);
     block.push(place(State::ALL.iter().position(|state| *state == verdict.state)));
     let on_scene = if verdict.on_scene { ON_SCENE } else { 0 };
     block.push(on_scene | if verdict.exercise { EXERCISE } else { 0 });
@@ -355,7 +352,7 @@ fn other(reader: &mut Reader<'_>, at: Stamp) -> Option<Record> {
 fn verdict(reader: &mut Reader<'_>, at: Stamp) -> Option<Verdict> {
     let incident = IncidentId::parse(reader.text()?)?;
     let khu_pho = Id::new(reader.text()?).ok()?;
-    let kind = *KINDS.get(usize::from(reader.byte()?))?;
+    let kind = Kind::of_log_number(reader.byte()?)?;
     let state = *State::ALL.get(usize::from(reader.byte()?))?;
     let flags = reader.byte()?;
     let opened_at = Wall(reader.signed()?);

@@ -11,8 +11,6 @@ use crate::ward::Id;
 /// Name and version of the form; the first line of each file.
 pub(super) const SCHEMA: &str = "keng.ledger/1";
 
-const KINDS: [Kind; 5] = [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other];
-
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Line {
@@ -138,8 +136,8 @@ impl WireCase {
             id: IncidentId::parse(&self.id)?,
             revision: self.revision,
             khu_pho: Id::new(&self.khu_pho).ok()?,
-            kind: named(&KINDS, Kind::as_str, &self.kind)?,
-            state: named(&State::ALL, State::as_str, &self.state)?,
+            kind: Kind::parse(&self.kind)?,
+            state: State::parse(&self.state)?,
             opened_at: time(&self.opened_at)?,
             acknowledged_at: optional(self.acknowledged_at, time)?,
             on_scene_at: optional(self.on_scene_at, time)?,
@@ -192,7 +190,7 @@ mod tests {
     fn cases() -> impl Strategy<Value = Case> {
         let times = (walls(), prop::array::uniform4(prop::option::of(walls())));
         let words = (
-            prop::sample::select(KINDS.to_vec()),
+            prop::sample::select(Kind::ALL.to_vec()),
             prop::sample::select(State::ALL.to_vec()),
             prop::option::of(prop::sample::select(Fault::ALL.to_vec())),
         );
