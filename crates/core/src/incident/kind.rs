@@ -49,7 +49,8 @@ pub enum Variation {
     SeveralCameras,
 }
 
-/// The parts of a CAP message (OASIS CAP 1.2) that depend on the kind. Its event is the kind's name.
+/// The parts of a CAP message (OASIS CAP 1.2) that depend on the kind; its event is the kind's
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CapFacts {
     /// The element `category`.

@@ -2,8 +2,8 @@
 //!
 //! Belongs here: joining events of several cameras ([`join`]), the life of an incident
 //! ([`register`]), people's commands, reports and patrols ([`answer`]), whom to call when nobody
-//! answers ([`policy`]), everything that is said of a kind of incident ([`kind`]). Does not belong here: the public form of an incident (that is `alert`'s),
-//! the log (`outbox`'s).
+//! answers ([`policy`]), everything that is said of a kind of incident ([`kind`]).
+//! Does not belong here: the public form of an incident (that is `alert`'s), the log (`outbox`'s).
 //!
 //! **Invariants:** an incident is never split; its revisions count up by one; a closed one never
 //! changes again; ids follow from what happened, so that a replay gives the same. Which cameras
