@@ -9,7 +9,7 @@ use crate::rule::zone::Zone;
 use crate::time::Stamp;
 use crate::track::Track;
 
-/// A rule's configuration; its keys are declared with [`keys!`](super::key::keys).
+/// A rule's configuration; its keys are declared with `keys!` of `rule/key.rs`.
 pub(crate) trait RuleConfig: Keyed {
     /// Says in one line what holds, as `keng check` and the documentation show it.
     fn describe(&self) -> String;
