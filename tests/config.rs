@@ -1,8 +1,10 @@
 //! Reloading: a changed file is noticed, a wrong one changes nothing, and only what changed is
-//! touched.
+//! touched. Documents: they have every key of the rules as it is declared.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +14,12 @@ use keng::config::Changes;
 use keng::config::Reload;
 use keng::config::Settings;
 use keng::config::Watch;
+use keng::rule;
+use keng::rule::key::KeyValue;
+use keng::rule::key::RuleKey;
 use keng::ward::Id;
+use serde_json::Value;
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -134,4 +141,119 @@ fn cameras_come_and_go() {
     let more = config::diff(&settings(&one), &settings(EXAMPLE));
     assert_eq!(more.cameras_added, [Id::new("cho-nho").unwrap()]);
     assert_eq!(more.cameras_removed, []);
+}
+
+#[test]
+fn the_default_file_has_each_key_of_the_rules_with_its_default() {
+    let file: toml::Table = config::DEFAULT_TOML.parse().unwrap();
+    let written = file["rule"].as_table().unwrap();
+    let mut rules = rule::Config::default();
+    let sections = rules.sections();
+    let names = |table: &toml::Table| table.keys().cloned().collect::<BTreeSet<_>>();
+    let expected = sections.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(names(written), expected, "sections of [rule]");
+    for (name, keys) in &sections {
+        let written = written[*name].as_table().unwrap();
+        let expected = keys.iter().map(|key| key.name.to_owned()).collect();
+        assert_eq!(names(written), expected, "keys of [rule.{name}]");
+        for key in keys {
+            let default: toml::Table = format!("key = {}", key.value).parse().unwrap();
+            assert_eq!(written[key.name], default["key"], "rule.{name}.{}", key.name);
+        }
+    }
+}
+
+#[test]
+fn the_default_file_describes_each_key_of_the_rules() {
+    let begin = config::DEFAULT_TOML.find("\n[rule.").unwrap();
+    let end = config::DEFAULT_TOML.find("\n[incident]").unwrap();
+    // A key that an earlier section describes means the same in a later one.
+    let mut described = BTreeSet::new();
+    let mut before = "";
+    for line in config::DEFAULT_TOML[begin..end].lines() {
+        if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            if before.starts_with("# ") {
+                described.insert(key);
+            }
+            assert!(described.contains(key), "{key} is not described");
+        }
+        assert!(!before.starts_with("[rule.") || line.starts_with("# "), "{before} says nothing");
+        before = line;
+    }
+    assert!(described.contains("dwell_s") && described.contains("clock_s"));
+}
+
+#[test]
+fn the_tables_of_the_rules_are_what_is_declared() {
+    let mut rules = rule::Config::default();
+    let lines = rules.describe();
+    let mut tables = String::new();
+    for ((name, keys), (_, line)) in rules.sections().iter().zip(lines) {
+        let head = "| key | default | may be | meaning |\n| --- | --- | --- | --- |";
+        writeln!(tables, "## `[rule.{name}]`\n\nAs delivered: {line}.\n\n{head}").unwrap();
+        for RuleKey { name, about, value } in keys {
+            let bounds = value.bounds();
+            writeln!(tables, "| `{name}` | `{value}` | {bounds} | {about} |").unwrap();
+        }
+        tables.push('\n');
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = page.split_once("<!-- tables -->\n").unwrap();
+    let (written, tail) = rest.split_once("<!-- end of tables -->\n").unwrap();
+    if std::env::var_os("KENG_REWRITE_RULES").is_some() {
+        let marks = ["<!-- tables -->\n", "<!-- end of tables -->\n"];
+        let page = [head, marks[0], &tables, marks[1], tail].concat();
+        return std::fs::write(path, page).unwrap();
+    }
+    assert_eq!(written, tables, "KENG_REWRITE_RULES=1 writes them anew");
+}
+
+/// The form of a key's value in `/api/cameras`.
+fn form(key: &RuleKey<'_>) -> Value {
+    let mut form = match &key.value {
+        KeyValue::Flag(_) => json!({ "type": "boolean" }),
+        KeyValue::Share(_) => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        KeyValue::Count(_, bounds) => {
+            json!({ "type": "integer", "minimum": bounds.start(), "maximum": bounds.end() })
+        }
+        KeyValue::Seconds(..) | KeyValue::Days(..) => json!({ "type": "number", "minimum": 0 }),
+        KeyValue::Night(_) => json!({ "type": "string" }),
+    };
+    form["description"] = json!(key.about);
+    form
+}
+
+#[test]
+fn the_interface_documents_each_key_of_the_rules() {
+    let document: Value = serde_json::from_str(include_str!("../docs/openapi.json")).unwrap();
+    let documented = &document["components"]["schemas"]["configured"]["properties"]["rules"];
+    let mut rules = rule::Config::default();
+    let sections = rules.sections();
+    let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
+    assert_eq!(documented["required"], json!(names));
+    for (name, keys) in &sections {
+        let form = |key: &RuleKey<'_>| (key.name.to_owned(), form(key));
+        let properties: serde_json::Map<_, _> = keys.iter().map(form).collect();
+        let required: Vec<&str> = keys.iter().map(|key| key.name).collect();
+        let expected = json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        });
+        assert_eq!(documented["properties"][*name], expected, "{name} must be {expected:#}");
+    }
+}
+
+#[test]
+fn each_kind_has_a_rule_with_what_is_tuned() {
+    let mut rules = rule::Config::default();
+    for kind in rule::RuleKind::ALL {
+        let keys: Vec<&str> = rules.section(kind.section()).iter().map(|key| key.name).collect();
+        assert!(keys.contains(&"enabled"), "{kind:?} has no section {}", kind.section());
+        if let Some(tuning) = kind.tuning() {
+            assert!(keys.contains(&"confidence_min") && keys.contains(&tuning.lasts_key));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use keng::detection::{Class, Detection};
 use keng::geometry::BoundingBox;
 use keng::incident::{Answer, Incident, Kind, Policy, Report, SirenPolicy, State};
 use keng::pipeline::{Command, Core, FrameResult, Watched};
-use keng::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night};
+use keng::rule::{BurningConfig, Config, LoiteringConfig, Night};
 use keng::time::{Mono, Stamp, Wall};
 use keng::ward::{Id, Place, Site};
 use proptest::prelude::*;
@@ -53,11 +53,10 @@ fn id(text: &str) -> Id {
 fn watched(name: &str) -> Watched {
     let seconds = Duration::from_secs;
     let burning = |confirm| BurningConfig {
-        enabled: true,
         confidence_min: 0.4,
         confirm: seconds(confirm),
         quiet: seconds(20),
-        forget: seconds(14 * 86_400),
+        ..BurningConfig::default()
     };
     let midnight = jiff::civil::Time::midnight();
     Watched {
@@ -72,7 +71,6 @@ fn watched(name: &str) -> Watched {
             fire: burning(1),
             smoke: burning(2),
             loitering: LoiteringConfig {
-                enabled: true,
                 confidence_min: 0.4,
                 dwell: seconds(5),
                 night: Night::Hours { from: midnight, until: midnight },
@@ -80,15 +78,9 @@ fn watched(name: &str) -> Watched {
                 return_window: seconds(60),
                 group_size: 2,
                 group_dwell: seconds(3),
+                ..LoiteringConfig::default()
             },
-            camera: HealthConfig {
-                enabled: true,
-                offline: seconds(60),
-                frozen: seconds(60),
-                blinded: seconds(30),
-                clock: Duration::ZERO,
-            },
-            zones: Vec::new(),
+            ..Config::default()
         },
     }
 }

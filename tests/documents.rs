@@ -23,6 +23,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/mqtt.md",
     "docs/performance.md",
     "docs/report.md",
+    "docs/rules.md",
     "docs/teams.md",
     "docs/troubleshooting.md",
     "docs/tune.md",

@@ -29,14 +29,6 @@ fn id(text: &str) -> Id {
 
 /// As `config/default.toml` has it.
 fn watched(confidence_min: f32) -> Watched {
-    let seconds = Duration::from_secs;
-    let burning = |confidence_min, confirm| BurningConfig {
-        enabled: true,
-        confidence_min,
-        confirm: seconds(confirm),
-        quiet: seconds(30),
-        forget: DAY * 14,
-    };
     let midnight = jiff::civil::Time::midnight();
     Watched {
         site: Site {
@@ -47,26 +39,18 @@ fn watched(confidence_min: f32) -> Watched {
             neighbours: Vec::new(),
         },
         rules: Config {
-            fire: burning(confidence_min, 3),
-            smoke: burning(confidence_min + 0.05, 6),
+            fire: BurningConfig { confidence_min, ..BurningConfig::default() },
+            smoke: BurningConfig {
+                confidence_min: confidence_min + 0.05,
+                ..BurningConfig::smoke()
+            },
             loitering: LoiteringConfig {
                 enabled: false,
-                confidence_min: 0.45,
-                dwell: seconds(120),
                 night: Night::Hours { from: midnight, until: midnight },
-                quiet: seconds(60),
-                return_window: seconds(600),
-                group_size: 3,
-                group_dwell: seconds(60),
+                ..LoiteringConfig::default()
             },
-            camera: HealthConfig {
-                enabled: false,
-                offline: seconds(60),
-                frozen: seconds(60),
-                blinded: seconds(30),
-                clock: Duration::ZERO,
-            },
-            zones: Vec::new(),
+            camera: HealthConfig { enabled: false, ..HealthConfig::default() },
+            ..Config::default()
         },
     }
 }

@@ -14,6 +14,7 @@
 //! [`CLOTHES`]; `x` is also `from>until`, for a walk through the range; fire and smoke flicker, and
 //! a `lamp` is taken for fire and doesn't. A zone's edges may be followed by residents' hours. The
 //! clock ticks once a second throughout.
+//! `set loitering.quiet_s 30` sets any key of a rule; some have a short name, such as `dwell`.
 //! `set escalate 180`, `set cap 6` and `siren kp1 AFTER SECONDS [quiet HOURS] [drills]` are the
 //! ward's policy; `kp1 reports fire [drill [loud]]`, `kp1 says siren_off #1`; `stops` and
 //! `restarts` are the daemon's; several happen one after the other at one time with `&`.
@@ -31,6 +32,7 @@ use keng::detection::{Appearance, Class, Detection};
 use keng::geometry::{BoundingBox, Point, Polygon};
 use keng::incident::{Answer, Incident, IncidentId, Patrol, Policy, Report, Silence, SirenPolicy};
 use keng::pipeline::{Command, Core, FrameResult, Watched};
+use keng::rule::key::{DAY, KeyValue};
 use keng::rule::{
     BurningConfig, Config, HealthConfig, Hours, LoiteringConfig, Night, RuleKind, Zone,
 };
@@ -114,22 +116,10 @@ impl Play {
                     let midnight = jiff::civil::Time::midnight();
                     rules.loitering.night = Night::Hours { from: midnight, until: midnight };
                 }
-                ["set", "group_size", value] => {
-                    rules.loitering.group_size = value.parse().unwrap();
+                ["set", "forget", value] => {
+                    rules.fire.forget = Duration::from_secs_f64(value.parse().unwrap());
                 }
-                ["set", key, value] => {
-                    let seconds = Duration::from_secs_f64(value.parse().unwrap());
-                    match *key {
-                        "dwell" => rules.loitering.dwell = seconds,
-                        "group_dwell" => rules.loitering.group_dwell = seconds,
-                        "return_window" => rules.loitering.return_window = seconds,
-                        "confirm" => rules.fire.confirm = seconds,
-                        "forget" => rules.fire.forget = seconds,
-                        "confirm_smoke" => rules.smoke.confirm = seconds,
-                        "offline" => rules.camera.offline = seconds,
-                        other => panic!("unknown setting {other}"),
-                    }
-                }
+                ["set", key, value] => set(&mut rules, key, value),
                 _ => {}
             }
         }
@@ -329,12 +319,9 @@ fn site(name: &str, khu_pho: &str, north: &str, neighbours: &[&str]) -> Site {
 }
 
 fn zone(name: &str, rule: &str, edges: &[&str]) -> Zone {
-    let rules = vec![match rule {
-        "fire" => RuleKind::Fire,
-        "smoke" => RuleKind::Smoke,
-        "loitering" => RuleKind::Loitering,
-        other => panic!("unknown rule {other}"),
-    }];
+    let named = |kind: &RuleKind| kind.is_zoned() && kind.section() == rule;
+    let found = RuleKind::ALL.into_iter().find(named);
+    let rules = vec![found.unwrap_or_else(|| panic!("unknown rule {rule}"))];
     let [x0, y0, x1, y1, residents @ ..] = edges else { panic!("a zone has four edges") };
     let [x0, y0, x1, y1] = [x0, y0, x1, y1].map(|edge| edge.parse::<f32>().unwrap());
     let corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)].map(|(x, y)| Point { x, y });
@@ -386,37 +373,47 @@ fn flicker(at: Stamp, number: u64, height: f32) -> f32 {
 
 fn default_rules() -> Config {
     let seconds = Duration::from_secs;
-    let burning = |confidence_min, confirm| BurningConfig {
-        enabled: true,
-        confidence_min,
-        confirm: seconds(confirm),
-        quiet: seconds(20),
-        forget: seconds(14 * 86_400),
-    };
+    let quiet = seconds(20);
     Config {
-        fire: burning(0.45, 3),
-        smoke: burning(0.5, 6),
-        loitering: LoiteringConfig {
-            enabled: true,
-            confidence_min: 0.45,
-            dwell: seconds(120),
-            night: Night::Hours {
-                from: jiff::civil::time(22, 0, 0, 0),
-                until: jiff::civil::time(5, 0, 0, 0),
-            },
-            quiet: seconds(20),
-            return_window: seconds(600),
-            group_size: 3,
-            group_dwell: seconds(60),
-        },
+        fire: BurningConfig { quiet, ..BurningConfig::default() },
+        smoke: BurningConfig { quiet, ..BurningConfig::smoke() },
+        loitering: LoiteringConfig { quiet, ..LoiteringConfig::default() },
         camera: HealthConfig {
-            enabled: true,
             offline: seconds(3_600),
             frozen: seconds(3_600),
             blinded: seconds(3_600),
-            clock: Duration::ZERO,
+            ..HealthConfig::default()
         },
-        zones: Vec::new(),
+        ..Config::default()
+    }
+}
+
+/// Sets a key of the rules for all cameras: `section.key`, or one that the tables call shorter.
+fn set(rules: &mut Config, name: &str, value: &str) {
+    let name = match name {
+        "dwell" => "loitering.dwell_s",
+        "group_dwell" => "loitering.group_dwell_s",
+        "group_size" => "loitering.group_size",
+        "return_window" => "loitering.return_window_s",
+        "confirm" => "fire.confirm_s",
+        "confirm_smoke" => "smoke.confirm_s",
+        "offline" => "camera.offline_s",
+        other => other,
+    };
+    let (section, key) = name.split_once('.').unwrap_or_else(|| panic!("unknown setting {name}"));
+    let found = rules.section(section).into_iter().find(|found| found.name == key);
+    match found.unwrap_or_else(|| panic!("unknown setting {name}")).value {
+        KeyValue::Flag(flag) => *flag = value.parse().unwrap(),
+        KeyValue::Share(share) => *share = value.parse().unwrap(),
+        KeyValue::Count(count, _) => *count = value.parse().unwrap(),
+        KeyValue::Seconds(duration, _) => {
+            *duration = Duration::from_secs_f64(value.parse().unwrap());
+        }
+        KeyValue::Days(duration, _) => *duration = DAY.mul_f64(value.parse().unwrap()),
+        KeyValue::Night(night) => {
+            let Hours { from, until } = hours(value);
+            *night = Night::Hours { from, until };
+        }
     }
 }
 

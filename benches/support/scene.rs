@@ -16,7 +16,6 @@ use keng::rule;
 use keng::rule::BurningConfig;
 use keng::rule::HealthConfig;
 use keng::rule::LoiteringConfig;
-use keng::rule::Night;
 use keng::time::Mono;
 use keng::time::Stamp;
 use keng::time::Wall;
@@ -122,36 +121,13 @@ pub(crate) fn confident(detection: &Detection) -> bool {
 /// As `config/default.toml` has it.
 pub(crate) fn config() -> rule::Config {
     let seconds = Duration::from_secs;
-    let burning = |confidence_min, confirm| BurningConfig {
-        enabled: true,
-        confidence_min,
-        confirm: seconds(confirm),
-        quiet: seconds(20),
-        forget: seconds(14 * 86_400),
-    };
-    let night =
-        Night::Hours { from: jiff::civil::time(22, 0, 0, 0), until: jiff::civil::time(5, 0, 0, 0) };
+    let quiet = seconds(20);
     rule::Config {
-        fire: burning(0.45, 3),
-        smoke: burning(0.5, 6),
-        loitering: LoiteringConfig {
-            enabled: true,
-            confidence_min: 0.45,
-            dwell: seconds(120),
-            night,
-            quiet: seconds(20),
-            return_window: seconds(600),
-            group_size: 3,
-            group_dwell: seconds(60),
-        },
-        camera: HealthConfig {
-            enabled: true,
-            offline: seconds(30),
-            frozen: seconds(60),
-            blinded: seconds(30),
-            clock: Duration::ZERO,
-        },
-        zones: Vec::new(),
+        fire: BurningConfig { quiet, ..BurningConfig::default() },
+        smoke: BurningConfig { quiet, ..BurningConfig::smoke() },
+        loitering: LoiteringConfig { quiet, ..LoiteringConfig::default() },
+        camera: HealthConfig { offline: seconds(30), ..HealthConfig::default() },
+        ..rule::Config::default()
     }
 }
 

@@ -4,7 +4,6 @@
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::check_store;
 use crate::access::users;
@@ -15,10 +14,8 @@ use crate::config::Loaded;
 use crate::config::Settings;
 use crate::geometry::Polygon;
 use crate::incident::Policy;
-use crate::rule::BurningConfig;
-use crate::rule::Night;
-use crate::rule::RuleKind;
 use crate::rule::Zone;
+use crate::rule::key::seconds;
 use crate::web;
 
 /// Arguments of `keng check`.
@@ -175,21 +172,12 @@ fn alerts(policy: &Policy) -> String {
 fn siren(policy: &Policy) -> String {
     let Some(siren) = &policy.siren else { return "off".to_owned() };
     let places: Vec<&str> = siren.khu_pho.iter().map(crate::ward::Id::as_str).collect();
-    let quiet = siren.quiet.map(|quiet| format!(", quiet {}", hours(quiet))).unwrap_or_default();
+    let quiet =
+        siren.quiet.map(|quiet| format!(", quiet {}", quiet.describe())).unwrap_or_default();
     let drills = if siren.exercise { ", drills too" } else { "" };
     let (after, longest) = (seconds(siren.after), siren.seconds_max);
     let places = places.join(", ");
     format!("{places}: {after} after the escalation, at most {longest} s{quiet}{drills}")
-}
-
-fn hours(night: Night) -> String {
-    match night {
-        Night::Hours { from, until } if from == until => "always".to_owned(),
-        Night::Hours { from, until } => {
-            format!("{}-{}", from.strftime("%H:%M"), until.strftime("%H:%M"))
-        }
-        Night::Sun(_) => "sunset to sunrise".to_owned(),
-    }
 }
 
 fn snapshots(store: &config::StoreConfig) -> String {
@@ -223,13 +211,10 @@ fn rows(camera: &CameraSettings, settings: &Settings) -> Vec<(&'static str, Stri
         ("stream", stream(camera)),
         ("neighbours", listed(&neighbours)),
         ("mask", mask(&camera.masks)),
-        ("fire", burning(&rules.fire)),
-        ("smoke", burning(&rules.smoke)),
-        ("loitering", loitering(camera)),
-        ("health", health(camera)),
     ];
+    rows.extend(rules.describe());
     for zone in &rules.zones {
-        let kinds: Vec<&str> = zone.rules.iter().map(|kind| kind_name(*kind)).collect();
+        let kinds: Vec<&str> = zone.rules.iter().map(|kind| kind.section()).collect();
         let corners = zone.polygon.corners().len();
         let share = zone.polygon.area() * 100.0;
         let kinds = kinds.join(", ");
@@ -271,79 +256,9 @@ fn mask(masks: &[Polygon]) -> String {
     }
 }
 
-fn burning(rule: &BurningConfig) -> String {
-    if !rule.enabled {
-        return "off".to_owned();
-    }
-    let (confirm, quiet) = (seconds(rule.confirm), seconds(rule.quiet));
-    let days = rule.forget.as_secs_f64() / 86_400.0;
-    let forgets = match rule.forget.is_zero() {
-        true => "false alarms teach nothing".to_owned(),
-        false => format!("false alarms fade by half in {days} days"),
-    };
-    format!("from {:.2}, for {confirm}; over after {quiet}; {forgets}", rule.confidence_min)
-}
-
-fn loitering(camera: &CameraSettings) -> String {
-    let rule = &camera.rules.loitering;
-    if !rule.enabled {
-        return "off".to_owned();
-    }
-    let night = hours(rule.night);
-    let (dwell, quiet) = (seconds(rule.dwell), seconds(rule.quiet));
-    let group = match rule.group_dwell < rule.dwell {
-        true => format!("{} people for {}", rule.group_size, seconds(rule.group_dwell)),
-        false => "groups as one".to_owned(),
-    };
-    let returns = match rule.return_window.is_zero() {
-        true => "each visit alone".to_owned(),
-        false => format!("visits of {} together", seconds(rule.return_window)),
-    };
-    format!(
-        "from {:.2}, for {dwell}, {night}; {group}; {returns}; over after {quiet}",
-        rule.confidence_min
-    )
-}
-
 fn residents(zone: &Zone) -> String {
-    let spans = zone
-        .residents
-        .iter()
-        .map(|hours| format!("{}-{}", hours.from.strftime("%H:%M"), hours.until.strftime("%H:%M")));
-    let spans: Vec<String> = spans.collect();
+    let spans: Vec<String> = zone.residents.iter().map(ToString::to_string).collect();
     if spans.is_empty() { String::new() } else { format!("; residents' {}", spans.join(", ")) }
-}
-
-fn health(camera: &CameraSettings) -> String {
-    let rule = &camera.rules.camera;
-    match rule.enabled {
-        true => {
-            let clock = match rule.clock.is_zero() {
-                true => "clock not asked".to_owned(),
-                false => format!("clock off by {}", seconds(rule.clock)),
-            };
-            format!(
-                "offline after {}, frozen after {}, blinded after {}; {clock}",
-                seconds(rule.offline),
-                seconds(rule.frozen),
-                seconds(rule.blinded)
-            )
-        }
-        false => "not reported".to_owned(),
-    }
-}
-
-fn kind_name(kind: RuleKind) -> &'static str {
-    match kind {
-        RuleKind::Fire => "fire",
-        RuleKind::Smoke => "smoke",
-        RuleKind::Loitering => "loitering",
-        RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => "camera",
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
 }
 
 fn listed(names: &[&str]) -> String {

@@ -18,7 +18,7 @@ use crate::incident::Kind;
 use crate::pipeline::Watched;
 use crate::rule::RuleKind;
 use crate::time::Wall;
-use crate::tune::RULES;
+use crate::tune;
 use crate::tune::advice::{Choice, VERDICTS_MIN, advise};
 use crate::tune::compare::{Judged, judged, outcome, rows};
 use crate::tune::play::{Lane, play_all};
@@ -139,9 +139,8 @@ pub fn run(args: &Args, out: &mut impl Write, stop: &CancellationToken) -> Resul
     let findings = Findings {
         heard: heard.told(),
         rows: rows(&before, &after),
-        outcomes: RULES
+        outcomes: tune::rules()
             .map(|rule| (rule, outcome(of_rule(&verdicts, rule), &before, &after)))
-            .into_iter()
             .collect(),
     };
     Ok(print_comparison(&findings, &settings.ward.timezone, args.json, out)?)
@@ -326,7 +325,7 @@ impl Session<'_> {
         out: &mut impl Write,
     ) -> Result<(), Error> {
         let mut advices = Vec::new();
-        for rule in RULES {
+        for rule in tune::rules() {
             let base = match &self.camera {
                 None => &self.settings.rules,
                 Some(id) => {
@@ -335,7 +334,7 @@ impl Session<'_> {
                     found.map_or(&self.settings.rules, |camera| &camera.rules)
                 }
             };
-            let present = Choice::of(rule, base);
+            let Some(present) = Choice::of(rule, base) else { continue };
             let enough = of_rule(verdicts, rule).count() >= VERDICTS_MIN;
             let choices = if enough { present.grid() } else { Vec::new() };
             let mut lanes: Vec<Lane> = choices

@@ -10,7 +10,6 @@ use crate::rule::RuleKind;
 use crate::time::Wall;
 use crate::tune::advice::{Advice, Choice, VERDICTS_MIN, share};
 use crate::tune::compare::{Outcome, Row, Score};
-use crate::tune::name;
 use crate::ward::Id;
 
 /// What was replayed.
@@ -74,7 +73,7 @@ pub(super) fn print_comparison(
         let outcomes = findings.outcomes.iter().map(|(rule, outcome)| {
             let later: Vec<f64> = outcome.later.iter().map(|late| late.as_secs_f64()).collect();
             json!({
-                "rule": name(*rule),
+                "rule": rule.section(),
                 "before": score_json(&outcome.before), "after": score_json(&outcome.after),
                 "real_lost": times(&outcome.lost), "real_later_s": later,
                 "false_spared": outcome.spared,
@@ -109,7 +108,7 @@ pub(super) fn print_comparison(
 
 fn print_outcome(rule: RuleKind, outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     let Outcome { before, after, lost, later, spared } = outcome;
-    let rule = name(rule);
+    let rule = rule.section();
     if before.verdicts() == 0 {
         return writeln!(out, "{rule}: nobody has judged any");
     }
@@ -158,7 +157,7 @@ pub(super) fn print_advice(
                 Advice::Change(choice, o) => (choice_json(*rule, choice), score_json(&o.after)),
             };
             let present = choice_json(*rule, present);
-            json!({ "rule": name(*rule), "present": present, "advice": advice, "expect": outcome })
+            json!({ "rule": rule.section(), "present": present, "advice": advice, "expect": outcome })
         });
         let rules: Vec<Value> = rules.collect();
         writeln!(out, "{}", json!({ "read": heard.json(), "rules": rules }))?;
@@ -167,7 +166,7 @@ pub(super) fn print_advice(
     heard.print(out)?;
     let mut changes = String::new();
     for (rule, present, advice) in advices {
-        let called = name(*rule);
+        let called = rule.section();
         match advice {
             Advice::TooFew(verdicts) => writeln!(
                 out,
@@ -224,16 +223,18 @@ fn print_score(rule: &str, score: &Score, out: &mut impl Write) -> io::Result<()
     writeln!(out, "{rule}: precision {precision}, recall {recall}, by {verdicts} verdicts")
 }
 
+/// The key that says how long evidence must last.
+fn lasts_key(rule: RuleKind) -> &'static str {
+    rule.tuning().map_or("", |tuning| tuning.lasts_key)
+}
+
 /// The two keys as TOML.
 fn choice(rule: RuleKind, choice: &Choice) -> [String; 2] {
-    let lasts = if rule == RuleKind::Loitering { "dwell_s" } else { "confirm_s" };
-    [
-        format!("confidence_min = {:.2}", choice.confidence_min),
-        format!("{lasts} = {:.1}", choice.lasts.as_secs_f64()),
-    ]
+    let (lasts, seconds) = (lasts_key(rule), choice.lasts.as_secs_f64());
+    [format!("confidence_min = {:.2}", choice.confidence_min), format!("{lasts} = {seconds:.1}")]
 }
 
 fn choice_json(rule: RuleKind, choice: &Choice) -> Value {
-    let lasts = if rule == RuleKind::Loitering { "dwell_s" } else { "confirm_s" };
-    json!({ "confidence_min": choice.confidence_min, lasts: choice.lasts.as_secs_f64() })
+    let (lasts, seconds) = (lasts_key(rule), choice.lasts.as_secs_f64());
+    json!({ "confidence_min": choice.confidence_min, lasts: seconds })
 }

@@ -173,7 +173,7 @@ impl Settings {
             teams: std::collections::BTreeMap::new(),
             fire_points: Vec::new(),
             incidents: response::defaults(),
-            rules: rules::defaults(),
+            rules: rule::Config::default(),
             outlets: Outlets::default(),
             cameras: Vec::new(),
         }
@@ -271,7 +271,7 @@ fn read<'a>(
     let language = ward.as_ref().map(|ward| ward.language).unwrap_or_default();
     let messages = message::read(&root, language);
     let incidents = response::read(&root, &khu_pho, coordinates);
-    let rules = rules::read(&root, rules::defaults(), coordinates);
+    let rules = rules::read(&root, rule::Config::default(), coordinates);
     let rest = cameras::Surrounding {
         around,
         ward: ward.as_ref(),

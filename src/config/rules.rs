@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use crate::rule::BurningConfig;
 use crate::rule::Config;
-use crate::rule::HealthConfig;
 use crate::rule::Hours;
-use crate::rule::LoiteringConfig;
 use crate::rule::Night;
 use crate::rule::RuleKind;
 use crate::rule::Zone;
+use crate::rule::key::DAY;
+use crate::rule::key::KeyValue;
 use crate::ward::Coordinates;
 
 use super::reader::Item;
@@ -18,99 +17,46 @@ use super::values;
 
 /// Zones and masks of one camera.
 pub(super) const AREAS_MAX: usize = 32;
-/// The longest half-life of a memory.
-const DAYS_MAX: f32 = 3_650.0;
-
-const DAY: Duration = Duration::from_secs(86_400);
 /// Spans of residents' hours of one zone.
 const HOURS_MAX: usize = 8;
-
-/// What holds where neither `[rule]` nor the camera says otherwise.
-pub(super) fn defaults() -> Config {
-    let seconds = Duration::from_secs;
-    Config {
-        fire: BurningConfig {
-            enabled: true,
-            confidence_min: 0.45,
-            confirm: seconds(3),
-            quiet: seconds(30),
-            forget: DAY * 14,
-        },
-        smoke: BurningConfig {
-            enabled: true,
-            confidence_min: 0.50,
-            confirm: seconds(6),
-            quiet: seconds(30),
-            forget: DAY * 14,
-        },
-        loitering: LoiteringConfig {
-            enabled: true,
-            confidence_min: 0.45,
-            dwell: seconds(120),
-            night: Night::Hours {
-                from: jiff::civil::time(22, 0, 0, 0),
-                until: jiff::civil::time(5, 0, 0, 0),
-            },
-            quiet: seconds(60),
-            return_window: seconds(600),
-            group_size: 3,
-            group_dwell: seconds(60),
-        },
-        camera: HealthConfig {
-            enabled: true,
-            offline: seconds(60),
-            frozen: seconds(60),
-            blinded: seconds(30),
-            clock: Duration::ZERO,
-        },
-        zones: Vec::new(),
-    }
-}
 
 /// `base` with the keys of `section.rule` laid over. `ward` is where the sun sets.
 pub(super) fn read(section: &Section<'_>, mut base: Config, ward: Option<Coordinates>) -> Config {
     let Some(rule) = section.section("rule") else { return base };
-    for (key, burning) in [("fire", &mut base.fire), ("smoke", &mut base.smoke)] {
-        if let Some(keys) = rule.section(key) {
-            lay(&mut burning.enabled, keys.item("enabled").and_then(|i| i.boolean()));
-            lay(&mut burning.confidence_min, confidence(&keys));
-            lay(&mut burning.confirm, keys.item("confirm_s").and_then(|i| i.seconds(600)));
-            lay(&mut burning.quiet, keys.item("quiet_s").and_then(|i| i.seconds(3600)));
-            lay(&mut burning.forget, keys.item("forget_days").and_then(|i| days(&i)));
-            keys.finish();
+    for (name, keys) in base.sections() {
+        let Some(section) = rule.section(name) else { continue };
+        for key in keys {
+            if let Some(item) = section.item(key.name) {
+                lay(key.value, &item, ward);
+            }
         }
-    }
-    if let Some(keys) = rule.section("loitering") {
-        let loitering = &mut base.loitering;
-        lay(&mut loitering.enabled, keys.item("enabled").and_then(|i| i.boolean()));
-        lay(&mut loitering.confidence_min, confidence(&keys));
-        lay(&mut loitering.dwell, keys.item("dwell_s").and_then(|i| i.seconds(86_400)));
-        lay(&mut loitering.night, keys.item("night").and_then(|i| night(&i, ward)));
-        lay(&mut loitering.quiet, keys.item("quiet_s").and_then(|i| i.seconds(3600)));
-        company(&keys, loitering);
-        keys.finish();
-    }
-    if let Some(keys) = rule.section("camera") {
-        lay(&mut base.camera.enabled, keys.item("enabled").and_then(|i| i.boolean()));
-        let seconds = |key: &'static str| keys.item(key).and_then(|i| i.seconds(86_400));
-        lay(&mut base.camera.offline, seconds("offline_s"));
-        lay(&mut base.camera.frozen, seconds("frozen_s"));
-        lay(&mut base.camera.blinded, seconds("blinded_s"));
-        let clock = keys.item("clock_s").and_then(|item| item.number(0.0..=1e9, " (seconds)"));
-        lay(&mut base.camera.clock, clock.map(Duration::from_secs_f64));
-        keys.finish();
+        section.finish();
     }
     rule.finish();
     base
 }
 
-/// Who comes back, and who comes with others.
-fn company(keys: &Section<'_>, loitering: &mut LoiteringConfig) {
-    let window = |item: Item<'_>| item.number(0.0..=86_400.0, " (seconds)");
-    let window = keys.item("return_window_s").and_then(window);
-    lay(&mut loitering.return_window, window.map(Duration::from_secs_f64));
-    lay(&mut loitering.group_size, keys.item("group_size").and_then(|i| i.number(2..=50, "")));
-    lay(&mut loitering.group_dwell, keys.item("group_dwell_s").and_then(|i| i.seconds(86_400)));
+/// Lays what is written over what holds; where it is faulty, what holds stays.
+fn lay(under: KeyValue<'_>, item: &Item<'_>, ward: Option<Coordinates>) {
+    fn over<T>(under: &mut T, read: Option<T>) {
+        if let Some(value) = read {
+            *under = value;
+        }
+    }
+    match under {
+        KeyValue::Flag(flag) => over(flag, item.boolean()),
+        KeyValue::Share(share) => over(share, item.number(0.0..=1.0, "")),
+        KeyValue::Count(count, bounds) => over(count, item.number(bounds, "")),
+        KeyValue::Seconds(duration, bounds) => {
+            let seconds = item.number(bounds, " (seconds)");
+            over(duration, seconds.map(Duration::from_secs_f64));
+        }
+        KeyValue::Days(duration, bounds) => {
+            let days = item.number(bounds, " (days)").map(f64::from);
+            over(duration, days.map(|days| DAY.mul_f64(days)));
+        }
+        KeyValue::Night(hours) => over(hours, night(item, ward)),
+    }
 }
 
 /// `[[camera.zone]]`, in the file's order.
@@ -145,27 +91,18 @@ pub(super) fn zones(camera: &Section<'_>) -> Vec<Zone> {
 }
 
 fn kinds(section: &Section<'_>) -> Option<Vec<RuleKind>> {
-    let words =
-        [("fire", RuleKind::Fire), ("smoke", RuleKind::Smoke), ("loitering", RuleKind::Loitering)];
+    let zoned = RuleKind::ALL.into_iter().filter(|kind| kind.is_zoned());
+    let words: Vec<_> = zoned.map(|kind| (kind.section(), kind)).collect();
     let list = section.required("rules", "name the rules that look here: [\"loitering\"]")?;
     let items = list.items()?;
     if items.is_empty() {
-        list.fault("names no rule", "give at least one of fire, smoke, loitering");
+        let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+        list.fault("names no rule", &format!("give at least one of {}", names.join(", ")));
     }
     let mut kinds: Vec<RuleKind> = items.iter().filter_map(|item| item.word(&words)).collect();
     kinds.sort_unstable();
     kinds.dedup();
     (!kinds.is_empty()).then_some(kinds)
-}
-
-fn confidence(section: &Section<'_>) -> Option<f32> {
-    section.item("confidence_min")?.number(0.0..=1.0, "")
-}
-
-/// A number of days, which may have a fraction.
-fn days(item: &Item<'_>) -> Option<Duration> {
-    let days: f32 = item.number(0.0..=DAYS_MAX, " (days)")?;
-    Some(DAY.mul_f64(f64::from(days)))
 }
 
 /// Hours of the ward's clock, or the sun's.
@@ -211,12 +148,6 @@ fn minute(text: &str) -> Option<jiff::civil::Time> {
         return None;
     }
     jiff::civil::Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
-}
-
-fn lay<T>(under: &mut T, over: Option<T>) {
-    if let Some(value) = over {
-        *under = value;
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::play::Told;
 use crate::incident::Kind;
 use crate::rule;
 use crate::rule::RuleKind;
+use crate::rule::key::KeyValue;
 
 /// With fewer verdicts on a rule nothing is advised.
 pub const VERDICTS_MIN: usize = 10;
@@ -21,10 +22,8 @@ const TIME_FACTORS: [f64; 5] = [0.5, 1.0, 1.5, 2.0, 3.0];
 /// Confidences that make sense.
 const CONFIDENCE_MIN: f32 = 0.1;
 const CONFIDENCE_MAX: f32 = 0.95;
-/// A real fire may be told no later than this for it.
-const LATER_BURNING: Duration = Duration::from_secs(5);
-/// And who loiters.
-const LATER_LOITERING: Duration = Duration::from_secs(60);
+/// The threshold that every rule of `tune` has.
+const CONFIDENCE_KEY: &str = "confidence_min";
 /// Of a normal distribution, for 95 %.
 const Z: f64 = 1.96;
 
@@ -33,32 +32,23 @@ const Z: f64 = 1.96;
 pub struct Choice {
     /// `confidence_min`.
     pub confidence_min: f32,
-    /// `confirm_s`, or `dwell_s`.
+    /// How long evidence must last: `confirm_s`, `dwell_s` and the like.
     pub lasts: Duration,
 }
 
 impl Choice {
-    /// What holds in `config`; a fire's for what is no rule of `tune`.
-    pub fn of(rule: RuleKind, config: &rule::Config) -> Self {
-        let (confidence_min, lasts) = match rule {
-            RuleKind::Smoke => (config.smoke.confidence_min, config.smoke.confirm),
-            RuleKind::Loitering => (config.loitering.confidence_min, config.loitering.dwell),
-            _ => (config.fire.confidence_min, config.fire.confirm),
-        };
-        Self { confidence_min, lasts }
+    /// The thresholds that hold in `config`; `None` for a rule that can't be tuned.
+    pub fn of(rule: RuleKind, config: &rule::Config) -> Option<Self> {
+        let mut config = config.clone();
+        let (confidence_min, lasts) = thresholds(rule, &mut config)?;
+        Some(Self { confidence_min: *confidence_min, lasts: *lasts })
     }
 
     /// Makes it hold in `config`, but for what differs from `ward` there: that was chosen for the
     /// camera.
     pub fn lay(self, rule: RuleKind, config: &mut rule::Config, ward: Self) {
-        let own = Self::of(rule, config);
-        let (confidence_min, lasts) = match rule {
-            RuleKind::Smoke => (&mut config.smoke.confidence_min, &mut config.smoke.confirm),
-            RuleKind::Loitering => {
-                (&mut config.loitering.confidence_min, &mut config.loitering.dwell)
-            }
-            _ => (&mut config.fire.confidence_min, &mut config.fire.confirm),
-        };
+        let Some(own) = Self::of(rule, config) else { return };
+        let Some((confidence_min, lasts)) = thresholds(rule, config) else { return };
         if own.confidence_min.total_cmp(&ward.confidence_min).is_eq() {
             *confidence_min = self.confidence_min;
         }
@@ -95,6 +85,20 @@ impl Choice {
     }
 }
 
+/// Where the two thresholds of a rule stand in `config`; `None` for one that can't be tuned.
+fn thresholds(rule: RuleKind, config: &mut rule::Config) -> Option<(&mut f32, &mut Duration)> {
+    let lasts_key = rule.tuning()?.lasts_key;
+    let (mut confidence_min, mut lasts) = (None, None);
+    for key in config.section(rule.section()) {
+        match key.value {
+            KeyValue::Share(share) if key.name == CONFIDENCE_KEY => confidence_min = Some(share),
+            KeyValue::Seconds(duration, _) if key.name == lasts_key => lasts = Some(duration),
+            _ => {}
+        }
+    }
+    confidence_min.zip(lasts)
+}
+
 /// What is best for one rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Advice {
@@ -117,7 +121,7 @@ pub fn advise(rule: RuleKind, judged: &[Judged], tried: &[(Choice, Vec<Told>)]) 
     if score.verdicts() < VERDICTS_MIN {
         return Advice::TooFew(score.verdicts());
     }
-    let later_max = if rule == RuleKind::Loitering { LATER_LOITERING } else { LATER_BURNING };
+    let later_max = rule.tuning().map_or(Duration::ZERO, |tuning| tuning.later_max);
     let alerts = |told: &[Told]| told.iter().filter(|told| told.kind == kind).count();
     let mut best: Option<(Choice, Outcome)> = None;
     for (choice, told) in others {

@@ -12,15 +12,11 @@ pub mod advice;
 pub mod compare;
 pub mod play;
 
-use crate::incident::Kind;
 use crate::rule::RuleKind;
 
 /// The rules that can be tuned.
-pub const RULES: [RuleKind; 3] = [RuleKind::Fire, RuleKind::Smoke, RuleKind::Loitering];
-
-/// As the configuration names it.
-pub fn name(rule: RuleKind) -> &'static str {
-    Kind::from(rule).as_str()
+pub fn rules() -> impl Iterator<Item = RuleKind> {
+    RuleKind::ALL.into_iter().filter(|rule| rule.tuning().is_some())
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! What is configured of a camera, as far as the page shows it.
 
-use std::time::Duration;
-
 use axum::Extension;
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::State as Extract;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -16,10 +15,10 @@ use crate::geometry::Polygon;
 use crate::metrics::Stage;
 use crate::mqtt;
 use crate::rule;
-use crate::rule::BurningConfig;
-use crate::rule::Hours;
-use crate::rule::RuleKind;
 use crate::rule::Zone;
+use crate::rule::key::KeyValue;
+use crate::rule::key::RuleKey;
+use crate::rule::key::days;
 use crate::ward::Id;
 use crate::ward::Site;
 
@@ -110,8 +109,9 @@ fn corners(polygon: &Polygon) -> Vec<[f64; 2]> {
 }
 
 fn zone(zone: &Zone) -> Value {
-    let rules: Vec<&str> = zone.rules.iter().copied().filter_map(word).collect();
-    let residents: Vec<String> = zone.residents.iter().map(hours).collect();
+    let named = zone.rules.iter().filter(|kind| kind.is_zoned());
+    let rules: Vec<&str> = named.map(|kind| kind.section()).collect();
+    let residents: Vec<String> = zone.residents.iter().map(ToString::to_string).collect();
     json!({
         "name": zone.name,
         "rules": rules,
@@ -120,48 +120,23 @@ fn zone(zone: &Zone) -> Value {
     })
 }
 
-/// As the configuration writes it; none for what no zone can name.
-fn word(kind: RuleKind) -> Option<&'static str> {
-    match kind {
-        RuleKind::Fire => Some("fire"),
-        RuleKind::Smoke => Some("smoke"),
-        RuleKind::Loitering => Some("loitering"),
-        RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => None,
-    }
-}
-
-fn hours(hours: &Hours) -> String {
-    format!("{}-{}", hours.from.strftime("%H:%M"), hours.until.strftime("%H:%M"))
-}
-
+/// All keys of each rule's section, as the configuration has them.
 fn rules(rules: &rule::Config) -> Value {
-    let share = |confidence: f32| (f64::from(confidence) * 1_000.0).round() / 1_000.0;
-    let burning = |config: &BurningConfig| {
-        json!({
-            "enabled": config.enabled,
-            "confidence_min": share(config.confidence_min),
-            "confirm_s": seconds(config.confirm),
-            "quiet_s": seconds(config.quiet),
-        })
+    let mut rules = rules.clone();
+    let section = |keys: Vec<RuleKey<'_>>| -> Map<String, Value> {
+        keys.iter().map(|key| (key.name.to_owned(), value(&key.value))).collect()
     };
-    json!({
-        "fire": burning(&rules.fire),
-        "smoke": burning(&rules.smoke),
-        "loitering": {
-            "enabled": rules.loitering.enabled,
-            "confidence_min": share(rules.loitering.confidence_min),
-            "dwell_s": seconds(rules.loitering.dwell),
-            "quiet_s": seconds(rules.loitering.quiet),
-        },
-        "camera": {
-            "enabled": rules.camera.enabled,
-            "offline_s": seconds(rules.camera.offline),
-            "frozen_s": seconds(rules.camera.frozen),
-            "blinded_s": seconds(rules.camera.blinded),
-        },
-    })
+    let sections = rules.sections().into_iter();
+    sections.map(|(name, keys)| (name.to_owned(), Value::from(section(keys)))).collect()
 }
 
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
+fn value(value: &KeyValue<'_>) -> Value {
+    match value {
+        KeyValue::Flag(flag) => json!(flag),
+        KeyValue::Share(share) => json!((f64::from(**share) * 1_000.0).round() / 1_000.0),
+        KeyValue::Count(count, _) => json!(count),
+        KeyValue::Seconds(duration, _) => json!(duration.as_secs_f64()),
+        KeyValue::Days(duration, _) => json!(days(**duration)),
+        KeyValue::Night(night) => json!(night.to_string()),
+    }
 }

@@ -29,8 +29,8 @@ use crate::picture::look::Look;
 use crate::rule;
 use crate::rule::RuleKind;
 use crate::rule::Rules;
-use crate::rule::burning::memory::Memory;
 use crate::rule::health::Fault;
+use crate::rule::memory::Memory;
 use crate::time::Mono;
 use crate::time::Stamp;
 use crate::time::Wall;
@@ -187,11 +187,8 @@ impl Core {
     /// What `incident` was opened for was no such thing where its cameras saw it: somebody said so
     /// `age` before `now`.
     fn learn(&mut self, incident: &Incident, age: Duration, now: Stamp) {
-        let rule = match incident.kind {
-            Kind::Fire => RuleKind::Fire,
-            Kind::Smoke => RuleKind::Smoke,
-            _ => return,
-        };
+        let tells = |rule: &RuleKind| rule.learns() && Kind::from(*rule) == incident.kind;
+        let Some(rule) = RuleKind::ALL.into_iter().find(tells) else { return };
         if incident.state != State::FalseAlarm || incident.exercise {
             return;
         }
@@ -211,15 +208,14 @@ impl Core {
     /// What people closed goes on no longer, though it is still seen: a lamp or a gas flame that
     /// is never switched off must not leave its camera mute for a real fire beside it.
     fn dismiss(&mut self, incident: &Incident, at: Stamp) {
-        if !incident.kind.facts().burns
-            || !matches!(incident.state, State::FalseAlarm | State::Resolved)
-        {
+        if !matches!(incident.state, State::FalseAlarm | State::Resolved) {
             return;
         }
+        let told = |rule: &RuleKind| rule.learns() && Kind::from(*rule).joins(incident.kind);
         for seen in &incident.cameras {
             let Some(camera) = self.cameras.get_mut(&seen.camera) else { continue };
             let Some(bbox) = seen.bbox else { continue };
-            for rule in [RuleKind::Fire, RuleKind::Smoke] {
+            for rule in RuleKind::ALL.into_iter().filter(told) {
                 camera.rules.dismiss(rule, bbox, at);
                 self.register.forgive(&seen.camera, rule);
             }
@@ -286,7 +282,7 @@ impl Core {
     pub fn on_clock(&mut self, camera: &Id, ahead_s: i64, at: Stamp) -> Vec<Incident> {
         let at = self.forward(at);
         let Some(camera) = self.cameras.get_mut(camera) else { return Vec::new() };
-        let events = camera.rules.on_clock(ahead_s, at);
+        let events = camera.rules.on_clock(ahead_s, &self.timezone, at);
         self.register.on_events(&events, &self.sites)
     }
 
@@ -386,5 +382,5 @@ impl Core {
 
 /// Whether the event tells of what its camera was suspected of.
 fn decides(event: &rule::Event) -> bool {
-    event.phase == rule::Phase::Started && matches!(event.rule, RuleKind::Fire | RuleKind::Smoke)
+    event.phase == rule::Phase::Started && event.rule.gathers()
 }

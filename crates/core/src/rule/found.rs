@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::rule::{Draft, Evidence, Phase, RuleKind};
+use crate::rule::event::{Draft, Evidence, Phase};
+use crate::rule::kind::RuleKind;
 use crate::time::Stamp;
 
 /// One rule's finding that has not ended.

@@ -1,6 +1,7 @@
 //! Whether it is night: by the ward's clock or by the sun.
 
-use crate::rule::Night;
+use std::fmt;
+
 use crate::time::Wall;
 use crate::ward::Coordinates;
 
@@ -28,7 +29,47 @@ impl Hours {
     }
 }
 
+/// When it is night: `"22:00-05:00"` in the ward's time zone, or `"sun"`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Night {
+    /// From the first to before the second, over midnight where the first is later. Equal: always.
+    Hours {
+        /// First minute of the night.
+        from: jiff::civil::Time,
+        /// First minute of the day.
+        until: jiff::civil::Time,
+    },
+    /// From sunset to sunrise at this place.
+    Sun(Coordinates),
+}
+
+/// As the configuration writes it: `22:00-05:00`.
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.from.strftime("%H:%M"), self.until.strftime("%H:%M"))
+    }
+}
+
+/// As the configuration writes it: `22:00-05:00`, or `sun`.
+impl fmt::Display for Night {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Hours { from, until } => Hours { from, until }.fmt(f),
+            Self::Sun(_) => f.write_str("sun"),
+        }
+    }
+}
+
 impl Night {
+    /// Says in words when it is.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Hours { from, until } if from == until => "always".to_owned(),
+            Self::Hours { .. } => self.to_string(),
+            Self::Sun(_) => "sunset to sunrise".to_owned(),
+        }
+    }
+
     /// Whether `wall` falls into the night. `zone` is the ward's time zone.
     pub fn holds(&self, wall: Wall, zone: &jiff::tz::TimeZone) -> bool {
         match *self {

@@ -2,7 +2,22 @@
 
 use crate::geometry::BoundingBox;
 use crate::geometry::Point;
-use crate::rule::{RuleKind, Zone};
+use crate::geometry::Polygon;
+use crate::rule::kind::RuleKind;
+use crate::rule::schedule::Hours;
+
+/// A named polygon of a camera's view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone {
+    /// For people, such as "cổng trường".
+    pub name: String,
+    /// The rules that look here and, for this camera, only in zones that name them.
+    pub rules: Vec<RuleKind>,
+    /// Where.
+    pub polygon: Polygon,
+    /// Hours of the ward's time in which loitering is not looked for here.
+    pub residents: Vec<Hours>,
+}
 
 /// Whether and where a rule looks at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +76,6 @@ fn of_point<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Polygon;
 
     fn left_half(rules: Vec<RuleKind>) -> Vec<Zone> {
         let corner = |x, y| Point { x, y };

@@ -3,7 +3,7 @@
 //!
 //! It is not told again until it has been gone for a while. Only there: the rest of the view is
 //! watched as ever, and so is what becomes larger. And not for ever: after half an hour, what still
-//! shows must merely meet the bar that the verdict has raised (see `memory`).
+//! shows must merely meet the bar that the verdict has raised (see `rule/memory.rs`).
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@
 use std::time::Duration;
 
 use crate::geometry::BoundingBox;
-use crate::rule::burning::memory::Mark;
+use crate::rule::memory::Mark;
 use crate::time::Stamp;
 
 /// Times the time of confirmation: so much plain evidence suffices.

@@ -1,16 +1,16 @@
 //! Fire and smoke: evidence that accumulates over real time, at one place of the view.
 //!
 //! Belongs here: how evidence is summed up (`evidence`), what a thing's boxes tell of its nature
-//! (`signature`), where people declared false alarms (`memory`). The credit of a single frame
-//! is capped, so that a camera of one frame a minute can't confirm with two of them.
+//! (`signature`), what people have just closed (`dismissed`). The credit of a single frame is
+//! capped, so that a camera of one frame a minute can't confirm with two of them.
 //!
 //! Once a place has been seen surely, weaker sights within the time of confirmation count too, and
 //! while an event goes on, within the time after which it ends: hysteresis, as of Canny's edges,
 //! in time.
 
+mod config;
 mod dismissed;
 mod evidence;
-pub(crate) mod memory;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -18,15 +18,23 @@ use std::time::Duration;
 
 use crate::detection::Class;
 use crate::geometry::BoundingBox;
+use crate::rule::contract::Observation;
+use crate::rule::contract::Rule;
+use crate::rule::contract::RuleContext;
+use crate::rule::event::{Draft, Evidence};
 use crate::rule::found::Found;
-use crate::rule::{BurningConfig, Draft, Evidence, RuleKind, Zone, zone};
+use crate::rule::kind::RuleKind;
+use crate::rule::memory::Memory;
+use crate::rule::zone;
+use crate::rule::zone::Zone;
 use crate::time::Stamp;
 use crate::track::Track;
 use crate::track::TrackId;
 
+pub use config::BurningConfig;
+
 use dismissed::Dismissed;
 use evidence::{Ledger, Sight, Weighing};
-use memory::Memory;
 use signature::Signature;
 
 /// One frame vouches for no more than this: about the longest pause between two looks at an
@@ -52,10 +60,10 @@ pub struct Burning {
 
 /// What the rule goes by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms<'a> {
-    pub(crate) config: &'a BurningConfig,
-    pub(crate) zones: &'a [Zone],
-    pub(crate) memory: &'a Memory,
+struct Terms<'a> {
+    config: &'a BurningConfig,
+    zones: &'a [Zone],
+    memory: &'a Memory,
 }
 
 impl Burning {
@@ -73,23 +81,7 @@ impl Burning {
         }
     }
 
-    /// Whether something is confirmed.
-    pub(crate) fn has_event(&self) -> bool {
-        self.burning.is_some()
-    }
-
-    /// Whether nothing is confirmed, but some evidence has gathered.
-    pub(crate) fn suspects(&self) -> bool {
-        self.burning.is_none() && self.ledger.is_tense()
-    }
-
-    /// Whether nothing is confirmed, but the frame of `at` has shown something where the rule
-    /// looks, surely enough.
-    pub(crate) fn glimpses(&self, at: Stamp) -> bool {
-        self.burning.is_none() && self.ledger.glimpses(at)
-    }
-
-    pub(crate) fn on_frame(
+    fn on_frame(
         &mut self,
         terms: Terms<'_>,
         tracks: &[&Track],
@@ -98,7 +90,7 @@ impl Burning {
     ) {
         let config = terms.config;
         if !config.enabled {
-            return self.end(at, events);
+            return self.stop(at, events);
         }
         let passed = self.last_frame.map_or(Duration::ZERO, |last| at.mono.since(last.mono));
         self.last_frame = Some(at);
@@ -120,30 +112,8 @@ impl Burning {
                 self.burning = Some(found);
                 events.push(started);
             }
-            _ => self.on_tick(config, at, events),
+            _ => self.tick(config, at, events),
         }
-    }
-
-    pub(crate) fn on_tick(&mut self, config: &BurningConfig, at: Stamp, events: &mut Vec<Draft>) {
-        let quiet = self.burning.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
-        if !config.enabled || quiet {
-            self.end(at, events);
-        }
-    }
-
-    /// What goes on ends, and what has gathered is forgotten.
-    pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
-        events.extend(self.burning.take().map(|found| found.end(at)));
-        self.ledger.clear();
-        self.signatures.clear();
-    }
-
-    /// What goes on in `bbox` was none, people say: it ends unsaid, what has gathered is forgotten,
-    /// and what still shows there is not asked for a while.
-    pub(crate) fn dismiss(&mut self, bbox: BoundingBox, at: Stamp) {
-        self.burning = None;
-        self.ledger.clear();
-        self.dismissed.add(bbox, at.mono);
     }
 
     /// What the frame of `at` shows, where the rule looks and the detector is sure enough; the
@@ -181,6 +151,60 @@ impl Burning {
             objection: character.objection,
             grows: character.grows,
         }
+    }
+}
+
+impl Rule for Burning {
+    type Config = BurningConfig;
+
+    fn observe(
+        &mut self,
+        config: &BurningConfig,
+        observation: Observation<'_>,
+        context: &RuleContext<'_>,
+        events: &mut Vec<Draft>,
+    ) {
+        let Observation::Frame(tracks) = observation else { return };
+        let terms = Terms { config, zones: context.zones, memory: context.memory };
+        self.on_frame(terms, tracks, context.at, events);
+    }
+
+    fn tick(&mut self, config: &BurningConfig, at: Stamp, events: &mut Vec<Draft>) {
+        let quiet = self.burning.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
+        if !config.enabled || quiet {
+            self.stop(at, events);
+        }
+    }
+
+    /// What goes on ends, and what has gathered is forgotten.
+    fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+        events.extend(self.burning.take().map(|found| found.end(at)));
+        self.ledger.clear();
+        self.signatures.clear();
+    }
+
+    /// What goes on in `bbox` was none, people say: it ends unsaid, what has gathered is forgotten,
+    /// and what still shows there is not asked for a while.
+    fn dismiss(&mut self, bbox: BoundingBox, at: Stamp) {
+        self.burning = None;
+        self.ledger.clear();
+        self.dismissed.add(bbox, at.mono);
+    }
+
+    /// Whether something is confirmed.
+    fn has_event(&self) -> bool {
+        self.burning.is_some()
+    }
+
+    /// Whether nothing is confirmed, but some evidence has gathered.
+    fn suspects(&self) -> bool {
+        self.burning.is_none() && self.ledger.is_tense()
+    }
+
+    /// Whether nothing is confirmed, but the frame of `at` has shown something where the rule
+    /// looks, surely enough.
+    fn glimpses(&self, at: Stamp) -> bool {
+        self.burning.is_none() && self.ledger.glimpses(at)
     }
 }
 

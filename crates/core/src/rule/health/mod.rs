@@ -1,58 +1,28 @@
 //! Whether a camera gives pictures at all, new ones, and of its street.
 
+mod config;
 mod still;
 mod view;
 
 use std::time::Duration;
 
 use crate::picture::look::Look;
-use crate::rule::{Draft, Evidence, HealthConfig, Phase, RuleKind};
+use crate::rule::contract::Observation;
+use crate::rule::contract::Rule;
+use crate::rule::contract::RuleContext;
+use crate::rule::event::{Draft, Evidence, Phase};
+use crate::rule::kind::RuleKind;
+use crate::rule::schedule;
 use crate::time::Stamp;
+
+pub use crate::rule::kind::Fault;
+pub use config::HealthConfig;
 
 use still::Stillness;
 use view::{Verdict, View};
 
 /// A camera sees again after as long of good pictures.
 const SEES_AGAIN: Duration = Duration::from_secs(10);
-
-/// What may be wrong with a camera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It does not answer, or answers without a picture.
-    Offline,
-    /// It sends the same picture again and again.
-    Frozen,
-    /// Its pictures don't show its street.
-    Blinded,
-    /// Its clock is wrong: nothing here goes by it, but people read it in its pictures.
-    Clock,
-}
-
-impl Fault {
-    /// Every fault.
-    pub const ALL: [Self; 4] = [Self::Offline, Self::Frozen, Self::Blinded, Self::Clock];
-
-    /// As alerts and the status topic write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Offline => "offline",
-            Self::Frozen => "frozen",
-            Self::Blinded => "blinded",
-            Self::Clock => "clock",
-        }
-    }
-
-    /// What an event of `rule` is about; `None` where it is about the street.
-    pub fn of(rule: RuleKind) -> Option<Self> {
-        match rule {
-            RuleKind::Offline => Some(Self::Offline),
-            RuleKind::Frozen => Some(Self::Frozen),
-            RuleKind::Blinded => Some(Self::Blinded),
-            RuleKind::Clock => Some(Self::Clock),
-            RuleKind::Fire | RuleKind::Smoke | RuleKind::Loitering => None,
-        }
-    }
-}
 
 /// Watches over the frames of one camera.
 #[derive(Clone, Debug)]
@@ -102,7 +72,7 @@ impl Health {
         }
     }
 
-    pub(crate) fn on_frame(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+    fn on_frame(&mut self, at: Stamp, events: &mut Vec<Draft>) {
         if std::mem::take(&mut self.offline) && self.told {
             events.push(draft(RuleKind::Offline, Phase::Ended, self.last_frame, at));
         }
@@ -110,7 +80,7 @@ impl Health {
     }
 
     /// Takes in what a picture looks like. `daylight`: darkness is no night's.
-    pub(crate) fn on_look(
+    fn on_look(
         &mut self,
         config: &HealthConfig,
         look: &Look,
@@ -142,7 +112,7 @@ impl Health {
     }
 
     /// Takes in by how many seconds the camera's clock is ahead of ours.
-    pub(crate) fn on_clock(
+    fn on_clock(
         &mut self,
         config: &HealthConfig,
         ahead_s: i64,
@@ -164,7 +134,7 @@ impl Health {
         }
     }
 
-    pub(crate) fn on_tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
+    fn on_tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
         if config.enabled != self.told {
             // What is told ends; what is not told yet begins anew.
             self.end(at, events);
@@ -182,7 +152,7 @@ impl Health {
     }
 
     /// What goes on ends.
-    pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+    fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
         let offline = std::mem::take(&mut self.offline).then_some(self.last_frame);
         let over = [
             (RuleKind::Offline, offline),
@@ -196,6 +166,36 @@ impl Health {
         events.extend(ended.filter(|_| self.told));
         self.still.interrupt();
         self.view.interrupt();
+    }
+}
+
+impl Rule for Health {
+    type Config = HealthConfig;
+
+    fn observe(
+        &mut self,
+        config: &HealthConfig,
+        observation: Observation<'_>,
+        context: &RuleContext<'_>,
+        events: &mut Vec<Draft>,
+    ) {
+        let at = context.at;
+        match observation {
+            Observation::Frame(_) => self.on_frame(at, events),
+            Observation::Look(look) => {
+                let daylight = schedule::is_daylight(at.wall, context.timezone);
+                self.on_look(config, look, daylight, at, events);
+            }
+            Observation::Clock(ahead_s) => self.on_clock(config, ahead_s, at, events),
+        }
+    }
+
+    fn tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
+        self.on_tick(config, at, events);
+    }
+
+    fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+        self.end(at, events);
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{Fault, Health};
 use crate::picture::look::{ACROSS, CELLS, Cell, DOWN, Look};
-use crate::rule::{Draft, HealthConfig, Phase, RuleKind};
+use crate::rule::event::{Draft, Phase};
+use crate::rule::health::HealthConfig;
+use crate::rule::kind::RuleKind;
 use crate::time::Stamp;
 
 const PIXELS: f32 = 1_000.0;

@@ -6,17 +6,28 @@
 //! where residents have their hours, nobody is looked at, and whoever is still there afterwards
 //! begins anew.
 
+mod config;
+mod known;
+mod stay;
+
 use std::time::Duration;
 
 use crate::detection::Class;
 use crate::geometry::BoundingBox;
+use crate::rule::contract::Observation;
+use crate::rule::contract::Rule;
+use crate::rule::contract::RuleContext;
+use crate::rule::event::Draft;
 use crate::rule::found::Found;
-use crate::rule::known::known;
-use crate::rule::stay::{GRACE, Sight, Stay};
-use crate::rule::zone::{self, Place};
-use crate::rule::{Draft, LoiteringConfig, RuleKind, Zone};
+use crate::rule::kind::RuleKind;
+use crate::rule::zone::{self, Place, Zone};
 use crate::time::Stamp;
 use crate::track::{State, Track};
+
+pub use config::LoiteringConfig;
+
+use known::known;
+use stay::{GRACE, Sight, Stay};
 
 /// The dwell of an ongoing event is told again after as long.
 const RETELL: Duration = Duration::from_secs(60);
@@ -36,15 +47,15 @@ pub struct Loitering {
 
 /// Where loitering is looked for at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ground<'a> {
+struct Ground<'a> {
     /// The camera's.
-    pub zones: &'a [Zone],
+    zones: &'a [Zone],
     /// Whether it is night.
-    pub night: bool,
+    night: bool,
     /// The ward's time of day.
-    pub time: jiff::civil::Time,
+    time: jiff::civil::Time,
     /// Zones in which a patrol is; none: it is everywhere.
-    pub patrols: &'a [Option<String>],
+    patrols: &'a [Option<String>],
 }
 
 impl<'a> Ground<'a> {
@@ -78,12 +89,7 @@ impl<'a> Ground<'a> {
 }
 
 impl Loitering {
-    /// Whether somebody loiters.
-    pub(crate) fn has_event(&self) -> bool {
-        self.loitering.is_some()
-    }
-
-    pub(crate) fn on_frame(
+    fn on_frame(
         &mut self,
         config: &LoiteringConfig,
         ground: &Ground<'_>,
@@ -96,7 +102,7 @@ impl Loitering {
         if config.enabled && ground.night {
             self.look(config, ground, tracks, at);
         }
-        self.on_tick(config, at, events);
+        self.tick(config, at, events);
         let Some(stay) = self.worst(config, at) else { return };
         let (since, evidence) = (stay.since(), stay.evidence());
         match &mut self.loitering {
@@ -107,20 +113,6 @@ impl Loitering {
             }
             Some(found) => events.extend(found.see(evidence, RETELL, at)),
         }
-    }
-
-    pub(crate) fn on_tick(&mut self, config: &LoiteringConfig, at: Stamp, events: &mut Vec<Draft>) {
-        let memory = config.return_window.max(GRACE);
-        self.stays.retain(|stay| at.mono.since(stay.last_alive.mono) <= memory);
-        let quiet = self.loitering.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
-        if !config.enabled || quiet {
-            self.end(at, events);
-        }
-    }
-
-    /// What goes on ends. Stays go on: whoever is still there is found again.
-    pub(crate) fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
-        events.extend(self.loitering.take().map(|found| found.end(at)));
     }
 
     /// Takes in who is where.
@@ -216,5 +208,45 @@ impl Loitering {
         } else {
             config.dwell
         }
+    }
+}
+
+impl Rule for Loitering {
+    type Config = LoiteringConfig;
+
+    fn observe(
+        &mut self,
+        config: &LoiteringConfig,
+        observation: Observation<'_>,
+        context: &RuleContext<'_>,
+        events: &mut Vec<Draft>,
+    ) {
+        let Observation::Frame(tracks) = observation else { return };
+        let (at, timezone) = (context.at, context.timezone);
+        let ground = Ground {
+            zones: context.zones,
+            night: config.night.holds(at.wall, timezone),
+            time: at.wall.to_jiff().to_zoned(timezone.clone()).time(),
+            patrols: context.patrols,
+        };
+        self.on_frame(config, &ground, tracks, at, events);
+    }
+
+    fn tick(&mut self, config: &LoiteringConfig, at: Stamp, events: &mut Vec<Draft>) {
+        let memory = config.return_window.max(GRACE);
+        self.stays.retain(|stay| at.mono.since(stay.last_alive.mono) <= memory);
+        let quiet = self.loitering.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
+        if !config.enabled || quiet {
+            self.stop(at, events);
+        }
+    }
+
+    /// What goes on ends. Stays go on: whoever is still there is found again.
+    fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+        events.extend(self.loitering.take().map(|found| found.end(at)));
+    }
+
+    fn has_event(&self) -> bool {
+        self.loitering.is_some()
     }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::geometry::BoundingBox;
-use crate::rule::stay::{EDGE, GRACE, SAME_PLACE, Sight, Stay, way};
+use crate::rule::loitering::stay::{EDGE, GRACE, SAME_PLACE, Sight, Stay, way};
 use crate::track::assignment::{FORBIDDEN, assign};
 
 /// A person that vanished may have walked on unseen, in body heights a second.

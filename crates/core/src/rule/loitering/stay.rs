@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::detection::Appearance;
 use crate::geometry::BoundingBox;
-use crate::rule::Evidence;
+use crate::rule::event::Evidence;
 use crate::rule::zone::Place;
 use crate::time::Stamp;
 use crate::track::{Track, TrackId};

@@ -2,13 +2,13 @@
 //!
 //! Each raises the bar around itself, more with every verdict, and fades with its half-life. It
 //! is never deafness: what the bar can come to is bounded, a thing much larger than what people
-//! saw reaches beyond it, and one that grows hardly meets it (see `evidence`).
+//! saw reaches beyond it, and one that grows hardly meets it (see `burning/evidence.rs`).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::geometry::BoundingBox;
-use crate::rule::RuleKind;
+use crate::rule::kind::RuleKind;
 use crate::time::Mono;
 
 /// More places of one camera are a case for its thresholds; the oldest is forgotten for a new

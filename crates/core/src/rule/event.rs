@@ -1,0 +1,67 @@
+//! Events: what a rule tells of one camera's view.
+
+use std::time::Duration;
+
+use crate::geometry::BoundingBox;
+use crate::rule::kind::RuleKind;
+use crate::time::Stamp;
+use crate::ward::Id;
+
+/// Where an event is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The rule has found something.
+    Started,
+    /// It is still there, or more of it.
+    Ongoing,
+    /// It is gone.
+    Ended,
+}
+
+/// One rule's finding on one camera.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Whose view.
+    pub camera: Id,
+    /// Which rule.
+    pub rule: RuleKind,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// When this was found.
+    pub at: Stamp,
+    /// When the thing itself began, as far as was seen.
+    pub since: Stamp,
+    /// What was seen.
+    pub evidence: Evidence,
+}
+
+/// What an event rests upon.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Evidence {
+    /// Of the best detection just now, 0..1; 0 where no detection is involved.
+    pub confidence: f32,
+    /// Where in the view.
+    pub bbox: Option<BoundingBox>,
+    /// The zone's name.
+    pub zone: Option<String>,
+    /// How long a person has been there.
+    pub dwell: Option<Duration>,
+}
+
+/// An event before it is known whose it is: a rule does not know its camera.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(super) rule: RuleKind,
+    pub(super) phase: Phase,
+    pub(super) at: Stamp,
+    pub(super) since: Stamp,
+    pub(super) evidence: Evidence,
+}
+
+impl Draft {
+    /// Says on which camera it was found.
+    pub(super) fn on(self, camera: &Id) -> Event {
+        let Self { rule, phase, at, since, evidence } = self;
+        Event { camera: camera.clone(), rule, phase, at, since, evidence }
+    }
+}
