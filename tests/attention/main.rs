@@ -1,5 +1,5 @@
 //! Attention as a whole: 10 to 1,000 cameras against the scheduler in virtual time; what packet
-//! sizes and looks tell of real clips; what makes the core look closer.
+//! sizes and looks tell of real clips.
 //!
 //! `docs/attention.svg` plots the simulation. With `KENG_REWRITE_PLOTS=1` it is written anew.
 
@@ -17,16 +17,12 @@ use keng::attention::Level;
 use keng::attention::change::Change;
 use keng::attention::motion::Motion;
 use keng::camera::Packet;
-use keng::detection::{Class, Detection};
 use keng::frame::clip::ClipReader;
 use keng::frame::decode::{self, Decoder, Want};
-use keng::frame::look::{Cell, Look};
 use keng::frame::mask::Masks;
 use keng::frame::{InputFormat, Placement, Size};
-use keng::geometry::BoundingBox;
-use keng::pipeline::{Core, FrameResult, Watched};
 use keng::time::{ManualClock, Mono, Stamp};
-use keng::ward::{Id, Place, Site};
+use keng::ward::Id;
 
 use streets::{Seen, Ward};
 
@@ -168,152 +164,6 @@ fn relief_is_passed_on_within_five_seconds() {
     ward.run(5);
     let relieved = ward.governor.granted();
     assert!(relieved >= 0.95 * calm, "{calm} before, {short} in need, {relieved} after");
-}
-
-fn site(name: &str, neighbours: &[&str]) -> Site {
-    Site {
-        id: Id::new(name).unwrap(),
-        khu_pho: Id::new("kp1").unwrap(),
-        place: Place { address: name.into(), coordinates: None },
-        owner: None,
-        neighbours: neighbours.iter().map(|name| Id::new(name).unwrap()).collect(),
-    }
-}
-
-/// The built-in rules, all of them.
-fn built_in_rules() -> keng::rule::Config {
-    let text = "[ward]\nid = \"p14\"\n";
-    let around = keng::config::Surroundings {
-        file: Path::new("x.toml"),
-        base_dir: Path::new("."),
-        binary_dir: None,
-        env: &|_| None,
-        now: keng::time::Wall::default(),
-    };
-    keng::config::parse(text, &around).unwrap().settings.rules
-}
-
-/// A street without colour; `bright` of its 144 cells is brighter than it was.
-fn picture(bright: Option<usize>) -> Look {
-    let cells = std::array::from_fn(|cell| {
-        let light = if bright == Some(cell) { 90_000 } else { 60_000 };
-        Cell { light, texture: 9_000 }
-    });
-    Look { cells, pixels_a_cell: 1_000.0, grey: true }
-}
-
-#[test]
-fn who_walks_through_the_small_picture_makes_the_core_look_closer() {
-    let start = Stamp::default() + Duration::from_secs(10);
-    let watched = Watched { site: site("a", &[]), rules: built_in_rules() };
-    let mut core = Core::new(jiff::tz::TimeZone::UTC, vec![watched], start);
-    let camera = Id::new("a").unwrap();
-    let level_after = |core: &mut Core, second: u64, bright: Option<usize>| {
-        let at = start + Duration::from_secs(second);
-        core.on_look(&camera, &picture(bright), at);
-        core.level(&camera, at)
-    };
-    for second in 0..30 {
-        assert_eq!(level_after(&mut core, second, None), Level::Idle);
-    }
-    assert_eq!(level_after(&mut core, 30, Some(70)), Level::Idle);
-    assert_eq!(level_after(&mut core, 31, Some(71)), Level::Curious);
-    for second in 32..37 {
-        level_after(&mut core, second, None);
-    }
-    assert_eq!(level_after(&mut core, 37, None), Level::Idle);
-}
-
-#[test]
-fn a_flame_a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() {
-    let rules = built_in_rules();
-    let watched = [site("a", &["b"]), site("b", &["a"]), site("c", &["a"]), site("d", &["d"])];
-    let watched = watched.map(|site| Watched { site, rules: rules.clone() });
-    let start = Stamp::default() + Duration::from_secs(10);
-    let mut core = Core::new(jiff::tz::TimeZone::UTC, watched.into(), start);
-    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Id::new(name).unwrap());
-    core.on_motion(&d, start);
-    core.look(&c, start);
-    let levels = |core: &Core, at: Stamp| [&a, &b, &c, &d].map(|id| core.level(id, at));
-    use Level::{Curious, Focused, Followed, Idle};
-    assert_eq!(levels(&core, start), [Idle, Idle, Focused, Curious]);
-    let later = start + Duration::from_secs(10);
-    assert_eq!(levels(&core, later), [Idle; 4]);
-    // At first sight, for a moment: a flash is no reason to stare.
-    let flash = FrameResult { camera: d.clone(), at: later, detections: vec![fire(later)] };
-    assert!(core.on_frame(&flash).is_empty());
-    assert_eq!(levels(&core, later), [Idle, Idle, Idle, Focused]);
-    assert_eq!(core.level(&d, later + Duration::from_secs(2)), Curious);
-    let (mut at, mut before, mut revisions) = (later + Duration::from_secs(5), Idle, Vec::new());
-    assert_eq!(levels(&core, at), [Idle; 4]);
-    while revisions.is_empty() {
-        at = at + Duration::from_millis(250);
-        assert!(at < later + Duration::from_secs(25), "it burns");
-        before = core.level(&a, at);
-        let detections = vec![fire(at)];
-        revisions = core.on_frame(&FrameResult { camera: a.clone(), at, detections });
-    }
-    // Once it is told it is followed, less closely.
-    assert_eq!(before, Focused);
-    assert_eq!(levels(&core, at), [Followed, Curious, Curious, Idle]);
-    assert_eq!(levels(&core, at + Duration::from_secs(29))[1], Curious);
-    assert_eq!(levels(&core, at + Duration::from_secs(30))[1], Idle);
-}
-
-/// What burns at `at`: flames never look the same twice.
-fn fire(at: Stamp) -> Detection {
-    let edge = |of: f32, n: u64| of + ((at.mono.0 / 250_000 * n) % 17) as f32 / 400.0;
-    Detection {
-        class: Class::Fire,
-        confidence: 0.9,
-        bbox: BoundingBox::new(edge(0.4, 5), edge(0.4, 7), edge(0.6, 3), edge(0.6, 11)),
-        appearance: None,
-    }
-}
-
-#[test]
-fn a_flame_behind_a_loiterer_who_was_told_is_looked_at_as_closely_as_any() {
-    let start = Stamp::default() + Duration::from_secs(10);
-    let watched = Watched { site: site("a", &[]), rules: built_in_rules() };
-    let mut core = Core::new(jiff::tz::TimeZone::UTC, vec![watched], start);
-    let camera = Id::new("a").unwrap();
-    let somebody = Detection {
-        class: Class::Person,
-        confidence: 0.9,
-        bbox: BoundingBox::new(0.1, 0.5, 0.2, 0.9),
-        appearance: None,
-    };
-    let (mut at, mut told) = (start, false);
-    let mut see = |core: &mut Core, burns: bool| {
-        at = at + Duration::from_millis(250);
-        let mut detections = vec![somebody];
-        detections.extend(burns.then(|| fire(at)));
-        let told = core.on_frame(&FrameResult { camera: camera.clone(), at, detections });
-        (!told.is_empty(), core.level(&camera, at))
-    };
-    let mut level = Level::Idle;
-    for _ in 0..4 * 600 {
-        (told, level) = see(&mut core, false);
-        if told {
-            break;
-        }
-    }
-    assert!(told, "nobody loiters after ten minutes");
-    assert_eq!(level, Level::Followed);
-    let flame = [true, true, false].map(|burns| see(&mut core, burns).1);
-    assert_eq!(flame, [Level::Focused; 3]);
-    // What gathers is looked at for longer than a glimpse, also while it hides.
-    for _ in 0..8 {
-        see(&mut core, true);
-    }
-    let hidden: Vec<Level> = (0..4 * 4).map(|_| see(&mut core, false).1).collect();
-    assert_eq!(hidden, [Level::Focused; 16]);
-    // Once it is told it is followed with whoever loiters there.
-    let mut burning = (0..4 * 20).map(|_| see(&mut core, true)).collect::<Vec<_>>();
-    let fire_told = burning.iter().position(|(told, _)| *told).unwrap();
-    assert!(burning[..fire_told].iter().all(|(_, level)| *level == Level::Focused));
-    let after = burning.split_off(fire_told + 4 * 3);
-    assert!(after.iter().all(|(_, level)| *level == Level::Followed), "{after:?}");
 }
 
 /// When something that matters is there, in seconds, by the corpus' `manifest.csv`.

@@ -1,7 +1,7 @@
 //! What each outlet makes of the kept alerts, byte for byte: webhooks in every form, CAP, push
 //! notifications, and what Home Assistant reads.
 //!
-//! The alerts are those of `tests/golden/alerts`, appended to an outbox as they are, each history
+//! The alerts are those of `crates/core/tests/golden/alerts`, appended to an outbox as they are, each history
 //! under a subject of its own. `KENG_GOLDEN=write cargo test --test outlets golden` writes
 //! `tests/outlets/golden` anew, which is right only where an outlet's form is meant to change.
 
@@ -52,7 +52,8 @@ fn id(text: &str) -> Id {
 
 /// Kept alerts with the subjects that they get here. A made-up one stands alone.
 fn alerts(name: &str) -> Vec<(String, String)> {
-    let path = tests().join("golden/alerts").join(format!("{name}.jsonl"));
+    let path =
+        keng_testkit::root().join("crates/core/tests/golden/alerts").join(format!("{name}.jsonl"));
     let text = std::fs::read_to_string(path).unwrap();
     let subject = |(number, line): (usize, &str)| {
         let alert: Value = serde_json::from_str(line).unwrap();

@@ -26,6 +26,7 @@ pub mod scene;
 pub mod script;
 pub mod sequences;
 pub mod street;
+pub mod watch;
 
 /// The repository's folder.
 pub fn root() -> &'static Path {

@@ -4,15 +4,15 @@
 
 use std::time::Duration;
 
-use keng::alert::{Context, Latency, Messages, Phrase, Template, parse};
-use keng::detection::ModelIdentity;
-use keng::geometry::BoundingBox;
-use keng::incident::{
+use keng_core::alert::{Context, Latency, Messages, Phrase, Template, parse};
+use keng_core::detection::ModelIdentity;
+use keng_core::geometry::BoundingBox;
+use keng_core::incident::{
     Acknowledgement, Incident, IncidentId, Kind, Severity, Sighting, Siren, State, Witness,
 };
-use keng::rule::health::Fault;
-use keng::time::Wall;
-use keng::ward::{
+use keng_core::rule::health::Fault;
+use keng_core::time::Wall;
+use keng_core::ward::{
     Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Owner, Place, Site, Team, Ward,
 };
 use proptest::prelude::*;
@@ -298,7 +298,7 @@ proptest! {
 
 /// The words of an enumeration of the schema.
 fn enumeration(property: &str) -> Vec<String> {
-    let text = include_str!("../config/alert.schema.json");
+    let text = include_str!("../../../config/alert.schema.json");
     let schema: serde_json::Value = serde_json::from_str(text).unwrap();
     let words = schema["properties"][property]["enum"].as_array().unwrap();
     words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
@@ -316,7 +316,7 @@ fn the_schema_knows_every_kind_and_state_and_severity() {
 fn schema() -> &'static jsonschema::Validator {
     static SCHEMA: std::sync::OnceLock<jsonschema::Validator> = std::sync::OnceLock::new();
     SCHEMA.get_or_init(|| {
-        let text = include_str!("../config/alert.schema.json");
+        let text = include_str!("../../../config/alert.schema.json");
         jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
     })
 }

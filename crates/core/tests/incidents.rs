@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use keng::incident::{
+use keng_core::incident::{
     Answer, Incident, Kind, Policy, Register, Report, Silence, SirenPolicy, Sites, State,
 };
-use keng::rule::{Event, Evidence, Night, Phase, RuleKind};
-use keng::time::{Mono, Stamp, Wall};
-use keng::ward::{Coordinates, Id, Place, Site};
+use keng_core::rule::{Event, Evidence, Night, Phase, RuleKind};
+use keng_core::time::{Mono, Stamp, Wall};
+use keng_core::ward::{Coordinates, Id, Place, Site};
 use proptest::prelude::*;
 
 const CAMERAS: usize = 8;

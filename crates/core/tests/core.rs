@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use keng::detection::{Class, Detection};
-use keng::geometry::BoundingBox;
-use keng::incident::{Answer, Incident, Kind, Policy, Report, SirenPolicy, State};
-use keng::pipeline::{Command, Core, FrameResult, Watched};
-use keng::rule::{BurningConfig, Config, LoiteringConfig, Night};
-use keng::time::{Mono, Stamp, Wall};
-use keng::ward::{Id, Place, Site};
+use keng_core::detection::{Class, Detection};
+use keng_core::geometry::BoundingBox;
+use keng_core::incident::{Answer, Incident, Kind, Policy, Report, SirenPolicy, State};
+use keng_core::pipeline::{Command, Core, FrameResult, Watched};
+use keng_core::rule::{BurningConfig, Config, LoiteringConfig, Night};
+use keng_core::time::{Mono, Stamp, Wall};
+use keng_core::ward::{Id, Place, Site};
 use proptest::prelude::*;
 
 const CAMERAS: [&str; 3] = ["a", "b", "c"];

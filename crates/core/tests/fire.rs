@@ -8,13 +8,13 @@ use keng_testkit::sequences;
 
 use std::time::Duration;
 
-use keng::detection::{Class, Detection};
-use keng::geometry::BoundingBox;
-use keng::incident::{Answer, Incident};
-use keng::pipeline::{Command, Core, FrameResult, Watched};
-use keng::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night};
-use keng::time::{Mono, Stamp, Wall};
-use keng::ward::{Id, Place, Site};
+use keng_core::detection::{Class, Detection};
+use keng_core::geometry::BoundingBox;
+use keng_core::incident::{Answer, Incident};
+use keng_core::pipeline::{Command, Core, FrameResult, Watched};
+use keng_core::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night};
+use keng_core::time::{Mono, Stamp, Wall};
+use keng_core::ward::{Id, Place, Site};
 use proptest::prelude::*;
 
 use sequences::Frame;
@@ -163,7 +163,7 @@ fn clips() -> Option<Vec<(String, Vec<Frame>)>> {
         println!("skipped: KENG_CORPUS is not set");
         return None;
     };
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = keng_testkit::root();
     let model = root.join("models/keng.onnx");
     if !model.exists() {
         println!("skipped: there is no models/keng.onnx");
@@ -184,7 +184,7 @@ fn clips() -> Option<Vec<(String, Vec<Frame>)>> {
     files.sort();
     let runtime = root.join(".runtime/onnxruntime/libonnxruntime.so");
     let replay = |file: &std::path::PathBuf| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_keng"));
+        let mut command = std::process::Command::new(keng_testkit::program());
         command.arg("replay").arg(file).arg("--config").arg(&config).arg("--detections");
         if runtime.exists() {
             command.env("ORT_DYLIB_PATH", &runtime);
@@ -278,7 +278,7 @@ fn what_false_alarms_taught_survives_a_restart_and_a_camera_that_was_away() {
 
     // Long ago is nearly forgotten; a drill and what was settled teach nothing.
     let long_after = Stamp { wall: start.wall + DAY * 300, ..start };
-    let settled = Incident { state: keng::incident::State::Resolved, ..closed.clone() };
+    let settled = Incident { state: keng_core::incident::State::Resolved, ..closed.clone() };
     let drill = Incident { exercise: true, ..closed.clone() };
     for (incident, start) in [(closed, long_after), (settled, start), (drill, start)] {
         let mut other = core(0.45, start);

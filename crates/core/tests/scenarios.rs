@@ -28,16 +28,18 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use keng::detection::{Appearance, Class, Detection};
-use keng::geometry::{BoundingBox, Point, Polygon};
-use keng::incident::{Answer, Incident, IncidentId, Patrol, Policy, Report, Silence, SirenPolicy};
-use keng::pipeline::{Command, Core, FrameResult, Watched};
-use keng::rule::key::{DAY, KeyValue};
-use keng::rule::{
+use keng_core::detection::{Appearance, Class, Detection};
+use keng_core::geometry::{BoundingBox, Point, Polygon};
+use keng_core::incident::{
+    Answer, Incident, IncidentId, Patrol, Policy, Report, Silence, SirenPolicy,
+};
+use keng_core::pipeline::{Command, Core, FrameResult, Watched};
+use keng_core::rule::key::{DAY, KeyValue};
+use keng_core::rule::{
     BurningConfig, Config, HealthConfig, Hours, LoiteringConfig, Night, RuleKind, Zone,
 };
-use keng::time::{Mono, Stamp, Wall};
-use keng::ward::{Coordinates, Id, Place, Site};
+use keng_core::time::{Mono, Stamp, Wall};
+use keng_core::ward::{Coordinates, Id, Place, Site};
 
 mod golden;
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use keng::incident::{
+use keng_core::incident::{
     Acknowledgement, Incident, IncidentId, Kind, Severity, Siren, State, Witness,
 };
-use keng::rule::health::Fault;
-use keng::time::Wall;
+use keng_core::rule::health::Fault;
+use keng_core::time::Wall;
 
 use super::sighting;
 use crate::id;

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use keng::detection::Detection;
-use keng::geometry::{Point, Polygon};
-use keng::incident::{Answer, Incident};
-use keng::pipeline::{Command, Core, FrameResult, Watched};
-use keng::rule::{Config, LoiteringConfig, Night, RuleKind, Zone};
-use keng::time::Stamp;
-use keng::ward::{Id, Place, Site};
+use keng_core::detection::Detection;
+use keng_core::geometry::{Point, Polygon};
+use keng_core::incident::{Answer, Incident};
+use keng_core::pipeline::{Command, Core, FrameResult, Watched};
+use keng_core::rule::{Config, LoiteringConfig, Night, RuleKind, Zone};
+use keng_core::time::Stamp;
+use keng_core::ward::{Id, Place, Site};
 
 use crate::street::stamp;
 
 /// The zone is the part of the view between these.
-pub(crate) const ZONE: (f64, f64) = (0.2, 0.8);
+pub const ZONE: (f64, f64) = (0.2, 0.8);
 
 /// The core, and what it has told.
-pub(crate) struct Watch {
+pub struct Watch {
     core: Core,
     ticked: Stamp,
     longest: Duration,
@@ -28,12 +28,12 @@ fn id(text: &str) -> Id {
 
 impl Watch {
     /// Of a camera at which whoever stays for `dwell_s` in the zone loiters, at any hour.
-    pub(crate) fn new(dwell_s: f64) -> Self {
+    pub fn new(dwell_s: f64) -> Self {
         Self::over(Config { zones: vec![zone()], ..rules(dwell_s) })
     }
 
     /// The same with the whole view for a zone, and each visit counting alone.
-    pub(crate) fn everywhere(dwell_s: f64) -> Self {
+    pub fn everywhere(dwell_s: f64) -> Self {
         let mut rules = rules(dwell_s);
         rules.loitering.return_window = Duration::ZERO;
         Self::over(rules)
@@ -53,7 +53,7 @@ impl Watch {
     }
 
     /// The longest dwell that is told of these frames, in seconds, until some minutes after.
-    pub(crate) fn play(mut self, frames: &[(f64, Vec<Detection>)]) -> f64 {
+    pub fn play(mut self, frames: &[(f64, Vec<Detection>)]) -> f64 {
         for (t, detections) in frames {
             self.frame(*t, detections.clone());
         }
@@ -63,7 +63,7 @@ impl Watch {
     }
 
     /// Takes in one frame.
-    pub(crate) fn frame(&mut self, t: f64, detections: Vec<Detection>) {
+    pub fn frame(&mut self, t: f64, detections: Vec<Detection>) {
         self.tick(t);
         let result = FrameResult { camera: id("gate"), at: stamp(t), detections };
         let told = self.core.on_frame(&result);
@@ -72,7 +72,7 @@ impl Watch {
 
     /// Somebody settles what is open; answers with the longest dwell that was told so far, in
     /// seconds, and counts from nought again.
-    pub(crate) fn settle(&mut self, t: f64) -> f64 {
+    pub fn settle(&mut self, t: f64) -> f64 {
         self.tick(t);
         let open: Vec<_> = self.core.open().map(|incident| incident.id.clone()).collect();
         for incident in open {
@@ -100,12 +100,7 @@ impl Watch {
 
 /// As delivered, but for `dwell_s`, the hours and groups.
 fn rules(dwell_s: f64) -> Config {
-    let text = "[ward]\nid = \"w\"\n[[khu_pho]]\nid = \"kp1\"\n[[camera]]\nid = \"gate\"\n\
-                khu_pho = \"kp1\"\nurl = \"rtsp://192.0.2.1/\"\nplace = { address = \"x\" }\n";
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keng.toml");
-    std::fs::write(&file, text).unwrap();
-    let delivered = keng::config::load(&file).unwrap().settings.cameras[0].rules.clone();
+    let delivered = Config::default();
     let midnight = jiff::civil::Time::midnight();
     let loitering = LoiteringConfig {
         dwell: Duration::from_secs_f64(dwell_s),

@@ -1,17 +1,16 @@
 //! How far the dwell that is told is off the truth, over rates from 0.5 to 10 frames a second: on
-//! simulated streets, and on real clips through a real detector where `KENG_CORPUS` names them.
+//! simulated streets. Real clips are in the root package's `tests/dwell_clips`.
 //!
-//! `cargo test --test dwell -- --nocapture` prints the tables. With `KENG_REWRITE_FIGURES=1` the
+//! `cargo test -p keng-core --test dwell -- --nocapture` prints the tables. With `KENG_REWRITE_FIGURES=1` the
 //! plot of ARCHITECTURE.md is drawn anew.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 #![expect(clippy::cast_precision_loss, reason = "counts and microseconds of minutes")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
-mod film;
 use keng_testkit::error_plot;
 use keng_testkit::street;
-mod watch;
+use keng_testkit::watch;
 
 use proptest::prelude::*;
 
@@ -291,70 +290,4 @@ proptest! {
         prop_assert!((whole - (t - all[0].0)).abs() < 1e-3, "all of it is dwell");
         prop_assert!((whole - part - ends).abs() < 1e-3, "{whole} s, {part} s, ends {ends} s");
     }
-}
-
-/// A clip, and for how long each who comes is there, in seconds: from, until. What is known is good
-/// to half a second.
-struct Clip {
-    file: &'static str,
-    there: &'static [(f64, f64)],
-    /// How far the dwell may be off from 2 frames a second on; slower, two people who look alike
-    /// and come to one place seconds apart may be taken for one.
-    bound_s: f64,
-}
-
-const CLIPS: [Clip; 2] = [
-    Clip {
-        file: "indoor_person_one_by_one.mp4",
-        there: &[(3.0, 24.5), (31.0, 49.5), (54.5, 60.0)],
-        bound_s: 2.0,
-    },
-    Clip { file: "shop_cctv_people_day.mp4", there: &[(0.0, 20.2)], bound_s: 2.0 },
-];
-
-/// Real people, found by a public detector: the shipped one is not what is measured here.
-#[test]
-fn dwell_of_real_people_is_right_at_any_rate() {
-    let Some(corpus) = std::env::var_os("KENG_CORPUS").map(std::path::PathBuf::from) else {
-        println!("skipped: KENG_CORPUS is not set");
-        return;
-    };
-    let model = corpus.join("weights/yolox_nano_coco.onnx");
-    let mut wrong = Vec::new();
-    println!("dwell less presence in seconds, per person; worst of several phases");
-    for clip in &CLIPS {
-        let frames = film::seen(&corpus.join("clips").join(clip.file), &model);
-        for fps in RATES {
-            // 10 analysed frames a second are at hand: each slower rate is had by leaving out.
-            let every = (10.0 / fps).round() as usize;
-            let mut worst = vec![0.0f64; clip.there.len()];
-            for phase in (0..every).step_by((every / 5).max(1)) {
-                let mut watch = Watch::everywhere(4.0);
-                let mut persons = clip.there.iter().enumerate().peekable();
-                for (t, detections) in frames.iter().skip(phase).step_by(every) {
-                    let over = persons.next_if(|(_, (_, until))| *t > until + 3.5);
-                    if let Some((index, (from, until))) = over {
-                        let error = watch.settle(*t) - (until - from);
-                        worst[index] = further(worst[index], error);
-                    }
-                    watch.frame(*t, detections.clone());
-                }
-                for (index, (from, until)) in persons {
-                    let error = watch.settle(until + 60.0) - (until - from);
-                    worst[index] = further(worst[index], error);
-                }
-            }
-            println!("{:<34}{fps:>5} /s  {worst:+.1?}", clip.file);
-            let off = worst.iter().any(|error| error.abs() > clip.bound_s);
-            if off && fps >= 2.0 {
-                wrong.push(format!("{} at {fps}/s: {worst:?}", clip.file));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// The one of larger amount.
-fn further(a: f64, b: f64) -> f64 {
-    if b.abs() > a.abs() { b } else { a }
 }

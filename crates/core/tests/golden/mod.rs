@@ -15,12 +15,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keng::alert::{Context, Latency, Messages, parse};
-use keng::detection::ModelIdentity;
-use keng::geometry::BoundingBox;
-use keng::incident::{Incident, Sighting};
-use keng::time::Wall;
-use keng::ward::{
+use keng_core::alert::{Context, Latency, Messages, parse};
+use keng_core::detection::ModelIdentity;
+use keng_core::geometry::BoundingBox;
+use keng_core::incident::{Incident, Sighting};
+use keng_core::time::Wall;
+use keng_core::ward::{
     Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Place, Site, Team, Ward,
 };
 
