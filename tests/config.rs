@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -181,32 +180,6 @@ fn the_default_file_describes_each_key_of_the_rules() {
         before = line;
     }
     assert!(described.contains("dwell_s") && described.contains("clock_s"));
-}
-
-#[test]
-fn the_tables_of_the_rules_are_what_is_declared() {
-    let mut rules = rule::Config::default();
-    let lines = rules.describe();
-    let mut tables = String::new();
-    for ((name, keys), (_, line)) in rules.sections().iter().zip(lines) {
-        let head = "| key | default | may be | meaning |\n| --- | --- | --- | --- |";
-        writeln!(tables, "## `[rule.{name}]`\n\nAs delivered: {line}.\n\n{head}").unwrap();
-        for RuleKey { name, about, value } in keys {
-            let bounds = value.bounds();
-            writeln!(tables, "| `{name}` | `{value}` | {bounds} | {about} |").unwrap();
-        }
-        tables.push('\n');
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (head, rest) = page.split_once("<!-- tables -->\n").unwrap();
-    let (written, tail) = rest.split_once("<!-- end of tables -->\n").unwrap();
-    if std::env::var_os("KENG_REWRITE_RULES").is_some() {
-        let marks = ["<!-- tables -->\n", "<!-- end of tables -->\n"];
-        let page = [head, marks[0], &tables, marks[1], tail].concat();
-        return std::fs::write(path, page).unwrap();
-    }
-    assert_eq!(written, tables, "KENG_REWRITE_RULES=1 writes them anew");
 }
 
 /// The form of a key's value in `/api/cameras`.

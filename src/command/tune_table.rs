@@ -157,7 +157,8 @@ pub(super) fn print_advice(
                 Advice::Change(choice, o) => (choice_json(*rule, choice), score_json(&o.after)),
             };
             let present = choice_json(*rule, present);
-            json!({ "rule": rule.section(), "present": present, "advice": advice, "expect": outcome })
+            let rule = rule.section();
+            json!({ "rule": rule, "present": present, "advice": advice, "expect": outcome })
         });
         let rules: Vec<Value> = rules.collect();
         writeln!(out, "{}", json!({ "read": heard.json(), "rules": rules }))?;

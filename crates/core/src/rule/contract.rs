@@ -11,7 +11,7 @@ use crate::track::Track;
 
 /// A rule's configuration; its keys are declared with `keys!` of `rule/key.rs`.
 pub(crate) trait RuleConfig: Keyed {
-    /// Says in one line what holds, as `keng check` and the documentation show it.
+    /// Says in one line what holds, as `keng check` shows it.
     fn describe(&self) -> String;
 
     /// The least confidence of detections that the rule can use; `None` where it uses none.

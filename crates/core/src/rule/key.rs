@@ -2,8 +2,8 @@
 //! and its description.
 //!
 //! All that lists keys goes by these declarations: the reader of the file (`config/rules.rs`), the
-//! page's `/api/cameras`, `keng tune`, the tables of `docs/rules.md`, and the test that
-//! `config/default.toml` documents each of them with its default.
+//! page's `/api/cameras`, `keng tune`, and the tests that `config/default.toml` and
+//! `docs/openapi.json` document each of them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -42,23 +42,6 @@ pub enum KeyValue<'c> {
     Days(&'c mut Duration, RangeInclusive<f32>),
     /// Hours of the ward's clock, or the sun's.
     Night(&'c mut Night),
-}
-
-impl KeyValue<'_> {
-    /// Says in words what may stand there.
-    pub fn bounds(&self) -> String {
-        match self {
-            Self::Flag(_) => "true or false".to_owned(),
-            Self::Share(_) => "0 to 1".to_owned(),
-            Self::Count(_, bounds) => format!("{} to {}", bounds.start(), bounds.end()),
-            Self::Seconds(_, bounds) if *bounds.start() > 0.0 => {
-                format!("over 0, up to {} s", bounds.end())
-            }
-            Self::Seconds(_, bounds) => format!("{} to {} s", bounds.start(), bounds.end()),
-            Self::Days(_, bounds) => format!("{} to {} days", bounds.start(), bounds.end()),
-            Self::Night(_) => "hours such as \"22:00-05:00\", or \"sun\"".to_owned(),
-        }
-    }
 }
 
 /// As TOML.

@@ -1,6 +1,6 @@
 //! The kinds of events that rules tell: one table of all that is said of a kind in here.
 //!
-//! Which rule tells a kind stands in the list of rules (`rule/list.rs`); how people are told of it
+//! Which rule tells a kind stands in the list of rules (`rule/mod.rs`); how people are told of it
 //! is `incident`'s business. A kind without a row, and one that no rule tells, does not compile.
 
 use std::time::Duration;

@@ -1,26 +1,12 @@
-//! The list of rules. Whatever goes over all rules is made of it: a camera's configuration and
-//! state, the sections of the file, `keng check`, which rule tells which kind of event.
+//! The macro behind the list of rules: it makes all that goes over the rules, by plain calls that
+//! the compiler can inline.
 
-use crate::detection::Class;
-use crate::geometry::BoundingBox;
-use crate::rule::burning::Burning;
-use crate::rule::burning::BurningConfig;
-use crate::rule::contract::Observation;
-use crate::rule::contract::Rule;
-use crate::rule::contract::RuleConfig;
-use crate::rule::contract::RuleContext;
-use crate::rule::event::Draft;
-use crate::rule::health::Health;
-use crate::rule::health::HealthConfig;
-use crate::rule::key::Keyed;
-use crate::rule::key::RuleKey;
-use crate::rule::kind::RuleKind;
-use crate::rule::loitering::Loitering;
-use crate::rule::loitering::LoiteringConfig;
-use crate::rule::zone::Zone;
-use crate::time::Stamp;
-
-/// Makes all that goes over the rules, by plain calls that the compiler can inline.
+/// Makes of the list a camera's configuration and state, the sections of the file, the lines of
+/// `keng check`, and which rule tells which kind of event.
+///
+/// Of each rule it takes the section of the file, the title in `keng check`, the kinds that it
+/// tells, the class of detections that it sees, its configuration with its default, and its state
+/// with how that begins.
 macro_rules! rules {
     ($(
         $(#[$doc:meta])*
@@ -37,7 +23,7 @@ macro_rules! rules {
         pub struct Config {
             $( $(#[$doc])* pub $section: $config, )+
             /// Named parts of the view; a rule that no zone names looks at the whole view.
-            pub zones: Vec<Zone>,
+            pub zones: Vec<$crate::rule::zone::Zone>,
         }
 
         impl Default for Config {
@@ -48,7 +34,8 @@ macro_rules! rules {
 
         impl Config {
             /// All rules' sections with their keys, in the list's order.
-            pub fn sections(&mut self) -> Vec<(&'static str, Vec<RuleKey<'_>>)> {
+            pub fn sections(&mut self) -> Vec<(&'static str, Vec<$crate::rule::key::RuleKey<'_>>)> {
+                use $crate::rule::key::Keyed as _;
                 vec![$( (stringify!($section), self.$section.keys()), )+]
             }
 
@@ -58,7 +45,7 @@ macro_rules! rules {
             }
 
             /// The least confidence of detections of `class` that are of use to any rule.
-            pub fn confidence_min(&self, class: Class) -> f32 {
+            pub fn confidence_min(&self, class: $crate::detection::Class) -> f32 {
                 let mut least = f32::INFINITY;
                 $( if $class == Some(class) {
                     least = self.$section.confidence_min().map_or(least, |min| min.min(least));
@@ -67,17 +54,17 @@ macro_rules! rules {
             }
 
             /// Tells whether any rule would make something of `class` at `at`.
-            pub(super) fn wants(
+            fn wants(
                 &self,
-                class: Class,
+                class: $crate::detection::Class,
                 timezone: &jiff::tz::TimeZone,
-                at: Stamp,
+                at: $crate::time::Stamp,
             ) -> bool {
                 false $( || $class == Some(class) && self.$section.wants(timezone, at) )+
             }
         }
 
-        impl RuleKind {
+        impl $crate::rule::kind::RuleKind {
             /// The section of the rule that tells it, as the file and zones name it.
             pub fn section(self) -> &'static str {
                 match self { $( $( Self::$kind )|+ => stringify!($section), )+ }
@@ -86,109 +73,75 @@ macro_rules! rules {
 
         /// The states of all rules on one camera.
         #[derive(Clone, Debug)]
-        pub(super) struct States { $( pub(super) $section: $state, )+ }
+        struct States { $( $section: $state, )+ }
 
         impl States {
             /// Nothing was seen yet; the watch begins at `now`.
-            pub(super) fn new(now: Stamp) -> Self {
+            fn new(now: $crate::time::Stamp) -> Self {
                 Self { $( $section: States::begun($begin, now), )+ }
             }
 
-            fn begun<S>(begin: fn(Stamp) -> S, now: Stamp) -> S {
+            fn begun<S>(begin: fn($crate::time::Stamp) -> S, now: $crate::time::Stamp) -> S {
                 begin(now)
             }
 
             /// Lets each rule observe it.
-            pub(super) fn observe(
+            fn observe(
                 &mut self,
                 config: &Config,
-                observation: Observation<'_>,
-                context: &RuleContext<'_>,
-            ) -> Vec<Draft> {
+                observation: $crate::rule::contract::Observation<'_>,
+                context: &$crate::rule::contract::RuleContext<'_>,
+            ) -> Vec<$crate::rule::event::Draft> {
                 let mut events = Vec::new();
                 $( self.$section.observe(&config.$section, observation, context, &mut events); )+
                 events
             }
 
             /// Lets each rule know that time has passed.
-            pub(super) fn tick(&mut self, config: &Config, at: Stamp) -> Vec<Draft> {
+            fn tick(
+                &mut self,
+                config: &Config,
+                at: $crate::time::Stamp,
+            ) -> Vec<$crate::rule::event::Draft> {
                 let mut events = Vec::new();
                 $( self.$section.tick(&config.$section, at, &mut events); )+
                 events
             }
 
             /// Stops each rule.
-            pub(super) fn stop(&mut self, at: Stamp) -> Vec<Draft> {
+            fn stop(&mut self, at: $crate::time::Stamp) -> Vec<$crate::rule::event::Draft> {
                 let mut events = Vec::new();
                 $( self.$section.stop(at, &mut events); )+
                 events
             }
 
             /// Dismisses what the rule that tells `kind` has found in `bbox`.
-            pub(super) fn dismiss(&mut self, kind: RuleKind, bbox: BoundingBox, at: Stamp) {
+            fn dismiss(
+                &mut self,
+                kind: $crate::rule::kind::RuleKind,
+                bbox: $crate::geometry::BoundingBox,
+                at: $crate::time::Stamp,
+            ) {
+                use $crate::rule::kind::RuleKind;
                 match kind { $( $( RuleKind::$kind )|+ => self.$section.dismiss(bbox, at), )+ }
             }
 
             /// Tells whether any rule has an event that goes on in the street.
-            pub(super) fn has_event(&self) -> bool {
+            fn has_event(&self) -> bool {
                 false $( || self.$section.has_event() )+
             }
 
             /// Tells whether any rule suspects something.
-            pub(super) fn suspects(&self) -> bool {
+            fn suspects(&self) -> bool {
                 false $( || self.$section.suspects() )+
             }
 
             /// Tells whether any rule has glimpsed something in the frame of `at`.
-            pub(super) fn glimpses(&self, at: Stamp) -> bool {
+            fn glimpses(&self, at: $crate::time::Stamp) -> bool {
                 false $( || self.$section.glimpses(at) )+
             }
         }
     };
 }
 
-// A new rule: its folder, its kinds in `kind.rs`, and its entry here. Of each rule: the section of
-// the file, the row of `keng check`, the kinds that it tells, the class of detections that it
-// sees, its configuration with its default, and its state with how that begins.
-rules! {
-    /// Fire.
-    fire {
-        titled: "fire",
-        tells: [Fire],
-        sees: Some(Class::Fire),
-        config: BurningConfig = BurningConfig::default(),
-        state: Burning = |_| Burning::new(Class::Fire),
-    }
-    /// Smoke.
-    smoke {
-        titled: "smoke",
-        tells: [Smoke],
-        sees: Some(Class::Smoke),
-        config: BurningConfig = BurningConfig::smoke(),
-        state: Burning = |_| Burning::new(Class::Smoke),
-    }
-    /// Loitering.
-    loitering {
-        titled: "loitering",
-        tells: [Loitering],
-        sees: Some(Class::Person),
-        config: LoiteringConfig = LoiteringConfig::default(),
-        state: Loitering = |_| Loitering::default(),
-    }
-    /// Offline, frozen, blinded, a wrong clock.
-    camera {
-        titled: "health",
-        tells: [Offline, Frozen, Blinded, Clock],
-        sees: None::<Class>,
-        config: HealthConfig = HealthConfig::default(),
-        state: Health = Health::new,
-    }
-}
-
-impl Config {
-    /// The keys of one rule's section; none where there is no such section.
-    pub fn section(&mut self, section: &str) -> Vec<RuleKey<'_>> {
-        let found = self.sections().into_iter().find(|(name, _)| *name == section);
-        found.map(|(_, keys)| keys).unwrap_or_default()
-    }
-}
+pub(super) use rules;

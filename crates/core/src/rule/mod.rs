@@ -1,7 +1,7 @@
 //! Tracks in, events out: what turns something seen into something that matters.
 //!
 //! Belongs here: zones, schedules, and the rules, a folder each, which keep to one contract
-//! (`contract`) and stand in one list (`list`). Pure: time comes in with the input, and every
+//! (`contract`) and stand in one list, below. Pure: time comes in with the input, and every
 //! threshold is in real seconds, because cameras lie about their rate.
 //! Does not belong here: other cameras (they are `incident`'s).
 
@@ -34,18 +34,66 @@ pub use event::Phase;
 pub use health::HealthConfig;
 pub use kind::RuleKind;
 pub use kind::Tuning;
-pub use list::Config;
 pub use loitering::LoiteringConfig;
 pub use schedule::Hours;
 pub use schedule::Night;
 pub use zone::Zone;
 
+use burning::Burning;
 use contract::Observation;
 use contract::Rule;
+use contract::RuleConfig;
 use contract::RuleContext;
 use event::Draft;
-use list::States;
+use health::Health;
+use key::RuleKey;
+use list::rules;
+use loitering::Loitering;
 use memory::Memory;
+
+// A new rule: its folder, its kinds in `kind.rs`, and its entry here. docs/rules.md has the steps.
+rules! {
+    /// Fire.
+    fire {
+        titled: "fire",
+        tells: [Fire],
+        sees: Some(Class::Fire),
+        config: BurningConfig = BurningConfig::default(),
+        state: Burning = |_| Burning::new(Class::Fire),
+    }
+    /// Smoke.
+    smoke {
+        titled: "smoke",
+        tells: [Smoke],
+        sees: Some(Class::Smoke),
+        config: BurningConfig = BurningConfig::smoke(),
+        state: Burning = |_| Burning::new(Class::Smoke),
+    }
+    /// Loitering.
+    loitering {
+        titled: "loitering",
+        tells: [Loitering],
+        sees: Some(Class::Person),
+        config: LoiteringConfig = LoiteringConfig::default(),
+        state: Loitering = |_| Loitering::default(),
+    }
+    /// Offline, frozen, blinded, a wrong clock.
+    camera {
+        titled: "health",
+        tells: [Offline, Frozen, Blinded, Clock],
+        sees: None::<Class>,
+        config: HealthConfig = HealthConfig::default(),
+        state: Health = Health::new,
+    }
+}
+
+impl Config {
+    /// The keys of one rule's section; none where there is no such section.
+    pub fn section(&mut self, section: &str) -> Vec<RuleKey<'_>> {
+        let found = self.sections().into_iter().find(|(name, _)| *name == section);
+        found.map(|(_, keys)| keys).unwrap_or_default()
+    }
+}
 
 /// All rules of one camera.
 #[derive(Clone, Debug)]
