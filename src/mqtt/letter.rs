@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::in_flight::Part;
+use super::message::Message;
 use super::siren;
 use super::siren::Order;
 use super::topic::Topics;
@@ -18,14 +19,6 @@ use crate::ward::IdError;
 const ALERT_BYTES_MAX: usize = 256 * 1024;
 /// Larger snapshots are left out; so nothing of ours is larger.
 pub const SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// One publish.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) topic: String,
-    pub(super) retain: bool,
-    pub(super) payload: Arc<[u8]>,
-}
 
 /// An entry, addressed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::letter::Message;
+use super::message::Message;
 use super::topic::Topics;
 use crate::time::Wall;
 use crate::ward::Id;

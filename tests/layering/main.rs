@@ -31,7 +31,6 @@ const CIRCLES_LEFT: &[(&str, &str)] = &[
     ("detection", "mended next"),
     ("frame", "mended next"),
     ("incident", "mended next"),
-    ("mqtt", "mended next"),
     ("outbox", "mended next"),
     ("push", "mended next"),
     ("rule", "mended next"),
