@@ -1,7 +1,7 @@
 //! Kẻng: a ward's gong for the age of street cameras.
 //!
 //! The modules stand in the order in which a frame travels, and a module uses only what stands
-//! before it (`tests/layering.rs` checks that):
+//! before it (`tests/layering/` checks that):
 //!
 //! ```text
 //! camera ─packet→ frame ─picture→ detection ─boxes→ track ─identities→ rule ─events→ incident

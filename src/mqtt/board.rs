@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use tokio::sync::watch;
 
-use super::letter::Message;
+use super::message::Message;
 
 /// The retained statuses, newest value a topic. Clones share it. Its bound is the number of
 /// topics: an older value is overwritten, since only the newest one matters.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::in_flight::Part;
+use super::message::Message;
 use super::siren::Order;
 use super::topic::Topics;
 use crate::alert::ALSO_KHU_PHO_MAX;
@@ -16,14 +17,6 @@ use crate::ward::IdError;
 const ALERT_BYTES_MAX: usize = 256 * 1024;
 /// Larger snapshots are left out; so nothing of ours is larger.
 pub const SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// One publish.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) topic: String,
-    pub(super) retain: bool,
-    pub(super) payload: Arc<[u8]>,
-}
 
 /// An entry, addressed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,33 +1,24 @@
-//! The publisher: keeps a session with the broker for ever, and what outlives a session.
-//!
-//! rumqttc forgets what it has queued when a broker forgets the session, so it is trusted with
-//! nothing: after any error it is thrown away, and all that was not acknowledged comes out of the
-//! outbox again.
+//! What the publisher keeps from one session with the broker to the next: the entries under way,
+//! and how far the broker has acknowledged them.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use super::Board;
 use super::Config;
-use super::Error;
 use super::Inbound;
+use super::board::Board;
 use super::connect;
+use super::connect::Error;
 use super::in_flight::InFlight;
 use super::in_flight::Part;
 use super::in_flight::Progress;
 use super::letter::Letter;
-use super::session;
 use super::suspect::Suspicion;
 use super::topic::Topics;
 use crate::alert::Head;
-use crate::camera::backoff::Backoff;
-use crate::camera::backoff::Policy;
 use crate::frame::heads;
 use crate::metrics::Flow;
 use crate::metrics::Metrics;
@@ -46,10 +37,6 @@ pub const CURSOR: &str = "mqtt";
 
 /// Entries under way at once.
 const WINDOW: usize = 20;
-/// No wait for the broker is longer.
-const WAIT_MAX: Duration = Duration::from_secs(5);
-/// A session that stood this long was a good one: the next attempt comes soon.
-const GOOD_SESSION: Duration = Duration::from_secs(10);
 
 /// What the publisher is tied to.
 #[derive(Clone)]
@@ -83,89 +70,8 @@ pub enum State {
     Stopped,
 }
 
-/// Publishes until `shutdown`: then what is left is sent for 3 s at most, the offline status is
-/// said, and the session closed. What is not acknowledged by then stays in the outbox. Never
-/// gives up before: after any error it tries again, 5 s later at most.
-pub async fn publish(config: Config, ward: Ward, links: Links, shutdown: CancellationToken) {
-    let (mut backoff, waits) = (Backoff::default(), waits());
-    let mut line = None;
-    while !shutdown.is_cancelled() {
-        let begun = links.clock.now().mono;
-        let result = attempt_session(&mut line, &config, &ward, &links, &shutdown).await;
-        links.metrics.broker_up.set(0);
-        let Err(error) = result else { break };
-        if links.clock.now().mono.since(begun) >= GOOD_SESSION {
-            backoff.reset();
-        }
-        report(&links.state, &error);
-        let pause = backoff.fail(&waits, &mut rand::rng());
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-    links.state.send_replace(State::Stopped);
-}
-
-async fn attempt_session(
-    line: &mut Option<Line>,
-    config: &Config,
-    ward: &Ward,
-    links: &Links,
-    shutdown: &CancellationToken,
-) -> Result<(), Error> {
-    let line = match line {
-        Some(line) => line,
-        None => line.insert(Line::open(config.clone(), ward.clone(), links.clone()).await?),
-    };
-    // Each attempt, however it ends: what waits for a broker that is gone is counted too.
-    line.measure();
-    let result = session::run(line, shutdown).await;
-    let (oldest, stood) = (line.in_flight.oldest(), std::mem::take(&mut line.stood));
-    line.in_flight.disconnected();
-    if result.is_err() && stood {
-        line.suspect(oldest).await?;
-    }
-    line.save_cursor().await;
-    let oversized = matches!(result, Err(Error::Oversized { .. }));
-    line.incoming_bytes =
-        if oversized { connect::INCOMING_BYTES_ONCE } else { connect::INCOMING_BYTES };
-    result
-}
-
-/// Tells why, loudly only when it is news.
-fn report(state: &watch::Sender<State>, error: &Error) {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    let failing = State::Failing(text.clone());
-    let news = state.send_if_modified(|known| {
-        let news = *known != failing;
-        *known = failing;
-        news
-    });
-    if news {
-        tracing::warn!("{text}; alerts wait in the outbox");
-    } else {
-        tracing::debug!("{text}");
-    }
-}
-
-/// The waits between attempts: from 0.125 to 0.25 s at first, doubling up to [`WAIT_MAX`], half of
-/// each by chance, so that daemons don't come in step after a broker has started again.
-fn waits() -> Policy {
-    const JITTER: f64 = 1.0 / 3.0;
-    let mean = |longest: Duration| longest.div_f64(1.0 + JITTER);
-    let (first, longest) = (mean(Duration::from_millis(250)), mean(WAIT_MAX));
-    Policy::new(first, longest, 2.0, JITTER).expect("0.25 s is less than 5 s")
-}
-
 /// What outlives a session: the bookkeeping, and the entries under way.
-pub(super) struct Line {
+pub(super) struct SessionState {
     pub(super) config: Config,
     pub(super) ward: Ward,
     pub(super) topics: Topics,
@@ -183,8 +89,8 @@ pub(super) struct Line {
     timer: Timer,
 }
 
-impl Line {
-    async fn open(config: Config, ward: Ward, links: Links) -> Result<Self, Error> {
+impl SessionState {
+    pub(super) async fn open(config: Config, ward: Ward, links: Links) -> Result<Self, Error> {
         // The cursor is made at once, so that nothing is pruned before it was sent.
         let cursor = blocking(&links.outbox, |outbox| {
             outbox.advance(CURSOR, Sequence(0))?;
@@ -210,7 +116,7 @@ impl Line {
     }
 
     /// How many entries the broker has not acknowledged.
-    fn measure(&self) {
+    pub(super) fn measure(&self) {
         let last = self.links.outbox.last();
         let depth = last.0.saturating_sub(self.in_flight.cursor().0);
         self.links.metrics.outbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
@@ -251,7 +157,7 @@ impl Line {
 
     /// A session has ended with `oldest` unanswered. A publish that ends all of them is given up:
     /// a picture alone, or else the whole entry, since its parts are alike.
-    async fn suspect(&mut self, oldest: Option<(Sequence, Part)>) -> Result<(), Error> {
+    pub(super) async fn suspect(&mut self, oldest: Option<(Sequence, Part)>) -> Result<(), Error> {
         let now = self.links.clock.now().mono;
         let Some((sequence, part)) = self.suspicion.ended(oldest, now) else { return Ok(()) };
         let reason = "the broker ends the session whenever it is sent; \
@@ -369,40 +275,5 @@ where
     match tokio::task::spawn_blocking(move || work(&outbox)).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::SeedableRng as _;
-
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_five_seconds_and_never_hammer() {
-        let mut rng = rand::rngs::SmallRng::seed_from_u64(7);
-        let mut backoff = Backoff::default();
-        let pauses: Vec<u128> =
-            (0..100).map(|_| backoff.fail(&waits(), &mut rng).as_millis()).collect();
-        for (attempt, full) in [(0, 250), (1, 500), (3, 2000), (5, 5000), (99, 5000)] {
-            let pause = pauses[attempt];
-            assert!((full / 2..=full).contains(&pause), "{attempt}: {pause}");
-        }
-    }
-
-    #[test]
-    fn a_failure_is_news_once_and_says_why() {
-        let state = watch::Sender::new(State::Connecting);
-        let error = || Error::Unreachable {
-            broker: "b:1883".to_owned(),
-            source: std::io::Error::other("no route"),
-        };
-        let mut watching = state.subscribe();
-        report(&state, &error());
-        assert!(watching.has_changed().unwrap());
-        let text = format!("{:?}", *watching.borrow_and_update());
-        assert!(text.contains("b:1883") && text.contains("no route"), "{text}");
-        report(&state, &error());
-        assert!(!watching.has_changed().unwrap());
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::letter::Message;
+use super::message::Message;
 use super::topic::Topics;
 use crate::alert::SirenHead;
 use crate::time::Wall;

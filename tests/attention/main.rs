@@ -11,7 +11,6 @@ mod streets;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use keng::attention::Level;
 use keng::attention::change::Change;

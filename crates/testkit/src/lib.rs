@@ -10,23 +10,23 @@
 use std::path::Path;
 use std::path::PathBuf;
 
-pub mod browser;
+pub mod machine;
+pub mod plot;
+pub mod error_plot;
+pub mod proxy;
+pub mod script;
+pub mod scene;
+pub mod gst;
+pub mod mosquitto;
 pub mod daemon;
 pub mod ears;
-pub mod error_plot;
-pub mod gst;
-pub mod judges;
-pub mod machine;
-pub mod mosquitto;
-pub mod phone;
-pub mod plot;
-pub mod proxy;
 pub mod receiver;
-pub mod scene;
-pub mod script;
-pub mod sequences;
+pub mod phone;
+pub mod browser;
 pub mod street;
 pub mod watch;
+pub mod sequences;
+pub mod judges;
 
 /// The repository's folder.
 pub fn root() -> &'static Path {

@@ -148,7 +148,28 @@ struct Relief {
     capacity: f64,
 }
 
-/// Decides the periods. See the module's documentation.
+/// What the phases of one step go by.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    demand: Demand,
+    /// Of what may be used, since the step before.
+    load: f64,
+    /// The greatest load of this step and the two before.
+    peak: f64,
+    /// The load that has to be low for more to be granted: the peak where load is uneven.
+    calm: f64,
+    is_uneven: bool,
+    /// Pictures are decoded too late.
+    hurts: bool,
+    /// Frames a second that are wanted from now on.
+    wanted: f64,
+    /// They are clearly fewer than at the step before.
+    fewer: bool,
+    /// Frames a second that this load came from.
+    granted: f64,
+}
+
+/// Decides the periods, in steps of named phases. See the module's documentation.
 #[derive(Clone, Debug)]
 pub struct Governor {
     config: Config,
@@ -257,6 +278,19 @@ impl Governor {
     /// Takes in the load since the step before; to be called about once a second. `demand`: the
     /// cameras that want to be looked at from now on.
     pub fn step(&mut self, now: Mono, demand: Demand, load: Load) {
+        let measured = self.measure(now, demand, load);
+        self.note_relief(now, &measured);
+        if self.is_overloaded_again(now, &measured) {
+            self.shed(now, &measured);
+        } else if self.has_room(now, &measured) {
+            self.grant(now, &measured);
+        }
+        self.pass_on_relief(now, &measured);
+        self.remember(&measured);
+    }
+
+    /// First phase: what the load since the step before says, at the pressure of that step.
+    fn measure(&mut self, now: Mono, demand: Demand, load: Load) -> Measured {
         let hurts = load.late > LATE_MIN;
         let load = load.of(self.config);
         let wanted = self.rate(demand, DEGRADED);
@@ -264,71 +298,111 @@ impl Governor {
         if fewer {
             (self.rest, self.rest_until) = (REST, now);
         }
+        let granted =
+            if self.granted > 0.0 { self.granted } else { self.rate(demand, self.pressure) };
         // What other cameras than those in focus cost shows late, and not evenly: key frames come
         // every few seconds, and in some seconds more of them than in others.
-        let of_focus = saved_from(Level::Focused);
-        let late = !fewer && self.pressure <= of_focus;
-        let calm = if late { self.recent.into_iter().fold(load, f64::max) } else { load };
-        let scarce = self.pressure > SCARCE;
-        let keen = match self.pressure {
-            // What is in focus is worth all there is.
-            pressure if (of_focus..of_focus + 1.0).contains(&pressure) => 1.0,
-            pressure if scarce => (SCARCE + 1.0 - pressure).max(0.0),
-            _ => 0.0,
-        };
-        let (easy, aim) = (EASY + (KEEN - EASY) * keen, TARGET + (FULL - TARGET) * keen);
-        let before =
-            if self.granted > 0.0 { self.granted } else { self.rate(demand, self.pressure) };
+        let is_uneven = !fewer && self.pressure <= saved_from(Level::Focused);
+        let peak = self.recent.into_iter().fold(load, f64::max);
+        let calm = if is_uneven { peak } else { load };
+        Measured { demand, load, peak, calm, is_uneven, hurts, wanted, fewer, granted }
+    }
+
+    /// Second phase: where cameras went away, or want less, all that they leave may be granted
+    /// within [`RELIEF`].
+    fn note_relief(&mut self, now: Mono, measured: &Measured) {
         self.relief = self.relief.filter(|relief| now < relief.until);
-        if fewer && self.relief.is_none() {
-            let most = self.recent.into_iter().fold(load, f64::max);
-            let capacity = before / most.max(f64::EPSILON);
+        if measured.fewer && self.relief.is_none() {
+            let capacity = measured.granted / measured.peak.max(f64::EPSILON);
             self.relief = Some(Relief { until: now + RELIEF, capacity });
         }
-        let again = std::mem::replace(&mut self.overloaded, load > FULL);
+    }
+
+    /// Whether this is the second overload in a row, and not that of a pressure which has not
+    /// shown yet.
+    fn is_overloaded_again(&mut self, now: Mono, measured: &Measured) -> bool {
+        let overloaded = measured.load > FULL;
+        let again = std::mem::replace(&mut self.overloaded, overloaded);
         let settled = self.shed.is_none_or(|shed| now.since(shed) >= SETTLE);
-        if load > FULL && again && (settled || hurts) {
-            let relieved = self.pressure_for(demand, before * TARGET / load);
-            self.pressure = relieved.max(self.pressure);
-            self.rest_after_overload(now);
-            self.shed = Some(now);
-            // What follows is measured under the new pressure.
-            self.overloaded = false;
-        } else if calm < easy && self.pressure > 0.0 && now >= self.rest_until {
-            // Near the aim by small steps, each of which shows before the next: more may change
-            // over than the proportion says.
-            let near = late && calm > NEAR;
-            let factor = if calm > NEAR { (aim / calm).sqrt() } else { GROWTH };
-            let eased = self.pressure_for(demand, before * factor);
-            let bound = if near {
-                self.pressure - if scarce { STEP / 2.0 } else { STEP }
-            } else if self.pressure > of_focus && !fewer {
-                of_focus
-            } else {
-                0.0
-            };
-            self.pressure = eased.max(bound).min(self.pressure);
-            if near {
-                self.rest_until = self.rest_until.max(now + SETTLE);
-            }
-            self.grown = Some(now);
-        }
-        if let Some(relief) = self.relief.filter(|_| fewer) {
-            let passed_on = self.pressure_for(demand, relief.capacity).max(SCARCE);
-            self.pressure = self.pressure.min(passed_on);
-            // What follows is measured under the new pressure.
-            (self.overloaded, self.shed) = (false, Some(now));
-        }
-        self.recent = [load, self.recent[0]];
-        self.excess = if self.pressure >= PRESSURE_MAX { load.max(1.0) } else { 1.0 };
-        self.wanted = wanted;
-        self.granted = self.rate(demand, self.pressure);
+        overloaded && again && (settled || measured.hurts)
+    }
+
+    /// Third phase, overload: the pressure rises until the load should be [`TARGET`].
+    fn shed(&mut self, now: Mono, measured: &Measured) {
+        let allowed = measured.granted * TARGET / measured.load;
+        let relieved = self.pressure_for(measured.demand, allowed);
+        self.pressure = relieved.max(self.pressure);
+        self.rest_after_overload(now);
+        self.measure_anew(now);
     }
 
     fn rest_after_overload(&mut self, now: Mono) {
         let of_growth = self.grown.is_some_and(|grown| now.since(grown) <= PROBE);
         self.rest = if of_growth { (self.rest * 2).min(REST_MAX) } else { REST };
         self.rest_until = now + self.rest;
+    }
+
+    /// Whether more can be granted than is, and the rest after an overload is over.
+    fn has_room(&self, now: Mono, measured: &Measured) -> bool {
+        let easy = EASY + (KEEN - EASY) * self.keenness();
+        measured.calm < easy && self.pressure > 0.0 && now >= self.rest_until
+    }
+
+    /// Third phase, room: the pressure falls, near the aim by small steps, each of which shows
+    /// before the next. More cameras may change over than the proportion says.
+    fn grant(&mut self, now: Mono, measured: &Measured) {
+        let calm = measured.calm;
+        let aim = TARGET + (FULL - TARGET) * self.keenness();
+        let factor = if calm > NEAR { (aim / calm).sqrt() } else { GROWTH };
+        let eased = self.pressure_for(measured.demand, measured.granted * factor);
+        let is_near = measured.is_uneven && calm > NEAR;
+        let of_focus = saved_from(Level::Focused);
+        let bound = if is_near {
+            self.pressure - if self.pressure > SCARCE { STEP / 2.0 } else { STEP }
+        } else if self.pressure > of_focus && !measured.fewer {
+            of_focus
+        } else {
+            0.0
+        };
+        self.pressure = eased.max(bound).min(self.pressure);
+        if is_near {
+            self.rest_until = self.rest_until.max(now + SETTLE);
+        }
+        self.grown = Some(now);
+    }
+
+    /// How much it is worth going closer to the bound at this pressure, 0..1.
+    fn keenness(&self) -> f64 {
+        let of_focus = saved_from(Level::Focused);
+        match self.pressure {
+            // What is in focus is worth all there is.
+            pressure if (of_focus..of_focus + 1.0).contains(&pressure) => 1.0,
+            pressure if pressure > SCARCE => (SCARCE + 1.0 - pressure).max(0.0),
+            _ => 0.0,
+        }
+    }
+
+    /// Fourth phase: what cameras left that went away is granted to the others in one go.
+    fn pass_on_relief(&mut self, now: Mono, measured: &Measured) {
+        if let Some(relief) = self.relief.filter(|_| measured.fewer) {
+            let passed_on = self.pressure_for(measured.demand, relief.capacity).max(SCARCE);
+            self.pressure = self.pressure.min(passed_on);
+            self.measure_anew(now);
+        }
+    }
+
+    /// What follows is measured under the new pressure.
+    fn measure_anew(&mut self, now: Mono) {
+        (self.overloaded, self.shed) = (false, Some(now));
+    }
+
+    /// Last phase: what the next step compares with.
+    fn remember(&mut self, measured: &Measured) {
+        let load = measured.load;
+        self.recent = [load, self.recent[0]];
+        self.excess = if self.pressure >= PRESSURE_MAX { load.max(1.0) } else { 1.0 };
+        self.wanted = measured.wanted;
+        self.granted = self.rate(measured.demand, self.pressure);
     }
 
     /// Frames a second that `demand` gets at `pressure`; falls while that rises.

@@ -1,20 +1,9 @@
-//! The architecture, checked: who may use whom, where clocks and foreign types live, how long
-//! files and lines get.
-//!
-//! The order of modules is that of the crates' `lib.rs`, one crate after the other; a module uses
-//! only what stands before it.
-//! The checks read text, not syntax: they are meant to catch a slip, not somebody who wants to
-//! get round them.
+//! The rules that one file alone can break: the order, clocks, foreign types, sizes.
 
-use std::fmt;
-use std::fs;
-use std::path::Path;
+use crate::source::{Crate, Fault, Source};
 
 /// Uses against the order that we want all the same: who, whom, why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
-
-/// The crates' folders, in the order in which they build upon each other.
-const CRATES: &[&str] = &["crates/core/", "crates/runtime/", "crates/media/", "crates/store/", ""];
+pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// What reads a clock.
 const CLOCKS: &[&str] = &["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now"];
@@ -36,82 +25,8 @@ const DOORWAYS: &[(&str, &str)] = &[
 const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 
-/// A file as the checks see it.
-struct Source {
-    /// From the repository's root, with slashes.
-    path: String,
-    text: String,
-}
-
-/// Where a rule is broken, and which.
-#[derive(Debug, PartialEq)]
-struct Fault {
-    path: String,
-    line: usize,
-    rule: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path, self.line, self.rule)
-    }
-}
-
-impl Source {
-    /// The module that a file of `src/` belongs to; none for `lib.rs`, `main.rs` and the tests.
-    fn module(&self) -> Option<&str> {
-        let rest = self.in_crate()?;
-        let name = rest.split_once('/').map_or(rest, |(folder, _)| folder);
-        let name = name.strip_suffix(".rs").unwrap_or(name);
-        (name != "lib" && name != "main").then_some(name)
-    }
-
-    /// The path below its crate's `src/`; none for tests, their kit and benches.
-    fn in_crate(&self) -> Option<&str> {
-        let path = match self.path.strip_prefix("crates/") {
-            // Helpers of tests may do what tests may.
-            Some(rest) if rest.starts_with("testkit/") => return None,
-            Some(rest) => rest.split_once('/')?.1,
-            None => &self.path,
-        };
-        path.strip_prefix("src/")
-    }
-
-    /// Whether all of it is tests of `src/`, such as `config/tests.rs`.
-    fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
-    }
-
-    /// The number of the line where the file's tests begin, which stand last.
-    fn tests_from(&self) -> usize {
-        let tests = self.text.lines().position(|line| line == "mod tests {");
-        tests.map_or(usize::MAX, |index| index + 1)
-    }
-
-    /// Lines of code with their numbers, comments cut off.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text.lines().enumerate().filter_map(|(index, line)| {
-            let line = match line.find("//") {
-                // "rtsp://" and the like are no comments.
-                Some(at) if !line[..at].ends_with(':') => &line[..at],
-                _ => line,
-            };
-            (!line.trim().is_empty()).then_some((index + 1, line))
-        })
-    }
-
-    fn fault(&self, line: usize, rule: String) -> Fault {
-        Fault { path: self.path.clone(), line, rule }
-    }
-}
-
-/// The names of `pub mod` lines, in order.
-fn module_order(lib: &str) -> Vec<&str> {
-    lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect()
-}
-
 /// The names that follow each `prefix` in `line`; a brace counts as a name.
-fn names_after<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn names_after<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     line.match_indices(prefix).filter_map(move |(at, _)| {
         let before = line[..at].chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$') {
@@ -143,11 +58,11 @@ fn names_crate(line: &str, name: &str) -> bool {
     })
 }
 
-/// Uses of modules that stand later, or that can't be told.
-fn check_order(source: &Source, order: &[&str], faults: &mut Vec<Fault>) {
+/// Uses of modules that stand later in the same crate, or that can't be told.
+fn check_order(source: &Source, order: &[String], faults: &mut Vec<Fault>) {
     let Some(module) = source.module() else { return };
     let Some(place) = order.iter().position(|name| *name == module) else {
-        faults.push(source.fault(1, format!("`{module}` is not listed in src/lib.rs")));
+        faults.push(source.fault(1, format!("`{module}` is not listed in its crate's src/lib.rs")));
         return;
     };
     for (number, line) in source.code() {
@@ -166,9 +81,29 @@ fn check_order(source: &Source, order: &[&str], faults: &mut Vec<Fault>) {
     }
 }
 
+/// Uses of crates that stand later; tests inside of `src/` may use them.
+fn check_crates(source: &Source, crates: &[Crate], at: usize, faults: &mut Vec<Fault>) {
+    if source.is_test() {
+        return;
+    }
+    let tests_from = source.tests_from();
+    for later in &crates[at + 1..] {
+        let code = source.code().filter(|(number, _)| *number < tests_from);
+        for (number, _) in code.filter(|(_, line)| names_crate(line, &later.name)) {
+            let (who, whom) = (&crates[at].name, &later.name);
+            faults.push(source.fault(number, format!("`{who}` uses `{whom}`, which stands after")));
+        }
+    }
+}
+
+/// Whether it becomes part of the daemon: the tests' kit may do what tests may.
+fn is_shipped(source: &Source) -> bool {
+    source.place().is_some_and(|(folder, _)| folder != "testkit")
+}
+
 fn check_clocks(source: &Source, faults: &mut Vec<Fault>) {
     // Tests measure; what they measure must not.
-    if source.in_crate().is_none() || source.path == CLOCK_FILE || source.is_test() {
+    if !is_shipped(source) || source.path == CLOCK_FILE || source.is_test() {
         return;
     }
     let tests_from = source.tests_from();
@@ -181,7 +116,7 @@ fn check_clocks(source: &Source, faults: &mut Vec<Fault>) {
 }
 
 fn check_doorways(source: &Source, faults: &mut Vec<Fault>) {
-    if source.in_crate().is_none() {
+    if !is_shipped(source) {
         return;
     }
     let module = source.module().unwrap_or("main");
@@ -192,7 +127,7 @@ fn check_doorways(source: &Source, faults: &mut Vec<Fault>) {
             continue;
         }
         for (number, _) in source.code().filter(|(_, line)| names_crate(line, name)) {
-            let rule = format!("`{name}` outside `{owner}`: its types stay behind that doorway");
+            let rule = format!("`{name}` outside src/{owner}: its types stay behind that doorway");
             faults.push(source.fault(number, rule));
         }
     }
@@ -213,10 +148,19 @@ fn check_size(source: &Source, faults: &mut Vec<Fault>) {
     }
 }
 
-fn check(sources: &[Source], order: &[&str]) -> Vec<Fault> {
+/// All that single files break; the crates stand in their order.
+pub(crate) fn check(sources: &[Source], crates: &[Crate]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for source in sources {
-        check_order(source, order, &mut faults);
+        if let Some((folder, _)) = source.place() {
+            match crates.iter().position(|one| one.folder == folder) {
+                Some(at) => {
+                    check_order(source, &crates[at].order, &mut faults);
+                    check_crates(source, crates, at, &mut faults);
+                }
+                None => faults.push(source.fault(1, format!("the crate `{folder}` has no place"))),
+            }
+        }
         check_clocks(source, &mut faults);
         check_doorways(source, &mut faults);
         check_size(source, &mut faults);
@@ -224,53 +168,14 @@ fn check(sources: &[Source], order: &[&str]) -> Vec<Fault> {
     faults
 }
 
-/// Every Rust file below `folder`, in a fixed order; none where there is no such folder.
-fn read_sources(root: &Path, folder: &str, sources: &mut Vec<Source>) {
-    let Ok(entries) = fs::read_dir(root.join(folder)) else { return };
-    let mut entries: Vec<_> = entries.map(|e| e.expect("a folder can be listed")).collect();
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-        if entry.path().is_dir() {
-            read_sources(root, &path, sources);
-        } else if path.ends_with(".rs") {
-            let text = fs::read_to_string(entry.path()).expect("a source file is UTF-8");
-            sources.push(Source { path, text });
-        }
-    }
-}
-
-#[test]
-fn the_sources_keep_to_the_architecture() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut sources = Vec::new();
-    for folder in ["crates", "src", "tests", "benches"] {
-        read_sources(root, folder, &mut sources);
-    }
-    let mut order = Vec::new();
-    for lib in CRATES.iter().map(|folder| format!("{folder}src/lib.rs")) {
-        let source = sources.iter().find(|source| source.path == lib).expect("each has a lib.rs");
-        order.extend(module_order(&source.text));
-    }
-    assert!(order.len() > 25, "each lib.rs lists its modules as `pub mod`: {order:?}");
-
-    let faults = check(&sources, &order);
-    let list: Vec<String> = faults.iter().map(Fault::to_string).collect();
-    assert!(faults.is_empty(), "{} faults:\n{}", list.len(), list.join("\n"));
-
-    for (who, whom, _) in EXCEPTIONS {
-        let needed = sources.iter().filter(|source| source.module() == Some(who)).any(|source| {
-            source.code().any(|(_, line)| names_after(line, "crate::").any(|name| name == *whom))
-        });
-        assert!(needed, "the exception for `{who}` to use `{whom}` is not needed any more");
-    }
-}
-
 /// The rules that a file of this path and text breaks, without line numbers.
+#[cfg(test)]
 fn rules_broken(path: &str, text: &str) -> Vec<String> {
     let source = Source { path: path.to_owned(), text: text.to_owned() };
-    let order = ["time", "clock", "camera", "frame", "detector", "outbox", "mqtt", "web", "app"];
-    check(&[source], &order).into_iter().map(|fault| fault.rule).collect()
+    let modules = ["time", "camera", "frame", "detection", "outbox", "mqtt", "web", "app"];
+    let root = Crate::new("", "keng", modules.map(str::to_owned).to_vec());
+    let core = Crate::new("core", "keng_core", vec!["ward".to_owned(), "track".to_owned()]);
+    check(&[source], &[core, root]).into_iter().map(|fault| fault.rule).collect()
 }
 
 #[test]
@@ -281,15 +186,20 @@ fn the_check_finds_what_it_must() {
         ("src/frame/mod.rs", "pub(crate) use crate::web;", "`frame` uses `web`"),
         ("src/app.rs", "use crate::{camera, web};", "a group hides"),
         ("src/attic.rs", "", "`attic` is not listed"),
+        ("crates/core/src/ward.rs", "use crate::track::Id;", "`ward` uses `track`"),
+        ("crates/core/src/ward/id.rs", "use keng::web;", "`keng_core` uses `keng`"),
+        ("crates/core/src/track.rs", "let t = Instant::now();", "`Instant::now` outside"),
+        ("crates/core/src/track.rs", "use sled::Db;", "`sled` outside src/outbox"),
+        ("crates/attic/src/lib.rs", "", "the crate `attic` has no place"),
         ("src/camera/mod.rs", "let t = std::time::Instant::now();", "`Instant::now` outside"),
         ("src/main.rs", "let t = SystemTime::now();", "`SystemTime::now` outside"),
-        ("src/app.rs", "use ffmpeg_next as ffmpeg;", "`ffmpeg_next` outside `frame`"),
-        ("src/app.rs", "    ort::init_from(path);", "`ort` outside `detector`"),
-        ("src/app.rs", "use ::rumqttc::Client;", "`rumqttc` outside `mqtt`"),
-        ("src/mqtt/mod.rs", "    db: sled::Db,", "`sled` outside `outbox`"),
-        ("src/mqtt/mod.rs", "fn f(r: Vec<axum::Router>) {}", "`axum` outside `web`"),
-        ("src/frame/clip.rs", "use retina;", "`retina` outside `camera`"),
-        ("src/main.rs", "use retina::client::Session;", "`retina` outside `camera`"),
+        ("src/app.rs", "use ffmpeg_next as ffmpeg;", "`ffmpeg_next` outside src/frame"),
+        ("src/app.rs", "    ort::init_from(path);", "`ort` outside src/detection"),
+        ("src/app.rs", "use ::rumqttc::Client;", "`rumqttc` outside src/mqtt"),
+        ("src/mqtt/mod.rs", "    db: sled::Db,", "`sled` outside src/outbox"),
+        ("src/mqtt/mod.rs", "fn f(r: Vec<axum::Router>) {}", "`axum` outside src/web"),
+        ("src/frame/clip.rs", "use retina;", "`retina` outside src/camera"),
+        ("src/main.rs", "use retina::client::Session;", "`retina` outside src/camera"),
     ] {
         let rules = rules_broken(path, text);
         assert!(rules.iter().any(|r| r.contains(part)), "{path}: {text}: {part}: {rules:?}");
@@ -305,23 +215,20 @@ fn the_check_lets_through_what_is_right() {
         ("src/web/mod.rs", "use crate::outbox::Entry;\nuse axum::Router;"),
         ("src/camera/mod.rs", "use crate::camera::queue;\nuse crate::time::{Clock, Stamp};"),
         ("src/camera/mod.rs", "/// Feeds [`crate::frame`].\n// Instant::now is banned."),
-        ("crates/runtime/src/clock.rs", "let now = std::time::Instant::now();"),
+        ("src/time.rs", "let now = std::time::Instant::now();"),
         ("src/camera/supervisor_tests.rs", "let from = tokio::time::Instant::now();"),
         ("src/camera/queue.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n    Instant::now();\n}"),
-        ("src/outbox/database.rs", "let db = sled::open(path)?;"),
+        ("src/outbox/sled.rs", "let db = sled::open(path)?;"),
         ("src/app.rs", "let log = crate::outbox::sled::Log::open(path)?; list.sort::<u8>();"),
         ("src/app.rs", "use crate::outbox::sled;\nlet log = sled::Log::open(path)?;"),
         ("src/app.rs", "fn export() { transport::open(\"rtsp://host\") }"),
         ("tests/x.rs", "let from = std::time::Instant::now(); let c = rumqttc::Client::new();"),
         ("src/main.rs", "//! The command.\nfn main() {}"),
         ("benches/x.rs", &"ă".repeat(100)),
+        ("src/web/mod.rs", "use keng_core::track::Track;"),
+        ("crates/core/src/track.rs", "use crate::ward::Id;\nmod tests {\n    use keng::web;\n}"),
+        ("crates/core/tests/x.rs", "let from = std::time::Instant::now(); use keng::web;"),
     ] {
         assert_eq!(rules_broken(path, text), Vec::<String>::new(), "{path}: {text}");
     }
-}
-
-#[test]
-fn the_order_is_read_from_the_list_of_modules() {
-    let lib = "//! pub mod comment;\npub mod time;\nmod hidden;\npub mod camera;\n";
-    assert_eq!(module_order(lib), ["time", "camera"]);
 }
