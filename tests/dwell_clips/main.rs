@@ -1,5 +1,5 @@
-//! How far the dwell that is told is off the truth on real clips through a real detector, over rates
-//! from 0.5 to 10 frames a second; skipped where `KENG_CORPUS` names none. Simulated streets are in
+//! How far the dwell that is told is off the truth on real clips through a real detector, over
+//! rates from 0.5 to 10 frames a second; skipped where `KENG_CORPUS` names none. Simulated streets are in
 //! the core's own tests.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]

@@ -1,7 +1,7 @@
 //! How much of what anybody can bring about is written down: whoever floods us fills no disk.
 //!
-//! It counts by whole minutes and is no [`keng_core::rate_limit`]: what it writes of the rest is how
-//! many a minute had no room for.
+//! It counts by whole minutes and is no [`keng_core::rate_limit`]: what it writes of the rest is
+//! how many a minute had no room for.
 //!
 //! | | |
 //! | --- | --- |
