@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lens::Lenses;
+use super::camera_runtime::CameraRuntimes;
 use crate::attention::budget::Load;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Stamp};
@@ -29,12 +29,12 @@ impl Gauge {
     }
 
     /// The load since the reading before, `streaming` cameras being at work.
-    pub(super) fn read(&mut self, now: Stamp, lenses: &Lenses, streaming: usize) -> Load {
+    pub(super) fn read(&mut self, now: Stamp, cameras: &CameraRuntimes, streaming: usize) -> Load {
         let elapsed_s = now.mono.seconds_since(self.read.mono);
-        let (processor, waited) = (self.clock.processor(), lenses.waited());
+        let (processor, waited) = (self.clock.processor(), cameras.waited());
         let used_s = processor.saturating_sub(self.processor).as_secs_f64();
         let idle_s = waited.saturating_sub(self.waited).as_secs_f64();
-        let late = lenses.take_late();
+        let late = cameras.take_late();
         (self.read, self.processor, self.waited) = (now, processor, waited);
         if elapsed_s <= 0.0 {
             return Load::default();

@@ -9,7 +9,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Error, open_access};
+use super::error::Error;
+use super::open::open_access;
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::mqtt;

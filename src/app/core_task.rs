@@ -1,5 +1,5 @@
 //! The task around the pure core: feeds it, tells the cameras how closely to look, and hands what
-//! it finds to the scribe.
+//! it finds to the outbox's writer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::lens::Lenses;
+use super::camera_runtime::CameraRuntimes;
+use super::commands::{Commands, Heard, Origin};
+use super::incident_pictures;
+use super::incident_pictures::IncidentPictures;
 use super::load::Gauge;
-use super::moments;
-use super::moments::Moments;
-use super::said::{Doorman, Heard, Origin};
-use super::scribe::{Job, Owed, Shown};
+use super::outbox_writer::{Job, Owed, Shown};
+use super::policy::{album_bytes_max, context, limits, permitted, retention};
+use super::recall;
 use super::status::{Seen, Statuses};
-use super::{album_bytes_max, context, limits, permitted, recall, retention};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
 use crate::audit;
@@ -51,21 +52,21 @@ pub(super) struct Inputs {
     pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
-/// What the core moves.
-pub(super) struct Hands {
-    pub(super) lenses: Lenses,
+/// Where things go out.
+pub(super) struct Outputs {
+    pub(super) cameras: CameraRuntimes,
     pub(super) statuses: Statuses,
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) keeper: Keeper,
     pub(super) audit: audit::Log,
     pub(super) gallery: Gallery,
-    pub(super) moments: Moments,
+    pub(super) pictures: IncidentPictures,
 }
 
 /// The core and what it moves.
-pub(super) struct Judge {
-    pub(super) core: Core,
-    pub(super) settings: Settings,
+pub(super) struct CoreTask {
+    core: Core,
+    settings: Settings,
     model: ModelIdentity,
     context: Arc<alert::Context>,
     /// The cameras at work, by id: those whose owners allow it.
@@ -73,33 +74,28 @@ pub(super) struct Judge {
     kept_house: Stamp,
     /// When a frame was last judged.
     last_frame: Option<Stamp>,
-    lenses: Lenses,
     governor: Governor,
     gauge: Gauge,
-    statuses: Statuses,
     reload_error: Option<String>,
-    jobs: mpsc::Sender<Job>,
-    pub(super) keeper: Keeper,
-    pub(super) audit: audit::Log,
-    pub(super) doorman: Doorman,
-    gallery: Gallery,
-    moments: Moments,
+    commands: Commands,
+    outputs: Outputs,
     clock: Arc<dyn Clock>,
-    pub(super) metrics: Metrics,
+    metrics: Metrics,
     core_timer: Timer,
 }
 
-impl Judge {
+impl CoreTask {
     pub(super) fn new(
         settings: Settings,
         model: ModelIdentity,
-        hands: Hands,
+        outputs: Outputs,
         clock: &Arc<dyn Clock>,
         metrics: &Metrics,
     ) -> Self {
-        let Hands { lenses, statuses, jobs, keeper, audit, gallery, moments } = hands;
-        statuses.tell_audit(audit.head());
+        outputs.statuses.tell_audit(outputs.audit.head());
         let now = clock.now();
+        let (audit, keeper) = (outputs.audit.clone(), outputs.keeper.clone());
+        let commands = Commands::new(audit, keeper, metrics.clone());
         Self {
             core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
             context: Arc::new(context(&settings, &model)),
@@ -109,15 +105,9 @@ impl Judge {
             permitted: Vec::new(),
             kept_house: now,
             last_frame: None,
-            lenses,
-            statuses,
             reload_error: None,
-            jobs,
-            keeper,
-            audit,
-            doorman: Doorman::default(),
-            gallery,
-            moments,
+            commands,
+            outputs,
             clock: Arc::clone(clock),
             metrics: metrics.clone(),
             core_timer: metrics.timer(Stage::Core),
@@ -156,13 +146,17 @@ impl Judge {
         for incident in &taught {
             self.core.recall(incident, now);
         }
-        self.recall_notes(outbox, now);
+        self.commands.recall_notes(&mut self.core, outbox, now);
         self
     }
 
     /// Works until `stop`; then answers with the cameras, for whoever stops them. What was
     /// analysed until then is judged.
-    pub(super) async fn run(mut self, mut inputs: Inputs, stop: CancellationToken) -> Lenses {
+    pub(super) async fn run(
+        mut self,
+        mut inputs: Inputs,
+        stop: CancellationToken,
+    ) -> CameraRuntimes {
         self.apply(self.settings.clone()).await;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -183,20 +177,20 @@ impl Judge {
         while let Ok(analysed) = inputs.analysed.try_recv() {
             self.on_analysed(analysed).await;
         }
-        self.lenses
+        self.outputs.cameras
     }
 
     async fn on_analysed(&mut self, analysed: Analysed) {
         let Analysed { camera, at, mut detections, picture, look, small, timing, .. } = analysed;
-        if !self.lenses.shows(&camera, &picture) {
+        if !self.outputs.cameras.shows(&camera, &picture) {
             return;
         }
         let begun = self.clock.now();
         // The core sees what is kept, so that a replay of it sees the same.
         diary::round(&mut detections);
         let result = FrameResult { camera, at, detections };
-        if self.keeper.is_on() {
-            self.keeper.keep(Record::Frame(result.clone()));
+        if self.outputs.keeper.is_on() {
+            self.outputs.keeper.keep(Record::Frame(result.clone()));
         }
         let mut revisions = self.core.on_frame(&result);
         if let Some(look) = look {
@@ -206,15 +200,15 @@ impl Judge {
         let core = judged.mono.since(begun.mono);
         self.core_timer.observe(core);
         self.metrics.alerts_held_back.inc_by(self.core.take_held_back());
-        self.statuses.count(&result.camera, judged.mono.since(at.mono));
+        self.outputs.statuses.count(&result.camera, judged.mono.since(at.mono));
         self.last_frame = Some(judged);
         let level = self.core.level(&result.camera, judged);
-        self.lenses.attend(&result.camera, level, &self.governor);
-        self.gallery.offer(&result.camera, &picture, &result.detections, at);
+        self.outputs.cameras.attend(&result.camera, level, &self.governor);
+        self.outputs.gallery.offer(&result.camera, &picture, &result.detections, at);
         let (camera, detections) = (&result.camera, &result.detections[..]);
-        let seen = moments::Seen { camera, at, picture: &picture, detections };
-        self.moments.tell(&revisions, &seen);
-        self.moments.see(&seen, small);
+        let seen = incident_pictures::Seen { camera, at, picture: &picture, detections };
+        self.outputs.pictures.tell(&revisions, &seen);
+        self.outputs.pictures.see(&seen, small);
         if revisions.is_empty() {
             return;
         }
@@ -229,10 +223,10 @@ impl Judge {
     /// What moves is looked at before the next tick.
     fn on_glance(&mut self) {
         let now = self.clock.now();
-        for (camera, mono) in self.lenses.take_motion() {
+        for (camera, mono) in self.outputs.cameras.take_motion() {
             self.core.on_motion(&camera, Stamp { mono, ..now });
             let level = self.core.level(&camera, now);
-            self.lenses.attend(&camera, level, &self.governor);
+            self.outputs.cameras.attend(&camera, level, &self.governor);
         }
     }
 
@@ -241,15 +235,15 @@ impl Judge {
         let mut demand = Demand::default();
         let mut streaming = 0;
         for id in &self.permitted {
-            if matches!(self.lenses.state(id), Some(State::Streaming { .. })) {
+            if matches!(self.outputs.cameras.state(id), Some(State::Streaming { .. })) {
                 demand.add(self.core.level(id, now));
                 streaming += 1;
             }
         }
-        let load = self.gauge.read(now, &self.lenses, streaming);
+        let load = self.gauge.read(now, &self.outputs.cameras, streaming);
         let was_degraded = self.governor.is_degraded();
         self.governor.step(now.mono, demand, load);
-        self.lenses.promise(&self.governor);
+        self.outputs.cameras.promise(&self.governor);
         let (degraded, granted) = (self.governor.is_degraded(), self.governor.granted());
         if degraded != was_degraded {
             tracing::info!(degraded, granted, ?load, ?demand, "capacity");
@@ -257,7 +251,7 @@ impl Judge {
         self.metrics.granted.set(granted);
         self.metrics.pressure.set(self.governor.pressure());
         super::load::tell(load, &self.metrics);
-        self.statuses.tell_capacity(degraded, granted);
+        self.outputs.statuses.tell_capacity(degraded, granted);
     }
 
     async fn on_tick(&mut self) {
@@ -268,35 +262,35 @@ impl Judge {
         for camera in &self.settings.cameras {
             let id = &camera.site.id;
             let level = self.core.level(id, now);
-            self.lenses.attend(id, level, &self.governor);
-            let state = self.lenses.state(id);
+            self.outputs.cameras.attend(id, level, &self.governor);
+            let state = self.outputs.cameras.state(id);
             if let Some(State::Streaming { clock_ahead_s: Some(ahead_s), .. }) = state {
                 revisions.extend(self.core.on_clock(id, ahead_s, now));
             }
             let fault = self.core.fault(id);
             let seen = Seen { permitted: self.permitted.contains(id), state, fault, level };
-            self.statuses.tell(id, seen, now);
+            self.outputs.statuses.tell(id, seen, now);
         }
-        self.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
-        self.statuses.tell_set_aside(self.metrics.set_aside_now.get());
-        self.statuses.tell_ward(self.reload_error.clone());
+        self.outputs.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
+        self.outputs.statuses.tell_set_aside(self.metrics.set_aside_now.get());
+        self.outputs.statuses.tell_ward(self.reload_error.clone());
         self.publish(revisions, now).await;
         if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {
             self.kept_house = now;
-            self.statuses.tell_audit(self.audit.head());
+            self.outputs.statuses.tell_audit(self.outputs.audit.head());
             let store = &self.settings.store;
             let kept_us = i64::try_from(retention(store).as_micros()).unwrap_or(i64::MAX);
             let oldest = Wall(now.wall.0.saturating_sub(kept_us));
-            self.moments.tidy(oldest, album_bytes_max(store));
+            self.outputs.pictures.tidy(oldest, album_bytes_max(store));
             if self.consent_changed(now) {
                 self.apply(self.settings.clone()).await;
-            } else if !self.permitted.iter().all(|id| self.lenses.watches(id)) {
+            } else if !self.permitted.iter().all(|id| self.outputs.cameras.watches(id)) {
                 // There was no thread left for some; perhaps there is now.
-                self.lenses.set(&permitted(&self.settings, now.wall));
+                self.outputs.cameras.set(&permitted(&self.settings, now.wall));
             }
-            // Old alerts go though no new one comes: the scribe prunes when it is woken. One that
-            // has work waiting needs no waking, and is not waited for.
-            if self.jobs.capacity() == self.jobs.max_capacity() {
+            // Old alerts go though no new one comes: the outbox's writer prunes when it is woken.
+            // One that has work waiting needs no waking, and is not waited for.
+            if self.outputs.jobs.capacity() == self.outputs.jobs.max_capacity() {
                 self.hand_over(Vec::new(), None, now, None).await;
             }
         }
@@ -304,8 +298,8 @@ impl Judge {
 
     async fn on_inbound(&mut self, message: Inbound) {
         let now = self.clock.now();
-        let heard = self.on_message(&message, now);
-        let owed = Owed { notes: self.doorman.take_notes(), done: message.done };
+        let heard = self.commands.on_message(&mut self.core, &self.settings, &message, now);
+        let owed = Owed { notes: self.commands.take_notes(), done: message.done };
         match heard {
             Heard::Changed(incident) => {
                 announce(&incident);
@@ -330,15 +324,16 @@ impl Judge {
             Ask::Look { camera } => {
                 self.core.look(&camera, now);
                 let level = self.core.level(&camera, now);
-                self.lenses.attend(&camera, level, &self.governor);
+                self.outputs.cameras.attend(&camera, level, &self.governor);
                 return;
             }
             Ask::Command { khu_pho, who, command, answered } => (khu_pho, who, command, answered),
         };
         let is_patrol = matches!(command, Command::Patrol(_));
         let (done, durable) = oneshot::channel();
-        let taken = self.take_in(&khu_pho, command, Origin::Page(who), now);
-        let owed = Owed { notes: self.doorman.take_notes(), done };
+        let page = Origin::Page(who);
+        let taken = self.commands.take_in(&mut self.core, &khu_pho, command, page, now);
+        let owed = Owed { notes: self.commands.take_notes(), done };
         let outcome = match taken {
             Ok(Some(incident)) => {
                 announce(&incident);
@@ -386,7 +381,7 @@ impl Judge {
                 self.reload_error = Some(faults.to_string());
             }
         }
-        self.statuses.tell_ward(self.reload_error.clone());
+        self.outputs.statuses.tell_ward(self.reload_error.clone());
     }
 
     /// Makes `settings` hold; only cameras that changed are touched.
@@ -405,12 +400,12 @@ impl Judge {
         let ended = self.core.configure(timezone, cameras.iter().map(watched).collect(), now);
         self.publish(ended, now).await;
         self.governor.configure(settings.attention);
-        self.lenses.bound(settings.attention);
-        self.lenses.set(&cameras);
+        self.outputs.cameras.bound(settings.attention);
+        self.outputs.cameras.set(&cameras);
         // Masks and consents may be others from now on.
-        self.gallery.clear();
-        self.moments.clear(now);
-        self.statuses.configure(&settings);
+        self.outputs.gallery.clear();
+        self.outputs.pictures.clear(now);
+        self.outputs.statuses.configure(&settings);
         self.context = Arc::new(context(&settings, &self.model));
         self.settings = settings;
     }
@@ -427,7 +422,7 @@ impl Judge {
         }
     }
 
-    /// Waits while the scribe is behind: alerts are never dropped.
+    /// Waits while the outbox's writer is behind: alerts are never dropped.
     async fn hand_over(
         &self,
         revisions: Vec<Incident>,
@@ -436,9 +431,9 @@ impl Judge {
         owed: Option<Owed>,
     ) {
         let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
-        verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));
+        verdicts.for_each(|verdict| self.outputs.keeper.keep(Record::Verdict(verdict)));
         // Alerts wait for a disk that is full or slow; their pictures would fill the memory.
-        let waiting = self.jobs.max_capacity() - self.jobs.capacity();
+        let waiting = self.outputs.jobs.max_capacity() - self.outputs.jobs.capacity();
         let job = Job {
             revisions,
             frame: frame.filter(|_| waiting < PICTURES_WAITING_MAX),
@@ -448,7 +443,7 @@ impl Judge {
             limits: limits(&self.settings.store),
             owed,
         };
-        if self.jobs.send(job).await.is_err() {
+        if self.outputs.jobs.send(job).await.is_err() {
             tracing::error!("the outbox's thread is gone; alerts are lost from here on");
         }
     }

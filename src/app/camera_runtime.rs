@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::threads::join_all;
 use crate::attention::{Level, budget};
 use crate::camera::State;
 use crate::camera::queue;
@@ -27,7 +28,7 @@ use crate::time::Mono;
 use crate::ward::Id;
 
 /// One camera at work.
-struct Lens {
+struct CameraRuntime {
     stream: crate::camera::Config,
     masks: Vec<Polygon>,
     /// The same as its decoder has them.
@@ -42,17 +43,17 @@ struct Lens {
 }
 
 /// All cameras at work.
-pub(super) struct Lenses {
+pub(super) struct CameraRuntimes {
     doors: Doors<Rtsp>,
     exchange: Arc<Exchange>,
     input: InputFormat,
     /// Two pictures of a camera are never further apart, as far as its stream allows.
     picture_gap_max: Duration,
     stop: CancellationToken,
-    running: BTreeMap<Id, Lens>,
+    running: BTreeMap<Id, CameraRuntime>,
 }
 
-impl Lenses {
+impl CameraRuntimes {
     /// None yet. Frames go to `exchange` in the form of `input`; `stop` ends them all.
     pub(super) fn new(
         doors: Doors<Rtsp>,
@@ -67,21 +68,23 @@ impl Lenses {
     /// Makes the cameras at work those of `wanted`. Whoever stays with the same stream and masks
     /// is not touched.
     pub(super) fn set(&mut self, wanted: &[CameraSettings]) {
-        let stays = |id: &Id, lens: &Lens| {
+        let stays = |id: &Id, runtime: &CameraRuntime| {
             wanted.iter().any(|camera| {
-                camera.site.id == *id && camera.stream == lens.stream && camera.masks == lens.masks
+                camera.site.id == *id
+                    && camera.stream == runtime.stream
+                    && camera.masks == runtime.masks
             })
         };
         let gone: Vec<Id> = self
             .running
             .iter()
-            .filter(|(id, lens)| !stays(id, lens))
+            .filter(|(id, runtime)| !stays(id, runtime))
             .map(|(id, _)| id.clone())
             .collect();
         for id in gone {
-            if let Some(lens) = self.running.remove(&id) {
+            if let Some(runtime) = self.running.remove(&id) {
                 // Its thread ends by itself once its queue has; nobody has to wait for that.
-                lens.stop.cancel();
+                runtime.stop.cancel();
                 self.exchange.remove(&id);
             }
         }
@@ -90,8 +93,8 @@ impl Lenses {
                 continue;
             }
             match self.start(camera) {
-                Ok(lens) => {
-                    self.running.insert(camera.site.id.clone(), lens);
+                Ok(runtime) => {
+                    self.running.insert(camera.site.id.clone(), runtime);
                 }
                 Err(error) => {
                     let camera = &camera.site.id;
@@ -104,7 +107,7 @@ impl Lenses {
     /// Whether a picture is of a camera at work, under the masks that hold now: one that was on its
     /// way when they changed, or when consent ended, is nobody's to see.
     pub(super) fn shows(&self, camera: &Id, picture: &Picture) -> bool {
-        self.running.get(camera).is_some_and(|lens| picture.is_under(&lens.drawn))
+        self.running.get(camera).is_some_and(|runtime| picture.is_under(&runtime.drawn))
     }
 
     /// Whether a camera is at work.
@@ -124,24 +127,25 @@ impl Lenses {
 
     /// How urgently and how often a camera is looked at.
     pub(super) fn attend(&self, camera: &Id, level: Level, governor: &budget::Governor) {
-        if let Some(lens) = self.running.get(camera) {
+        if let Some(runtime) = self.running.get(camera) {
             let period = governor.period(level);
-            lens.pace.set(period);
-            lens.pace.bound(governor.gap(level));
-            lens.pace.save(governor.thrift(level, lens.spot), governor.is_patient(level));
+            runtime.pace.set(period);
+            runtime.pace.bound(governor.gap(level));
+            runtime.pace.save(governor.thrift(level, runtime.spot), governor.is_patient(level));
             self.exchange.attend(camera, level, period);
         }
     }
 
     /// When something moved in front of each camera where anything has since the last call.
     pub(super) fn take_motion(&self) -> Vec<(Id, Mono)> {
-        let moved = |(id, lens): (&Id, &Lens)| Some((id.clone(), lens.pace.take_motion()?));
+        let moved =
+            |(id, runtime): (&Id, &CameraRuntime)| Some((id.clone(), runtime.pace.take_motion()?));
         self.running.iter().filter_map(moved).collect()
     }
 
     /// Cameras that decoded a wanted picture too late since the last call.
     pub(super) fn take_late(&self) -> usize {
-        self.running.values().filter(|lens| lens.pace.take_late()).count()
+        self.running.values().filter(|runtime| runtime.pace.take_late()).count()
     }
 
     /// How long detector threads have waited for frames, all together.
@@ -151,23 +155,23 @@ impl Lenses {
 
     /// What a camera's supervisor is doing.
     pub(super) fn state(&self, camera: &Id) -> Option<State> {
-        self.running.get(camera).map(|lens| lens.state.borrow().clone())
+        self.running.get(camera).map(|runtime| runtime.state.borrow().clone())
     }
 
     /// Stops all and waits for them.
     pub(super) async fn stop_all(self) {
         self.stop.cancel();
         let mut decoders = Vec::new();
-        for (id, lens) in self.running {
-            if lens.supervisor.await.is_err() {
+        for (id, runtime) in self.running {
+            if runtime.supervisor.await.is_err() {
                 tracing::error!(camera = %id, "its supervisor had panicked");
             }
-            decoders.push(lens.decoder);
+            decoders.push(runtime.decoder);
         }
-        super::join_all(decoders).await;
+        join_all(decoders).await;
     }
 
-    fn start(&self, camera: &CameraSettings) -> std::io::Result<Lens> {
+    fn start(&self, camera: &CameraSettings) -> std::io::Result<CameraRuntime> {
         let id = &camera.site.id;
         let metrics = &self.doors.metrics;
         let (sender, receiver) = queue::channel(metrics.flow(id.as_str(), Stage::Receive));
@@ -199,7 +203,7 @@ impl Lenses {
             stop.clone(),
         ));
         let (stream, masks) = (camera.stream.clone(), camera.masks.clone());
-        Ok(Lens { stream, masks, drawn, pace, spot, state, stop, supervisor, decoder })
+        Ok(CameraRuntime { stream, masks, drawn, pace, spot, state, stop, supervisor, decoder })
     }
 }
 

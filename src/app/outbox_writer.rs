@@ -2,7 +2,7 @@
 //!
 //! Everything that waits is written at the price of one (group commit), up to a bound, since the
 //! first of a group waits for the last. An alert is never given up: when the disk is full, the
-//! scribe tries again until it isn't.
+//! writer tries again until it isn't.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,6 +21,8 @@ use crate::outbox::{Append, Limits, Note, Outbox, Room, Sequence};
 use crate::time::{Clock, Mono, Stamp};
 use crate::ward::Id;
 
+/// Jobs that may wait for the outbox; then the core waits, and with it the detectors.
+const JOBS_MAX: usize = 256;
 /// Jobs that are written together at most.
 const GROUP_MAX: usize = 64;
 /// Bytes of snapshots in a group; each costs its encoding and a sync of its own, so this is some
@@ -76,15 +78,15 @@ pub(super) fn spawn(
     metrics: Metrics,
     clock: Arc<dyn Clock>,
 ) -> std::io::Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
-    let (sender, receiver) = mpsc::channel(super::JOBS_MAX);
-    let scribe = Scribe { outbox, metrics, clock, pruned: Mono(0) };
+    let (sender, receiver) = mpsc::channel(JOBS_MAX);
+    let writer = OutboxWriter { outbox, metrics, clock, pruned: Mono(0) };
     let thread = std::thread::Builder::new()
         .name("outbox".to_owned())
-        .spawn(move || scribe.run(receiver))?;
+        .spawn(move || writer.run(receiver))?;
     Ok((sender, thread))
 }
 
-struct Scribe {
+struct OutboxWriter {
     outbox: Outbox,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
@@ -100,7 +102,7 @@ struct Draft {
     judged: Mono,
 }
 
-impl Scribe {
+impl OutboxWriter {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut waiting = Vec::with_capacity(GROUP_MAX);
         while jobs.blocking_recv_many(&mut waiting, GROUP_MAX) > 0 {

@@ -1,18 +1,22 @@
-//! What people say, over MQTT or at the page: the same operations, each written into the audit log
-//! with what came of it.
+//! Commands, reports and patrols, over MQTT or at the page: the same operations, each written into
+//! the audit log with what came of it.
 
 use super::inbound;
-use super::judge::Judge;
 use super::patrols;
 use super::patrols::Patrols;
 use crate::access::Pace;
+use crate::audit;
 use crate::audit::{Actor, ActorKind, Quota, Record, Via};
+use crate::config::Settings;
 use crate::diary;
+use crate::diary::Keeper;
 use crate::diary::PatrolNotice;
 use crate::incident::{AnswerError, Incident, Patrol, Silence, State};
+use crate::metrics::Metrics;
 use crate::mqtt::{Inbound, Incoming, Key, Seal, Seals, Topics};
 use crate::outbox::{Note, Outbox};
 use crate::pipeline::Command;
+use crate::pipeline::Core;
 use crate::time::Stamp;
 use crate::ward::Id;
 
@@ -45,9 +49,9 @@ impl Origin {
     }
 }
 
-/// What the doorman of MQTT remembers.
+/// What is remembered of MQTT's messages: which were taken in before, and how many come.
 #[derive(Debug, Default)]
-pub(super) struct Doorman {
+struct InboundGuard {
     seals: Seals,
     patrols: Patrols,
     /// To be written with what the message at hand has brought.
@@ -58,11 +62,12 @@ pub(super) struct Doorman {
     pace: Pace<Id>,
 }
 
-impl Doorman {
-    /// What is to be noted since this was last asked.
-    pub(super) fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.notes)
-    }
+/// Takes in commands, and writes down what came of each.
+pub(super) struct Commands {
+    guard: InboundGuard,
+    audit: audit::Log,
+    keeper: Keeper,
+    metrics: Metrics,
 }
 
 /// What a message of MQTT came to.
@@ -82,31 +87,46 @@ enum Came {
     Again(Id),
 }
 
-impl Judge {
+impl Commands {
+    pub(super) fn new(audit: audit::Log, keeper: Keeper, metrics: Metrics) -> Self {
+        Self { guard: InboundGuard::default(), audit, keeper, metrics }
+    }
+
+    /// What is to be noted since this was last asked.
+    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.guard.notes)
+    }
+
     /// Takes back which signatures were taken in, and which patrols are still there.
-    pub(super) fn recall_notes(&mut self, outbox: &Outbox, now: Stamp) {
+    pub(super) fn recall_notes(&mut self, core: &mut Core, outbox: &Outbox, now: Stamp) {
         let read = |prefix| {
             outbox.notes(prefix).unwrap_or_else(|error| {
                 tracing::error!(%error, "what was noted can't be read back");
                 Vec::new()
             })
         };
-        self.doorman.seals = Seals::restore(read(Seals::noted()));
-        self.doorman.patrols = Patrols::restore(read(patrols::NOTED));
-        for (khu_pho, patrol) in self.doorman.patrols.still_there(now.wall) {
+        self.guard.seals = Seals::restore(read(Seals::noted()));
+        self.guard.patrols = Patrols::restore(read(patrols::NOTED));
+        for (khu_pho, patrol) in self.guard.patrols.still_there(now.wall) {
             tracing::info!(%khu_pho, ?patrol, "a patrol is still there");
-            if let Err(error) = self.core.on_command(&khu_pho, Command::Patrol(patrol), now) {
+            if let Err(error) = core.on_command(&khu_pho, Command::Patrol(patrol), now) {
                 tracing::warn!(%error, "a patrol is not taken back");
             }
         }
     }
 
     /// Takes in what came over MQTT.
-    pub(super) fn on_message(&mut self, message: &Inbound, now: Stamp) -> Heard {
-        let taken = match self.admit(message, now) {
-            Ok(Came::In(khu_pho, command, origin)) => {
-                self.take_in(&khu_pho, command, origin, now).map_err(|error| error.to_string())
-            }
+    pub(super) fn on_message(
+        &mut self,
+        core: &mut Core,
+        settings: &Settings,
+        message: &Inbound,
+        now: Stamp,
+    ) -> Heard {
+        let taken = match self.admit(settings, message, now) {
+            Ok(Came::In(khu_pho, command, origin)) => self
+                .take_in(core, &khu_pho, command, origin, now)
+                .map_err(|error| error.to_string()),
             Ok(Came::Again(khu_pho)) => {
                 tracing::info!(%khu_pho, topic = ?message.topic, "said again: ignored");
                 Ok(None)
@@ -128,29 +148,34 @@ impl Judge {
     }
 
     /// Whether a message is from whom it must be, and means something.
-    fn admit(&mut self, message: &Inbound, now: Stamp) -> Result<Came, String> {
+    fn admit(
+        &mut self,
+        settings: &Settings,
+        message: &Inbound,
+        now: Stamp,
+    ) -> Result<Came, String> {
         let khu_pho = message.topic.khu_pho();
-        if !self.settings.khu_pho.iter().any(|known| known.id == *khu_pho) {
+        if !settings.khu_pho.iter().any(|known| known.id == *khu_pho) {
             return Err(format!("there is no khu phố {khu_pho}"));
         }
         let mut origin = Origin::Broker;
-        let teams = &self.settings.teams;
+        let teams = &settings.teams;
         if let Some(secret) = teams.get(khu_pho).and_then(|team| team.key.as_ref()) {
-            let topic = Topics::new(self.settings.ward.id.clone()).of(&message.topic);
-            let key = Key { secret, age_max: self.settings.mqtt.signed_age_max };
+            let topic = Topics::new(settings.ward.id.clone()).of(&message.topic);
+            let key = Key { secret, age_max: settings.mqtt.signed_age_max };
             let from = (khu_pho.as_str(), topic.as_str());
-            let seal = self.doorman.seals.check(from, &message.payload, &key, now.wall);
+            let seal = self.guard.seals.check(from, &message.payload, &key, now.wall);
             match seal.map_err(|error| error.to_string())? {
                 Seal::Repeated => return Ok(Came::Again(khu_pho.clone())),
-                Seal::Fresh(notes) => self.doorman.notes.extend(notes),
+                Seal::Fresh(notes) => self.guard.notes.extend(notes),
             }
             origin = Origin::Team;
         }
         let read = inbound::read(&message.topic, &message.payload, now.wall);
         let (khu_pho, command) = read.map_err(|error| error.to_string())?;
         if matches!(command, Command::Report(_) | Command::Patrol(_)) {
-            let a_minute = self.settings.mqtt.reports_per_minute;
-            let taken = self.doorman.pace.take(&khu_pho, a_minute, now.mono);
+            let a_minute = settings.mqtt.reports_per_minute;
+            let taken = self.guard.pace.take(&khu_pho, a_minute, now.mono);
             taken.map_err(|wait| {
                 format!("more than {a_minute} reports in a minute; wait {} s", wait.as_secs() + 1)
             })?;
@@ -165,6 +190,7 @@ impl Judge {
     /// [`AnswerError`] says why it can't be.
     pub(super) fn take_in(
         &mut self,
+        core: &mut Core,
         khu_pho: &Id,
         command: Command,
         origin: Origin,
@@ -172,8 +198,8 @@ impl Judge {
     ) -> Result<Option<Incident>, AnswerError> {
         tracing::info!(%khu_pho, ?command, "taken in");
         if let Command::Patrol(patrol) = &command {
-            let note = self.doorman.patrols.take(khu_pho, patrol, now.wall);
-            self.doorman.notes.push(note);
+            let note = self.guard.patrols.take(khu_pho, patrol, now.wall);
+            self.guard.notes.push(note);
             let Patrol { lasts, zone, .. } = patrol;
             let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
             let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
@@ -181,7 +207,7 @@ impl Judge {
         }
         let Act { action, by, subject, more } = Act::of(khu_pho, &command);
         let is_patrol = matches!(command, Command::Patrol(_));
-        let result = self.core.on_command(khu_pho, command, now);
+        let result = core.on_command(khu_pho, command, now);
         let came = match &result {
             Ok(Some(Incident { id, revision, .. })) => format!("done: {id} revision {revision}"),
             Ok(None) if is_patrol => "done".to_owned(),
@@ -218,7 +244,7 @@ impl Judge {
 
     /// Notes what changed nothing, as far as anybody may bring it about.
     fn note_idle(&mut self, record: Record, now: Stamp) {
-        for record in self.doorman.idle.take(record, now.mono) {
+        for record in self.guard.idle.take(record, now.mono) {
             self.audit.note(record);
         }
     }

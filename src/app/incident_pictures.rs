@@ -91,7 +91,7 @@ struct Due {
 }
 
 /// What the core's task remembers for it.
-pub(super) struct Moments {
+pub(super) struct IncidentPictures {
     jobs: SyncSender<Job>,
     metrics: Metrics,
     /// The older one first.
@@ -102,7 +102,7 @@ pub(super) struct Moments {
     seen_to: BTreeSet<(IncidentId, Id)>,
 }
 
-impl Moments {
+impl IncidentPictures {
     /// Starts the thread `album`. It ends when this is dropped and all is written.
     pub(super) fn start(
         album: Album,
@@ -114,7 +114,7 @@ impl Moments {
         let thread = std::thread::Builder::new()
             .name("album".to_owned())
             .spawn(move || bind(&album, &outbox, &counted, &receiver))?;
-        let moments = Self {
+        let pictures = Self {
             jobs,
             metrics: metrics.clone(),
             copies: BTreeMap::new(),
@@ -122,7 +122,7 @@ impl Moments {
             due: Vec::new(),
             seen_to: BTreeSet::new(),
         };
-        Ok((moments, thread))
+        Ok((pictures, thread))
     }
 
     /// Forgets all copies: masks may be others from now on, cameras gone.
@@ -278,7 +278,7 @@ mod tests {
     struct Ward {
         folder: tempfile::TempDir,
         metrics: Metrics,
-        moments: Moments,
+        pictures: IncidentPictures,
         thread: JoinHandle<()>,
     }
 
@@ -287,8 +287,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let (album, metrics) = (Album::open(folder.path()).unwrap(), Metrics::new());
             let outbox = Outbox::open(folder.path()).unwrap();
-            let (moments, thread) = Moments::start(album, outbox, &metrics).unwrap();
-            Self { folder, metrics, moments, thread }
+            let (pictures, thread) = IncidentPictures::start(album, outbox, &metrics).unwrap();
+            Self { folder, metrics, pictures, thread }
         }
 
         /// A frame without a picture; what it brings forth; whether it has a copy.
@@ -299,13 +299,13 @@ mod tests {
                 Seen { camera: &camera, at: seconds(at), picture: &picture, detections: &[] };
             let letterbox = Letterbox::none(Size { width: 32, height: 18 });
             let small = Small::of(&[7; 3 * 32 * 18], &letterbox).filter(|_| copied);
-            self.moments.tell(revisions, &seen);
-            self.moments.see(&seen, small);
+            self.pictures.tell(revisions, &seen);
+            self.pictures.see(&seen, small);
         }
 
         /// When the kept pictures are of, in seconds, and how many could not be kept.
         fn end(self) -> (Vec<(String, i64)>, u64) {
-            drop(self.moments);
+            drop(self.pictures);
             self.thread.join().unwrap();
             let shots = Album::open(self.folder.path()).unwrap().shots(&fire().id).unwrap();
             let told = shots.iter().map(|shot| {
@@ -343,7 +343,7 @@ mod tests {
     fn what_was_seen_under_other_masks_or_long_ago_is_not_kept() {
         let mut ward = Ward::new();
         ward.frame("hem-42", 100, &[], true);
-        ward.moments.clear(seconds(101));
+        ward.pictures.clear(seconds(101));
         // It was on its way when the masks changed.
         ward.frame("hem-42", 101, &[], true);
         ward.frame("hem-44", 102, &[], true);

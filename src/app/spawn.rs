@@ -1,0 +1,161 @@
+//! Second step of a start: everything that is open is set to work, last things first, so that
+//! nothing that comes in finds a closed door.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::build::Parts;
+use super::camera_runtime;
+use super::core_task;
+use super::core_task::CoreTask;
+use super::drain::Stops;
+use super::error::Error;
+use super::incident_pictures::IncidentPictures;
+use super::open;
+use super::outbox_writer;
+use super::outlets;
+use super::status::Statuses;
+use crate::camera::rtsp::Rtsp;
+use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
+use crate::config::{Settings, Watch};
+use crate::detector::Detector;
+use crate::detector::onnx::OnnxDetector;
+use crate::detector::worker;
+use crate::frame::InputFormat;
+use crate::frame::mailbox::Exchange;
+use crate::ledger;
+use crate::metrics::Metrics;
+use crate::mqtt::{Board, Links, State as BrokerState, publish};
+use crate::time::Clock;
+use crate::web;
+
+/// Commands and reports that may wait for the core; then they wait at the broker.
+const INBOUND_MAX: usize = 32;
+
+/// Starts tasks and threads of `parts`. `stop` ends those that read from the outbox, last of all.
+pub(super) async fn spawn(
+    settings: &Settings,
+    parts: Parts,
+    watch: Option<(Watch, mpsc::Receiver<()>)>,
+    stop: CancellationToken,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Stops, watch::Receiver<BrokerState>), Error> {
+    let Parts { metrics, outbox, audit, detectors, access, push, album, server, mqtt, .. } = parts;
+    let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
+    let tasks = TaskTracker::new();
+    let board = Board::new();
+    let statuses = Statuses::new(settings, board.clone(), outbox.watch_room());
+    let (state, broker_state) = watch::channel(BrokerState::default());
+    let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
+    let links = Links {
+        outbox: outbox.clone(),
+        board,
+        inbound: inbound_in,
+        state,
+        metrics: metrics.clone(),
+        clock: Arc::clone(clock),
+    };
+    let push_to = push.as_ref();
+    outlets::start(settings, push_to, &links, &statuses, (&tasks, &stop)).await;
+    let publisher = tasks.spawn(publish(mqtt, settings.ward.clone(), links, stop.clone()));
+    let gallery = web::Gallery::new(Arc::clone(clock));
+    let (asks_in, asks) = mpsc::channel(web::ASKS_MAX);
+    let served = web::State {
+        ward: Arc::new(settings.ward.clone()),
+        outbox: outbox.clone(),
+        album: album.clone(),
+        metrics: metrics.clone(),
+        board: Arc::new(statuses.clone()),
+        gallery: gallery.clone(),
+        asks: asks_in,
+        clock: Arc::clone(clock),
+        access,
+        audit: audit.clone(),
+        store: settings.store.path.clone(),
+        cap: settings.outlets.cap.clone(),
+        push,
+    };
+    let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
+    let keeper = ledger::Keeper::new(&settings.store.path, outbox.clone(), seen, Arc::clone(clock));
+    let ledger = tasks.spawn(ledger::keep(keeper, stop.clone()));
+    let page_stop = stop.clone();
+    let served = tasks.spawn(server.serve(served, page_stop));
+    let vital = [("what sends over MQTT", publisher), ("the page", served), ("the ledger", ledger)];
+
+    let (jobs, writer) = outbox_writer::spawn(outbox.clone(), metrics.clone(), Arc::clone(clock))
+        .map_err(|source| Error::System { what: "a thread", source })?;
+    let (pictures, album) = IncidentPictures::start(album, outbox.clone(), &metrics)
+        .map_err(|source| Error::System { what: "a thread", source })?;
+    let (keeper, diary) = open::open_diary(settings, &metrics, clock)?;
+    let exchange = Arc::new(Exchange::new(Arc::clone(clock), metrics.clone()));
+    let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
+    let setup = worker::Setup {
+        exchange: Arc::clone(&exchange),
+        second: Arc::default(),
+        analysed: analysed_in,
+        clock: Arc::clone(clock),
+        metrics: metrics.clone(),
+    };
+    let detectors = spawn_detectors(detectors, &setup)?;
+    drop(setup);
+
+    let cameras_stop = CancellationToken::new();
+    let (reload_in, reloads) = mpsc::channel(1);
+    if let Some((watch, asked)) = watch {
+        tasks.spawn(watch.run(asked, reload_in, cameras_stop.clone()));
+    }
+    let cameras = new_cameras(&exchange, input, clock, &metrics, &cameras_stop);
+    let written = audit.clone();
+    let outputs =
+        core_task::Outputs { cameras, statuses, jobs, keeper, audit: written, gallery, pictures };
+    let core = CoreTask::new(settings.clone(), model, outputs, clock, &metrics);
+    let restored = core.restore(&outbox);
+    let doors = core_task::Inputs { analysed, inbound, asks, reloads };
+    let core = tokio::spawn(restored.run(doors, cameras_stop.clone()));
+    let cameras = cameras_stop;
+    let stops = Stops {
+        cameras,
+        core,
+        exchange,
+        detectors,
+        writer,
+        album,
+        diary,
+        outlets: stop,
+        tasks,
+        vital,
+    };
+    Ok((stops, broker_state))
+}
+
+fn spawn_detectors(
+    detectors: Vec<OnnxDetector>,
+    setup: &worker::Setup,
+) -> Result<Vec<JoinHandle<()>>, Error> {
+    let spawn = |(index, detector): (usize, OnnxDetector)| {
+        worker::spawn(index, Box::new(detector), setup.clone())
+            .map_err(|source| Error::System { what: "a thread", source })
+    };
+    detectors.into_iter().enumerate().map(spawn).collect()
+}
+
+fn new_cameras(
+    exchange: &Arc<Exchange>,
+    input: InputFormat,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> camera_runtime::CameraRuntimes {
+    let doors = Doors {
+        source: Rtsp::new(Arc::clone(clock)),
+        clock: Arc::clone(clock),
+        connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
+        metrics: metrics.clone(),
+        waits: Waits::default(),
+    };
+    camera_runtime::CameraRuntimes::new(doors, Arc::clone(exchange), input, stop.clone())
+}
