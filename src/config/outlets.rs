@@ -62,9 +62,11 @@ impl Outlets {
         ward: Option<&Ward>,
         khu_pho: &[KhuPho],
     ) -> Self {
+        // A mistyped section's hint lists the known ones in the order in which they are read.
+        let home_assistant = home_assistant(root);
         let cap = cap(root, ward, khu_pho);
         Self {
-            home_assistant: home_assistant(root),
+            home_assistant,
             webhooks: webhooks(root, &Rest { around, khu_pho, cap: cap.as_ref() }),
             cap,
         }

@@ -1,6 +1,6 @@
 //! How far the dwell that is told is off the truth on real clips through a real detector, over
-//! rates from 0.5 to 10 frames a second; skipped where `KENG_CORPUS` names none. Simulated streets are in
-//! the core's own tests.
+//! rates from 0.5 to 10 frames a second; skipped where `KENG_CORPUS` names none. Simulated streets
+//! are in the core's own tests.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]

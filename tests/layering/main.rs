@@ -32,7 +32,6 @@ const CIRCLES_LEFT: &[(&str, &str)] = &[
     ("incident", "mended next"),
     ("outbox", "mended next"),
     ("push", "mended next"),
-    ("rule", "mended next"),
     ("serve", "mended next"),
     ("web", "mended next"),
 ];

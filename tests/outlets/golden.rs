@@ -1,9 +1,10 @@
 //! What each outlet makes of the kept alerts, byte for byte: webhooks in every form, CAP, push
 //! notifications, and what Home Assistant reads.
 //!
-//! The alerts are those of `crates/core/tests/golden/alerts`, appended to an outbox as they
-//! are, each history under a subject of its own. `KENG_GOLDEN=write cargo test --test outlets golden` writes
-//! `tests/outlets/golden` anew, which is right only where an outlet's form is meant to change.
+//! The alerts are those of `crates/core/tests/golden/alerts`, appended to an outbox as they are,
+//! each history under a subject of its own. `KENG_GOLDEN=write cargo test --test outlets golden`
+//! writes `tests/outlets/golden` anew, which is right only where an outlet's form is meant to
+//! change.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
