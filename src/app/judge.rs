@@ -21,10 +21,10 @@ use crate::audit;
 use crate::camera::State;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{ModelIdentity, people};
+use crate::detection_log;
+use crate::detection_log::{DetectionLogWriter, LoggedInput, StoredVerdict};
 use crate::detector::Analysed;
-use crate::diary;
-use crate::diary::{Keeper, Record, Verdict};
-use crate::frame::heads::Note;
+use crate::frame::redaction::PeopleNote;
 use crate::incident::Incident;
 use crate::metrics::{Metrics, Stage, Timer};
 use crate::mqtt::Inbound;
@@ -56,8 +56,8 @@ pub(super) struct Hands {
     pub(super) lenses: Lenses,
     pub(super) statuses: Statuses,
     pub(super) jobs: mpsc::Sender<Job>,
-    pub(super) keeper: Keeper,
-    pub(super) audit: audit::Log,
+    pub(super) keeper: DetectionLogWriter,
+    pub(super) audit: audit::AuditLog,
     pub(super) gallery: Gallery,
     pub(super) moments: Moments,
 }
@@ -79,8 +79,8 @@ pub(super) struct Judge {
     statuses: Statuses,
     reload_error: Option<String>,
     jobs: mpsc::Sender<Job>,
-    pub(super) keeper: Keeper,
-    pub(super) audit: audit::Log,
+    pub(super) keeper: DetectionLogWriter,
+    pub(super) audit: audit::AuditLog,
     pub(super) doorman: Doorman,
     gallery: Gallery,
     moments: Moments,
@@ -187,16 +187,18 @@ impl Judge {
     }
 
     async fn on_analysed(&mut self, analysed: Analysed) {
-        let Analysed { camera, at, mut detections, picture, look, small, timing, .. } = analysed;
+        let Analysed {
+            camera, at, mut detections, picture, look, thumbnail: small, timing, ..
+        } = analysed;
         if !self.lenses.shows(&camera, &picture) {
             return;
         }
         let begun = self.clock.now();
         // The core sees what is kept, so that a replay of it sees the same.
-        diary::round(&mut detections);
+        detection_log::round(&mut detections);
         let result = FrameResult { camera, at, detections };
-        if self.keeper.is_on() {
-            self.keeper.keep(Record::Frame(result.clone()));
+        if self.keeper.is_enabled() {
+            self.keeper.append(LoggedInput::Frame(result.clone()));
         }
         let mut revisions = self.core.on_frame(&result);
         if let Some(look) = look {
@@ -221,7 +223,7 @@ impl Judge {
         for incident in &revisions {
             announce(incident);
         }
-        let note = Note { camera: result.camera, people: people(&result.detections) };
+        let note = PeopleNote { camera: result.camera, people: people(&result.detections) };
         let shown = Shown { note, picture, at: at.mono, timing, core };
         self.hand_over(revisions, Some(shown), judged, None).await;
     }
@@ -435,8 +437,8 @@ impl Judge {
         judged: Stamp,
         owed: Option<Owed>,
     ) {
-        let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
-        verdicts.for_each(|verdict| self.keeper.keep(Record::Verdict(verdict)));
+        let verdicts = revisions.iter().filter_map(|incident| StoredVerdict::of(incident, judged));
+        verdicts.for_each(|verdict| self.keeper.append(LoggedInput::Verdict(verdict)));
         // Alerts wait for a disk that is full or slow; their pictures would fill the memory.
         let waiting = self.jobs.max_capacity() - self.jobs.capacity();
         let job = Job {

@@ -34,20 +34,20 @@ use crate::access;
 use crate::access::Access;
 use crate::album::Album;
 use crate::audit;
-use crate::audit::{Actor, ActorKind, Record, Via};
+use crate::audit::{Actor, ActorKind, AuditRecord, Via};
 use crate::camera::rtsp::Rtsp;
-use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
+use crate::camera::supervisor::{CONNECTS_MAX, RetryPolicies, SupervisorContext};
 use crate::config;
 use crate::config::{Settings, Watch, hangups};
 use crate::detection::{Class, ModelIdentity};
+use crate::detection_log;
+use crate::detection_log::DetectionLogWriter;
 use crate::detector::Detector;
 use crate::detector::flicker;
 use crate::detector::onnx::{self, OnnxConfig, OnnxDetector};
 use crate::detector::worker;
-use crate::diary;
-use crate::diary::Keeper;
 use crate::frame::InputFormat;
-use crate::frame::mailbox::Exchange;
+use crate::frame::mailbox::Mailboxes;
 use crate::ledger;
 use crate::metrics::Metrics;
 use crate::mqtt::{Board, Broker, BrokerError, Links, State as BrokerState, publish};
@@ -118,7 +118,7 @@ pub struct App {
     /// The alert log.
     pub outbox: Outbox,
     /// The audit log.
-    pub audit: audit::Log,
+    pub audit: audit::AuditLog,
     stops: Stops,
 }
 
@@ -126,7 +126,7 @@ pub struct App {
 struct Stops {
     lenses: CancellationToken,
     core: tokio::task::JoinHandle<lens::Lenses>,
-    exchange: Arc<Exchange>,
+    mailboxes: Arc<Mailboxes>,
     detectors: Vec<JoinHandle<()>>,
     scribe: JoinHandle<()>,
     album: JoinHandle<()>,
@@ -169,7 +169,7 @@ impl App {
 
         let tasks = TaskTracker::new();
         let board = Board::new();
-        let statuses = Statuses::new(&settings, board.clone(), outbox.watch_room());
+        let statuses = Statuses::new(&settings, board.clone(), outbox.watch_disk_space());
         let (state, broker_state) = watch::channel(BrokerState::default());
         let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
         let links = Links {
@@ -200,10 +200,14 @@ impl App {
             cap: settings.outlets.cap.clone(),
             push,
         };
-        let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
-        let keeper =
-            ledger::Keeper::new(&settings.store.path, outbox.clone(), seen, Arc::clone(&clock));
-        let ledger = tasks.spawn(ledger::keep(keeper, outlets.clone()));
+        let seen: Arc<dyn ledger::AvailabilitySource> = Arc::new(statuses.clone());
+        let keeper = ledger::LedgerWriter::new(
+            &settings.store.path,
+            outbox.clone(),
+            seen,
+            Arc::clone(&clock),
+        );
+        let ledger = tasks.spawn(ledger::run(keeper, outlets.clone()));
         let page_stop = outlets.clone();
         let served = tasks.spawn(server.serve(served, page_stop));
         let vital =
@@ -214,10 +218,10 @@ impl App {
         let (moments, album) = Moments::start(album, outbox.clone(), &metrics)
             .map_err(|source| Error::System { what: "a thread", source })?;
         let (keeper, diary) = open_diary(&settings, &metrics, &clock)?;
-        let exchange = Arc::new(Exchange::new(Arc::clone(&clock), metrics.clone()));
+        let mailboxes = Arc::new(Mailboxes::new(Arc::clone(&clock), metrics.clone()));
         let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
-        let setup = worker::Setup {
-            exchange: Arc::clone(&exchange),
+        let setup = worker::DetectorSetup {
+            mailboxes: Arc::clone(&mailboxes),
             second: Arc::default(),
             analysed: analysed_in,
             clock: Arc::clone(&clock),
@@ -231,7 +235,7 @@ impl App {
         if let (Some(watch), Some(asked)) = (watch, asked) {
             tasks.spawn(watch.run(asked, reload_in, lenses_stop.clone()));
         }
-        let lenses = new_lenses(&exchange, input, &clock, &metrics, &lenses_stop);
+        let lenses = new_lenses(&mailboxes, input, &clock, &metrics, &lenses_stop);
         let written = audit.clone();
         let hands =
             judge::Hands { lenses, statuses, jobs, keeper, audit: written, gallery, moments };
@@ -243,7 +247,7 @@ impl App {
         let stops = Stops {
             lenses,
             core,
-            exchange,
+            mailboxes,
             detectors,
             scribe,
             album,
@@ -293,7 +297,7 @@ impl App {
                 tracing::warn!(step = "core", "did not stop in {} s", STEP_MAX.as_secs());
             }
         }
-        stops.exchange.close();
+        stops.mailboxes.close();
         step("detectors", join_all(stops.detectors)).await;
         step("outbox", join_all(vec![stops.scribe])).await;
         step("album", join_all(vec![stops.album])).await;
@@ -356,17 +360,17 @@ async fn open_audit(
     settings: &Settings,
     metrics: &Metrics,
     clock: &Arc<dyn Clock>,
-) -> Result<audit::Log, Error> {
+) -> Result<audit::AuditLog, Error> {
     let (path, metrics) = (settings.store.path.clone(), metrics.clone());
     let clock = Arc::clone(clock);
-    let open = move || audit::Log::open(&path, clock, &metrics);
+    let open = move || audit::AuditLog::open(&path, clock, &metrics);
     let opened = tokio::task::spawn_blocking(open).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
 
 /// What the daemon does by itself, for the audit log.
-fn of_system(action: &'static str) -> Record {
-    Record::new(Actor::new(ActorKind::System, "keng"), Via::System, action, "daemon")
+fn of_system(action: &'static str) -> AuditRecord {
+    AuditRecord::new(Actor::new(ActorKind::System, "keng"), Via::System, action, "daemon")
 }
 
 /// What is kept for `keng tune`, beside the outbox.
@@ -374,14 +378,14 @@ fn open_diary(
     settings: &Settings,
     metrics: &Metrics,
     clock: &Arc<dyn Clock>,
-) -> Result<(Keeper, JoinHandle<()>), Error> {
+) -> Result<(DetectionLogWriter, JoinHandle<()>), Error> {
     let store = &settings.store;
-    let config = diary::Config {
-        folder: diary::Folder::of(&store.path),
+    let config = detection_log::Config {
+        folder: detection_log::Folder::of(&store.path),
         retention: retention(store),
         bytes_max: u64::from(store.detections_mb_max) << 20,
     };
-    diary::spawn(config, metrics, Arc::clone(clock))
+    detection_log::spawn(config, metrics, Arc::clone(clock))
         .map_err(|source| Error::System { what: "a thread", source })
 }
 
@@ -391,8 +395,8 @@ fn retention(store: &config::StoreConfig) -> Duration {
 }
 
 /// What the outbox may take of the disk.
-fn limits(store: &config::StoreConfig) -> outbox::Limits {
-    outbox::Limits {
+fn limits(store: &config::StoreConfig) -> outbox::StorageLimits {
+    outbox::StorageLimits {
         snapshots_bytes_max: (u64::from(store.snapshots_mb_max) << 20) - album_bytes_max(store),
         reserve_bytes: u64::from(store.reserve_mb) << 20,
     }
@@ -434,7 +438,7 @@ fn required(settings: &Settings) -> Vec<Class> {
 
 fn spawn_detectors(
     detectors: Vec<OnnxDetector>,
-    setup: &worker::Setup,
+    setup: &worker::DetectorSetup,
 ) -> Result<Vec<JoinHandle<()>>, Error> {
     let spawn = |(index, detector): (usize, OnnxDetector)| {
         worker::spawn(index, Box::new(detector), setup.clone())
@@ -457,20 +461,20 @@ async fn start_broker(
 }
 
 fn new_lenses(
-    exchange: &Arc<Exchange>,
+    mailboxes: &Arc<Mailboxes>,
     input: InputFormat,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
     stop: &CancellationToken,
 ) -> lens::Lenses {
-    let doors = Doors {
+    let doors = SupervisorContext {
         source: Rtsp::new(Arc::clone(clock)),
         clock: Arc::clone(clock),
         connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
         metrics: metrics.clone(),
-        waits: Waits::default(),
+        waits: RetryPolicies::default(),
     };
-    lens::Lenses::new(doors, Arc::clone(exchange), input, stop.clone())
+    lens::Lenses::new(doors, Arc::clone(mailboxes), input, stop.clone())
 }
 
 /// The configuration's cameras that may be used: a camera whose owner's consent is over is not.
