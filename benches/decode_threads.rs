@@ -24,8 +24,8 @@ use keng::frame::InputFormat;
 use keng::frame::Placement;
 use keng::frame::Size;
 use keng::frame::decode::Config;
+use keng::frame::decode::DecodeMode;
 use keng::frame::decode::Decoder;
-use keng::frame::decode::Want;
 use keng::time::Clock;
 use keng::ward::Id;
 
@@ -138,8 +138,8 @@ impl Camera {
         Config { camera, input, masks: Arc::default() }
     }
 
-    fn want(&self) -> Want {
+    fn want(&self) -> DecodeMode {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        if count.is_multiple_of(5) { Want::Picture } else { Want::Reference }
+        if count.is_multiple_of(5) { DecodeMode::Picture } else { DecodeMode::Reference }
     }
 }

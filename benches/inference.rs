@@ -60,7 +60,7 @@ fn measure(intra_threads: usize, batch: usize) -> Vec<f64> {
         letterbox: Letterbox::fit(size, &format),
         picture: Picture::empty(),
         look: None,
-        small: None,
+        thumbnail: None,
         decode_us: 0,
     };
     let frames: Vec<Frame> = (0..batch).map(frame).collect();

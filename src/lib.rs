@@ -24,9 +24,9 @@ pub use keng_core::{
     alert, attention, detection, geometry, incident, pipeline, rate_limit, report, rule, time,
     track, ward,
 };
-pub use keng_media::{camera, detector, frame, serve};
+pub use keng_media::{camera, detector, frame, rtsp_server};
 pub use keng_runtime::{clock, metrics};
-pub use keng_store::{album, audit, diary, ledger, outbox, segments};
+pub use keng_store::{album, audit, detection_log, ledger, outbox, segments};
 
 pub mod tune;
 pub mod mqtt;

@@ -195,15 +195,15 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (queue, receiver) = queue::channel(metrics.flow("hem-42", Stage::Receive));
     let (to_state, mut state) = watch::channel(State::Connecting { since: clock.now() });
-    let doors = supervisor::Doors {
+    let doors = supervisor::SupervisorContext {
         source: rtsp(),
         clock: Arc::clone(&clock),
         connects: Arc::new(tokio::sync::Semaphore::new(supervisor::CONNECTS_MAX)),
         metrics: metrics.clone(),
-        waits: supervisor::Waits::default(),
+        waits: supervisor::RetryPolicies::default(),
     };
     let shutdown = CancellationToken::new();
-    let outlets = supervisor::Outlets { queue, state: to_state };
+    let outlets = supervisor::SupervisorOutputs { queue, state: to_state };
     let rng = rand::rngs::StdRng::seed_from_u64(1);
     let task = tokio::spawn(supervisor::supervise(config, doors, outlets, rng, shutdown.clone()));
     let streaming = |state: &State| matches!(state, State::Streaming { .. });
@@ -229,7 +229,7 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     assert_eq!(attempts(&metrics), 2);
     let mut marks = 0;
     while let Some(item) = receiver.try_recv() {
-        marks += usize::from(matches!(item, queue::Item::Discontinuity));
+        marks += usize::from(matches!(item, queue::QueueItem::Discontinuity));
     }
     assert_eq!(marks, 2, "one a session");
 

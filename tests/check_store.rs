@@ -47,7 +47,7 @@ fn a_store_is_checked_and_mended_while_nobody_uses_it() {
 
     // What could not be delivered is shown, and tried once more or forgotten.
     let outbox = Outbox::open(&store).unwrap();
-    outbox.enrol("webhook/chat").unwrap();
+    outbox.register_reader("webhook/chat").unwrap();
     outbox.set_aside("webhook/chat", Sequence(2), "HTTP 403", Wall(1)).unwrap();
     outbox.set_aside("mqtt", Sequence(3), "too long", Wall(1)).unwrap();
     drop(outbox);
@@ -57,7 +57,7 @@ fn a_store_is_checked_and_mended_while_nobody_uses_it() {
     says(&["--forget", "mqtt"], 0, &["1 of mqtt forgotten"]);
     let (_, said) = check(&config, &[]);
     assert!(!said.contains("undelivered"), "{said}");
-    let backlog = Outbox::open(&store).unwrap().enrol("webhook/chat").unwrap().backlog;
+    let backlog = Outbox::open(&store).unwrap().register_reader("webhook/chat").unwrap().backlog;
     assert!(backlog.contains(&Sequence(2)), "{backlog:?}");
 
     // The audit log and the ledger are looked at too.

@@ -21,12 +21,12 @@ use keng::frame::Placement;
 use keng::frame::Size;
 use keng::frame::backlog::BACKLOG_PACKETS_MAX;
 use keng::frame::decode::Config;
+use keng::frame::decode::DecodeMode;
 use keng::frame::decode::Decoder;
 use keng::frame::decode::HOLD_BACK_MAX;
-use keng::frame::decode::Want;
-use keng::frame::mailbox::Exchange;
-use keng::frame::pace::Pace;
-use keng::frame::pace::Schedule;
+use keng::frame::decode_rate::DecodeRate;
+use keng::frame::decode_rate::DecodeSchedule;
+use keng::frame::mailbox::Mailboxes;
 use keng::frame::worker;
 use keng::metrics::Metrics;
 use keng::metrics::Stage;
@@ -109,7 +109,7 @@ fn number(frame: &Frame) -> i32 {
 }
 
 /// What comes out of pushing everything with the same wish, errors left out.
-fn push_all(decoder: &mut Decoder, packets: &[Packet], want: Want) -> Vec<Frame> {
+fn push_all(decoder: &mut Decoder, packets: &[Packet], want: DecodeMode) -> Vec<Frame> {
     packets.iter().filter_map(|packet| decoder.push(packet, want).ok().flatten()).collect()
 }
 
@@ -118,7 +118,7 @@ fn push_sparing(decoder: &mut Decoder, packet: &Packet) -> Option<Frame> {
     if packet.key {
         decoder.push_alone(packet).unwrap()
     } else {
-        decoder.push(packet, Want::Nothing).unwrap()
+        decoder.push(packet, DecodeMode::Skip).unwrap()
     }
 }
 
@@ -128,7 +128,7 @@ fn every_packet_gives_its_picture_at_once() {
         let packets = stream(codec, RISING, 30, "bframes=0:keyint=10");
         let mut decoder = decoder();
         for (index, packet) in packets.iter().enumerate() {
-            let frame = decoder.push(packet, Want::Picture).unwrap();
+            let frame = decoder.push(packet, DecodeMode::Picture).unwrap();
             let frame = frame.unwrap_or_else(|| panic!("{codec:?} {index}: kept back"));
             assert_eq!(number(&frame), index as i32, "{codec:?}");
             assert_eq!((frame.at, frame.sequence), (packet.received, index as u64 + 1));
@@ -143,7 +143,7 @@ fn a_picture_is_under_the_masks_it_was_decoded_with_and_under_no_others() {
     let config = config();
     let (masks, alike) = (Arc::clone(&config.masks), Arc::default());
     let mut decoder = Decoder::new(config, Arc::new(ManualClock::default()));
-    let frame = decoder.push(&packets[0], Want::Picture).unwrap().unwrap();
+    let frame = decoder.push(&packets[0], DecodeMode::Picture).unwrap().unwrap();
     assert!(frame.picture.is_under(&masks));
     assert!(!frame.picture.is_under(&alike));
 }
@@ -153,7 +153,7 @@ fn reordered_pictures_come_out_in_order_with_their_own_stamps() {
     for codec in [Codec::H264, Codec::H265] {
         let packets = stream(codec, RISING, 40, "bframes=3:keyint=40:b-adapt=0");
         let mut decoder = decoder();
-        let mut frames = push_all(&mut decoder, &packets, Want::Picture);
+        let mut frames = push_all(&mut decoder, &packets, DecodeMode::Picture);
         let last = frames.len();
         frames.extend(decoder.drain().unwrap());
         let numbers: Vec<i32> = frames[..last].iter().map(number).collect();
@@ -171,7 +171,7 @@ fn reordered_pictures_come_out_in_order_with_their_own_stamps() {
 #[test]
 fn nothing_is_decoded_before_the_first_key_frame() {
     let packets = stream(Codec::H264, RISING, 30, "bframes=0:keyint=10");
-    let frames = push_all(&mut decoder(), &packets[3..], Want::Picture);
+    let frames = push_all(&mut decoder(), &packets[3..], DecodeMode::Picture);
     assert_eq!(frames.iter().map(number).collect::<Vec<_>>(), (10..30).collect::<Vec<_>>());
 }
 
@@ -182,7 +182,7 @@ fn after_a_broken_packet_pictures_are_held_back_until_the_next_key_frame() {
         let broken: Vec<u8> = packets[14].data.iter().map(|byte| byte ^ 0x5a).collect();
         packets[14].data = broken.into();
         let numbers: Vec<i32> =
-            push_all(&mut decoder(), &packets, Want::Picture).iter().map(number).collect();
+            push_all(&mut decoder(), &packets, DecodeMode::Picture).iter().map(number).collect();
         let expected: Vec<i32> = (0..14).chain(20..30).collect();
         assert_eq!(numbers, expected, "{codec:?}");
     }
@@ -198,7 +198,7 @@ fn after_a_loss_pictures_are_held_back_but_not_for_ever() {
     packets[5].lost = 2;
     packets.remove(4);
     let mut decoder = decoder();
-    let frames = push_all(&mut decoder, &packets, Want::Picture);
+    let frames = push_all(&mut decoder, &packets, DecodeMode::Picture);
     let stamps: Vec<u64> = frames.iter().map(|frame| frame.at.mono.0 / 40_000).collect();
     let until = 3 + HOLD_BACK_MAX.as_millis() as u64 / 40;
     assert_eq!(stamps[..6], [0, 1, 2, 3, until, until + 1]);
@@ -226,13 +226,13 @@ fn rubbish_never_stops_a_decoder() {
                 bytes.truncate(bytes.len() - random() % 3 * bytes.len() / 4);
                 let bad = Packet { data: bytes.into(), key: random() % 3 == 0, ..packet.clone() };
                 // Errors are expected; what matters is what comes after.
-                drop(decoder.push(&bad, Want::Picture));
+                drop(decoder.push(&bad, DecodeMode::Picture));
             }
         }
         let empty = Packet { data: Vec::new().into(), ..good[0].clone() };
-        assert!(decoder.push(&empty, Want::Picture).unwrap().is_none());
+        assert!(decoder.push(&empty, DecodeMode::Picture).unwrap().is_none());
         decoder.reset();
-        assert!(push_all(&mut decoder, &good, Want::Picture).len() >= 15, "{codec:?}");
+        assert!(push_all(&mut decoder, &good, DecodeMode::Picture).len() >= 15, "{codec:?}");
     }
 }
 
@@ -243,7 +243,7 @@ fn size_and_codec_may_change_in_the_stream() {
     let other = stream(Codec::H265, "testsrc2=s=192x320:r=25", 5, "bframes=0");
     let mut decoder = decoder();
     let packets: Vec<Packet> = [wide, tall, other].concat();
-    let frames = push_all(&mut decoder, &packets, Want::Picture);
+    let frames = push_all(&mut decoder, &packets, DecodeMode::Picture);
     let widths: Vec<u32> = frames.iter().map(|frame| frame.letterbox.content.width).collect();
     assert_eq!(widths, [[160; 5], [58; 5], [58; 5]].concat());
     assert_eq!(frames[7].picture.size(), Some(Size { width: 192, height: 320 }));
@@ -256,10 +256,10 @@ fn who_sends_huge_pictures_is_refused_and_heard_again_when_they_are_smaller() {
     });
     let mut decoder = decoder();
     let width = |frame: Option<Frame>| frame?.picture.size().map(|size| size.width);
-    assert_eq!(width(decoder.push(&most, Want::Picture).unwrap()), Some(4096));
-    let refused = decoder.push(&huge, Want::Picture).unwrap_err().to_string();
+    assert_eq!(width(decoder.push(&most, DecodeMode::Picture).unwrap()), Some(4096));
+    let refused = decoder.push(&huge, DecodeMode::Picture).unwrap_err().to_string();
     assert!(refused.contains("hem-42"), "{refused}");
-    assert_eq!(width(decoder.push(&small, Want::Picture).unwrap()), Some(320));
+    assert_eq!(width(decoder.push(&small, DecodeMode::Picture).unwrap()), Some(320));
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn key_frames_alone_give_pictures_and_decoding_can_go_on_from_there() {
         }
         assert_eq!(numbers, [0, 10, 20], "{codec:?} {options}");
         // From here on everything is wanted: the packets since the last key frame are caught up.
-        let mut later = push_all(&mut decoder, &packets[27..], Want::Picture);
+        let mut later = push_all(&mut decoder, &packets[27..], DecodeMode::Picture);
         later.extend(decoder.drain().unwrap());
         let numbers: Vec<i32> = later.iter().map(number).collect();
         assert!(numbers.contains(&29) && numbers[0] >= 25, "{codec:?} {options}: {numbers:?}");
@@ -292,13 +292,13 @@ fn what_spared_a_key_frame_costs_nothing_that_is_predicted_from_it() {
     for codec in [Codec::H264, Codec::H265] {
         let packets = stream(codec, COARSE, 30, "bframes=0:keyint=10:crf=40");
         let (mut whole, mut thrifty) = (decoder(), decoder());
-        let whole = push_all(&mut whole, &packets, Want::Picture);
+        let whole = push_all(&mut whole, &packets, DecodeMode::Picture);
         let (sparing, going_on) = packets.split_at(15);
         let alone = sparing.iter().filter_map(|packet| push_sparing(&mut thrifty, packet));
         let alone: Vec<Frame> = alone.collect();
         assert_eq!(alone.iter().map(|frame| frame.at).collect::<Vec<_>>(), [stamp(0), stamp(400)]);
         assert!(alone[1].pixels[..] != whole[10].pixels[..], "{codec:?}: it was filtered");
-        let later = push_all(&mut thrifty, going_on, Want::Picture);
+        let later = push_all(&mut thrifty, going_on, DecodeMode::Picture);
         assert_eq!(later.len(), 15, "{codec:?}");
         for (ours, theirs) in later.iter().zip(&whole[15..]) {
             assert!(ours.pixels[..] == theirs.pixels[..], "{codec:?}: {:?} drifts", ours.at);
@@ -312,13 +312,13 @@ fn of_open_groups_nothing_but_key_frames_goes_to_the_decoder_where_they_do() {
     let packets = stream(Codec::H265, RISING, 60, "bframes=2:keyint=10:min-keyint=10:open-gop=1");
     let is_cra = |packet: &&Packet| nal::units(&packet.data).any(|unit| unit[0] >> 1 & 0x3f == 21);
     assert_eq!(packets.iter().filter(|packet| packet.key).filter(is_cra).count(), 5);
-    let (mut decoder, mut schedule) = (decoder(), Schedule::default());
+    let (mut decoder, mut schedule) = (decoder(), DecodeSchedule::default());
     let mut numbers = Vec::new();
     for packet in &packets {
         let (at, period) = (packet.received.mono, Duration::from_millis(400));
         let choice = schedule.choose(at, packet.key, period);
-        assert_eq!(choice.want == Want::Picture, packet.key, "{:?}", packet.received);
-        assert_eq!(choice.want == Want::Nothing, !packet.key, "{:?}", packet.received);
+        assert_eq!(choice.mode == DecodeMode::Picture, packet.key, "{:?}", packet.received);
+        assert_eq!(choice.mode == DecodeMode::Skip, !packet.key, "{:?}", packet.received);
         let frame = worker::decode(&mut decoder, packet, choice).unwrap();
         numbers.extend(frame.iter().map(number));
     }
@@ -330,13 +330,13 @@ fn too_long_a_backlog_is_given_up_until_the_next_key_frame() {
     let count = BACKLOG_PACKETS_MAX as u32 + 20;
     let packets = stream(Codec::H264, RISING, count, "bframes=0:keyint=1000");
     let mut idle = decoder();
-    assert!(idle.push(&packets[0], Want::Picture).unwrap().is_some());
-    push_all(&mut idle, &packets[1..count as usize - 1], Want::Nothing);
+    assert!(idle.push(&packets[0], DecodeMode::Picture).unwrap().is_some());
+    push_all(&mut idle, &packets[1..count as usize - 1], DecodeMode::Skip);
     let last = packets.last().unwrap();
-    assert!(idle.push(last, Want::Picture).unwrap().is_none());
-    assert!(idle.push(&packets[0], Want::Picture).unwrap().is_some());
+    assert!(idle.push(last, DecodeMode::Picture).unwrap().is_none());
+    assert!(idle.push(&packets[0], DecodeMode::Picture).unwrap().is_some());
     // A decoder that has had every packet needs no backlog.
-    let all = push_all(&mut decoder(), &packets, Want::Picture);
+    let all = push_all(&mut decoder(), &packets, DecodeMode::Picture);
     assert_eq!(all.len(), count as usize);
 }
 
@@ -345,10 +345,10 @@ fn from_packets_to_what_they_show() {
     let packets = stream(Codec::H264, RED_PATCH, 50, "bframes=0:keyint=25");
     let clock = Arc::new(ManualClock::default());
     let metrics = Metrics::new();
-    let exchange = Arc::new(Exchange::new(clock.clone(), metrics.clone()));
+    let mailboxes = Arc::new(Mailboxes::new(clock.clone(), metrics.clone()));
     let (sender, mut analysed) = tokio::sync::mpsc::channel(50);
-    let setup = detector::worker::Setup {
-        exchange: Arc::clone(&exchange),
+    let setup = detector::worker::DetectorSetup {
+        mailboxes: Arc::clone(&mailboxes),
         second: Arc::default(),
         analysed: sender,
         clock: clock.clone(),
@@ -356,10 +356,10 @@ fn from_packets_to_what_they_show() {
     };
     let detector = Box::new(ScriptedDetector::new(Size { width: 160, height: 96 }));
     let detecting = detector::worker::spawn(0, detector, setup).unwrap();
-    let setup = worker::Setup {
+    let setup = worker::DecodeSetup {
         config: config(),
-        pace: Pace::every(Duration::from_millis(200)),
-        exchange: Arc::clone(&exchange),
+        decode_rate: DecodeRate::every(Duration::from_millis(200)),
+        mailboxes: Arc::clone(&mailboxes),
         clock,
         metrics: metrics.clone(),
     };
@@ -375,7 +375,7 @@ fn from_packets_to_what_they_show() {
     }
     drop(to_decoder);
     decoding.join().unwrap();
-    exchange.close();
+    mailboxes.close();
     detecting.join().unwrap();
     assert!(analysed.blocking_recv().is_none());
     for (index, analysed) in seen.iter().enumerate() {

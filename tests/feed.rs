@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use keng::access::Access;
 use keng::album::Album;
-use keng::audit::Log;
+use keng::audit::AuditLog;
 use keng::metrics::Metrics;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
@@ -111,7 +111,7 @@ async fn house(language: Language) -> House {
         gallery: Gallery::new(clock.clone()),
         asks,
         access: access.clone(),
-        audit: Log::open(folder.path(), clock.clone(), &Metrics::new()).unwrap(),
+        audit: AuditLog::open(folder.path(), clock.clone(), &Metrics::new()).unwrap(),
         store: folder.path().to_owned(),
         cap: None,
         push: None,

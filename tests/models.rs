@@ -22,8 +22,8 @@ use keng::frame::Letterbox;
 use keng::frame::Picture;
 use keng::frame::Size;
 use keng::frame::decode;
+use keng::frame::decode::DecodeMode;
 use keng::frame::decode::Decoder;
-use keng::frame::decode::Want;
 use keng::geometry::BoundingBox;
 use keng::time::ManualClock;
 use keng::time::Stamp;
@@ -66,7 +66,7 @@ fn painted(detector: &OnnxDetector, source: Size, patches: &[([u8; 3], [usize; 4
         letterbox: Letterbox::fit(source, &format),
         picture: Picture::empty(),
         look: None,
-        small: None,
+        thumbnail: None,
         decode_us: 0,
     }
 }
@@ -185,6 +185,6 @@ fn frame_of(clip: &Path, detector: &OnnxDetector) -> Frame {
         masks: Arc::default(),
     };
     let mut decoder = Decoder::new(config, Arc::new(ManualClock::default()));
-    let ready = decoder.push(&packet, Want::Picture).unwrap();
+    let ready = decoder.push(&packet, DecodeMode::Picture).unwrap();
     ready.or_else(|| decoder.drain().unwrap()).expect("a key frame must give a picture")
 }

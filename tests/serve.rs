@@ -9,7 +9,9 @@ use std::process::Output;
 use std::time::Duration;
 
 use futures::future::join_all;
-use keng::serve::{Credentials, Error, Fault, Mount, Options, Running, Scheme, Server};
+use keng::rtsp_server::{
+    Credentials, Error, InjectedFault, Mount, Options, RunningServer, Scheme, Server,
+};
 use keng::ward::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -63,7 +65,7 @@ fn mount(clip: &Path, fault: &str) -> Mount {
     Mount { name: "camera".to_owned(), fault: fault.parse().unwrap(), ..Mount::new(clip) }
 }
 
-async fn serve(clip: &Path, fault: &str) -> Running {
+async fn serve(clip: &Path, fault: &str) -> RunningServer {
     let mounts = vec![mount(clip, fault)];
     Server::start(Options { seed: Some(1), ..Options::new(mounts) }).await.unwrap()
 }
@@ -179,7 +181,7 @@ async fn strangers_see_the_clips_very_pictures_and_see_them_again() {
     let h265 = decode(clips.h265.to_str().unwrap(), None, FRAMES).await;
     assert_eq!((h264.len(), h265.len()), (FRAMES, FRAMES));
 
-    let watch = async |server: &Running, who: &str, transport: &str, mount: &str| {
+    let watch = async |server: &RunningServer, who: &str, transport: &str, mount: &str| {
         let url = format!("rtsp://{who}{}/{mount}", server.address);
         let seen = probe(&url, transport).await;
         let (codec, expected) = if mount == "street" { ("h264", &h264) } else { ("hevc", &h265) };
@@ -190,7 +192,7 @@ async fn strangers_see_the_clips_very_pictures_and_see_them_again() {
         let expected: Vec<_> = expected.iter().chain(&expected[..5]).cloned().collect();
         assert_eq!(found, expected, "{url} {transport}");
     };
-    let cases: &[(&Running, &str, &str)] = &[
+    let cases: &[(&RunningServer, &str, &str)] = &[
         (&open, "", "tcp"),
         (&open, "", "udp"),
         (&digest, "viewer:s3cret@", "tcp"),
@@ -360,8 +362,8 @@ async fn a_camera_is_mended_cut_off_and_comes_back_on_its_port() {
     let address = server.address;
     let mut client = Client::connect(address).await;
     assert!(client.ask("DESCRIBE", "").await.starts_with("RTSP/1.0 404"));
-    assert!(server.set_fault("camera", Fault::default()));
-    assert!(!server.set_fault("other", Fault::default()));
+    assert!(server.set_fault("camera", InjectedFault::default()));
+    assert!(!server.set_fault("other", InjectedFault::default()));
     server.kick();
     assert!(client.byte().await.is_none());
 

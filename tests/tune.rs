@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use keng::clock::SystemClock;
 use keng::detection::{Class, Detection};
-use keng::diary;
-use keng::diary::{Folder, PatrolNotice, Record, Run, Verdict};
+use keng::detection_log;
+use keng::detection_log::{DaemonRun, Folder, LoggedInput, PatrolNotice, StoredVerdict};
 use keng::geometry::BoundingBox;
 use keng::incident::{Answer, Incident, IncidentId, Kind, State};
 use keng::metrics::Metrics;
@@ -49,14 +49,14 @@ fn flames(ms: u64, x: f32, confidence: f32) -> Detection {
     Detection { class: Class::Fire, confidence: confidence + a, bbox, appearance: None }
 }
 
-fn frame(camera: &str, ms: u64, detections: Vec<Detection>) -> Record {
+fn frame(camera: &str, ms: u64, detections: Vec<Detection>) -> LoggedInput {
     let mut detections = detections;
-    diary::round(&mut detections);
-    Record::Frame(FrameResult { camera: id(camera), at: at(ms), detections })
+    detection_log::round(&mut detections);
+    LoggedInput::Frame(FrameResult { camera: id(camera), at: at(ms), detections })
 }
 
-fn said(camera: &str, ms: u64, opened_ms: u64, state: State) -> Record {
-    Record::Verdict(Verdict {
+fn said(camera: &str, ms: u64, opened_ms: u64, state: State) -> LoggedInput {
+    LoggedInput::Verdict(StoredVerdict {
         at: at(ms),
         incident: IncidentId::parse(&format!("{opened_ms}-{camera}")).unwrap(),
         khu_pho: id("kp3"),
@@ -70,9 +70,9 @@ fn said(camera: &str, ms: u64, opened_ms: u64, state: State) -> Record {
 }
 
 /// Twenty seconds of flames from `from_ms` on, half a minute of nothing, and what people said.
-fn episode(camera: &str, from_ms: u64, x: f32, confidence: f32, state: State) -> Vec<Record> {
+fn episode(camera: &str, from_ms: u64, x: f32, confidence: f32, state: State) -> Vec<LoggedInput> {
     let burns = (0..80).map(|n| from_ms + n * 250);
-    let mut records: Vec<Record> =
+    let mut records: Vec<LoggedInput> =
         burns.map(|ms| frame(camera, ms, vec![flames(ms - from_ms, x, confidence)])).collect();
     let quiet = (0..40).map(|n| from_ms + 20_000 + n * 1_000);
     records.extend(quiet.map(|ms| frame(camera, ms, Vec::new())));
@@ -81,7 +81,7 @@ fn episode(camera: &str, from_ms: u64, x: f32, confidence: f32, state: State) ->
 }
 
 /// A lamp of 0.52 and a fire of 0.85 on each camera.
-fn small_ward() -> Vec<Record> {
+fn small_ward() -> Vec<LoggedInput> {
     let of_camera = |n: u64| {
         let (name, from) = (format!("hem-{n}"), n * 300_000);
         let mut records = episode(&name, from, 0.1, 0.52, State::FalseAlarm);
@@ -92,8 +92,8 @@ fn small_ward() -> Vec<Record> {
 }
 
 /// Keeps the records as the daemon does.
-fn keep(store: &Path, records: &[Record]) {
-    let config = diary::Config {
+fn keep(store: &Path, records: &[LoggedInput]) {
+    let config = detection_log::Config {
         folder: Folder::of(store),
         retention: Duration::from_secs(30 * 86_400),
         bytes_max: 1 << 30,
@@ -103,22 +103,23 @@ fn keep(store: &Path, records: &[Record]) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(now));
     // As many as wait at once, so that nothing is dropped.
     for part in records.chunks(8_000) {
-        let (keeper, thread) = diary::spawn(config.clone(), &metrics, Arc::clone(&clock)).unwrap();
-        part.iter().for_each(|record| keeper.keep(record.clone()));
+        let (keeper, thread) =
+            detection_log::spawn(config.clone(), &metrics, Arc::clone(&clock)).unwrap();
+        part.iter().for_each(|record| keeper.append(record.clone()));
         drop(keeper);
         thread.join().unwrap();
     }
     assert_eq!(metrics.detections_dropped.get(), 0);
 }
 
-fn read(store: &Path) -> Vec<(Run, Record)> {
+fn read(store: &Path) -> Vec<(DaemonRun, LoggedInput)> {
     let mut all = Vec::new();
     let span = Wall(i64::MIN)..Wall(i64::MAX);
     Folder::of(store).read(&span, |part| all.extend(part)).unwrap();
     all
 }
 
-fn site(records: &[Record]) -> Site {
+fn site(records: &[LoggedInput]) -> Site {
     let site = Site::new();
     let camera = |n: u64| {
         let place = u16::try_from(n).unwrap();
@@ -293,7 +294,7 @@ fn watched(count: u64) -> Vec<Watched> {
 
 /// The live core: frames as they come, a tick each second, answers by the incident's id, and a
 /// start anew where monotonic time falls.
-fn live(cameras: &[Watched], records: &[Record]) -> Vec<Incident> {
+fn live(cameras: &[Watched], records: &[LoggedInput]) -> Vec<Incident> {
     let zone = jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap();
     let mut told = Vec::new();
     let mut core = Core::new(zone, cameras.to_vec(), records[0].at());
@@ -304,9 +305,9 @@ fn live(cameras: &[Watched], records: &[Record]) -> Vec<Incident> {
             told.extend(core.on_tick(ticked));
         }
         match record {
-            Record::Frame(frame) => told.extend(core.on_frame(frame)),
-            Record::Patrol(_) => {}
-            Record::Verdict(verdict) => {
+            LoggedInput::Frame(frame) => told.extend(core.on_frame(frame)),
+            LoggedInput::Patrol(_) => {}
+            LoggedInput::Verdict(verdict) => {
                 let open: Vec<Incident> = core
                     .open()
                     .filter(|i| i.cameras.iter().any(|seen| verdict.cameras.contains(&seen.camera)))
@@ -346,7 +347,7 @@ fn a_replay_of_what_was_kept_tells_what_was_told() {
     assert_eq!(opened.len(), 13, "six lamps, six fires, one who loiters: {opened:#?}");
     keep(store.path(), &records);
     let kept = read(store.path());
-    let plain: Vec<Record> = kept.iter().map(|(_, record)| record.clone()).collect();
+    let plain: Vec<LoggedInput> = kept.iter().map(|(_, record)| record.clone()).collect();
     assert_eq!(plain, records, "bit by bit");
     let zone = jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap();
     let mut lane = Lane::new(zone, cameras);
@@ -362,20 +363,20 @@ fn a_replay_of_what_was_kept_tells_what_was_told() {
 #[test]
 fn a_start_anew_takes_open_incidents_along_and_a_patrol_keeps_quiet() {
     let zone = jiff::tz::TimeZone::get("Asia/Ho_Chi_Minh").unwrap();
-    let burning = |from: u64, count: u64| -> Vec<Record> {
+    let burning = |from: u64, count: u64| -> Vec<LoggedInput> {
         let frames = (0..count).map(|n| from + n * 250);
         frames.map(|ms| frame("hem-0", ms, vec![flames(ms, 0.5, 0.8)])).collect()
     };
     // The second start's monotonic time begins anew; its wall time goes on.
     let mut again = burning(40_000, 60);
     for record in &mut again {
-        if let Record::Frame(frame) = record {
+        if let LoggedInput::Frame(frame) = record {
             frame.at.mono = Mono(frame.at.mono.0 - 39_000_000);
         }
     }
     let mut lane = Lane::new(zone.clone(), watched(1));
-    let of_run = |run, records: Vec<Record>| -> Vec<(Run, Record)> {
-        records.into_iter().map(|record| (Run(run), record)).collect()
+    let of_run = |run, records: Vec<LoggedInput>| -> Vec<(DaemonRun, LoggedInput)> {
+        records.into_iter().map(|record| (DaemonRun(run), record)).collect()
     };
     lane.play(&of_run(1, burning(0, 60)));
     lane.play(&of_run(2, again));
@@ -386,7 +387,7 @@ fn a_start_anew_takes_open_incidents_along_and_a_patrol_keeps_quiet() {
         if patrolled {
             let lasts = Duration::from_secs(600);
             let notice = PatrolNotice { at: at(0), khu_pho: id("kp0"), lasts, zone: None };
-            lane.play(&[(Run(1), Record::Patrol(notice))]);
+            lane.play(&[(DaemonRun(1), LoggedInput::Patrol(notice))]);
         }
         let stands = (0..90).map(|n| {
             let bbox = BoundingBox::new(0.4, 0.3, 0.48, 0.7);

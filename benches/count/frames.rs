@@ -14,8 +14,8 @@ use keng::frame::Masks;
 use keng::frame::Picture;
 use keng::frame::Placement;
 use keng::frame::decode::Config;
+use keng::frame::decode::DecodeMode;
 use keng::frame::decode::Decoder;
-use keng::frame::decode::Want;
 use keng::time::ManualClock;
 use keng::time::Stamp;
 
@@ -47,7 +47,7 @@ fn decoding() -> impl FnMut() + 'static {
         let received = scene::at(0) + since;
         let packet = Packet { received, ..packets[number % packets.len()].clone() };
         number += 1;
-        black_box(decoder.push(&packet, Want::Picture).expect("the clip is sound"));
+        black_box(decoder.push(&packet, DecodeMode::Picture).expect("the clip is sound"));
     }
 }
 
@@ -64,7 +64,7 @@ fn detecting() -> Option<impl FnMut() + 'static> {
         letterbox: Letterbox::fit(format.size, &format),
         picture: Picture::empty(),
         look: None,
-        small: None,
+        thumbnail: None,
         decode_us: 0,
     };
     Some(move || {

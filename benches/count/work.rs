@@ -12,7 +12,7 @@ use keng::attention::motion::Motion;
 use keng::camera::Codec;
 use keng::camera::Packet;
 use keng::camera::queue;
-use keng::camera::queue::Item;
+use keng::camera::queue::QueueItem;
 use keng::detection::ModelIdentity;
 use keng::detector::classes::ClassMap;
 use keng::detector::family;
@@ -28,9 +28,9 @@ use keng::frame::Look;
 use keng::frame::Picture;
 use keng::frame::Placement;
 use keng::frame::Size;
-use keng::frame::mailbox::Exchange;
-use keng::frame::pace::Pace;
-use keng::frame::pace::Schedule;
+use keng::frame::decode_rate::DecodeRate;
+use keng::frame::decode_rate::DecodeSchedule;
+use keng::frame::mailbox::Mailboxes;
 use keng::frame::pixels::Pool;
 use keng::incident::Incident;
 use keng::metrics::Metrics;
@@ -64,7 +64,7 @@ pub(crate) type Piece = (&'static str, Box<dyn FnMut()>);
 pub(crate) const NAMES: &[(&str, &str)] = &[
     ("packet", "Packets"),
     ("look", "Looks"),
-    ("mailbox", "Mailboxes"),
+    ("mailbox", "Exchanging"),
     ("preprocess", "Preprocess"),
     ("postprocess", "Postprocess"),
     ("track", "Tracking"),
@@ -82,7 +82,7 @@ pub(crate) fn all() -> Vec<Piece> {
     let works = [
         piece(Packets::new(), Packets::once),
         piece(Looks::new(), Looks::once),
-        piece(Mailboxes::new(), Mailboxes::once),
+        piece(Exchanging::new(), Exchanging::once),
         piece(Preprocess::new(), Preprocess::once),
         piece(Postprocess::new(), Postprocess::once),
         piece(Tracking::new(), Tracking::once),
@@ -109,8 +109,8 @@ struct Packets {
     sender: queue::Sender,
     receiver: queue::Receiver,
     motion: Motion,
-    schedule: Schedule,
-    pace: Pace,
+    schedule: DecodeSchedule,
+    decode_rate: DecodeRate,
     data: Arc<[u8]>,
     number: usize,
 }
@@ -122,8 +122,8 @@ impl Packets {
             sender,
             receiver,
             motion: Motion::default(),
-            schedule: Schedule::default(),
-            pace: Pace::every(Duration::from_millis(125)),
+            schedule: DecodeSchedule::default(),
+            decode_rate: DecodeRate::every(Duration::from_millis(125)),
             data: vec![0; 3000].into(),
             number: 0,
         }
@@ -143,10 +143,10 @@ impl Packets {
         self.number += 1;
         black_box(self.sender.send(packet));
         while let Some(item) = self.receiver.try_recv() {
-            let Item::Packet(packet) = item else { continue };
+            let QueueItem::Packet(packet) = item else { continue };
             let at = packet.received.mono;
             black_box(self.motion.note(at, packet.key, packet.data.len()));
-            black_box(self.schedule.choose(at, packet.key, self.pace.wanted()));
+            black_box(self.schedule.choose(at, packet.key, self.decode_rate.wanted()));
         }
     }
 }
@@ -166,31 +166,31 @@ impl Looks {
 }
 
 /// A frame's way to a detector, among those of all other cameras.
-struct Mailboxes {
+struct Exchanging {
     clock: Arc<ManualClock>,
-    exchange: Exchange,
+    mailboxes: Mailboxes,
     cameras: Vec<Id>,
     pool: Pool,
     number: usize,
 }
 
-impl Mailboxes {
+impl Exchanging {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(scene::at(0)));
-        let exchange = Exchange::new(Arc::clone(&clock) as Arc<dyn Clock>, Metrics::new());
+        let mailboxes = Mailboxes::new(Arc::clone(&clock) as Arc<dyn Clock>, Metrics::new());
         let name = |index: usize| Id::new(&format!("c{index}")).expect("letters make an id");
         let cameras: Vec<Id> = (0..CAMERAS).map(name).collect();
         for camera in &cameras {
-            exchange.enter(camera, Pace::every(Duration::from_secs(1)));
+            mailboxes.add_camera(camera, DecodeRate::every(Duration::from_secs(1)));
         }
-        Self { clock, exchange, cameras, pool: Pool::default(), number: 0 }
+        Self { clock, mailboxes, cameras, pool: Pool::default(), number: 0 }
     }
 
     #[inline(never)]
     fn once(&mut self) {
         self.clock.advance(Duration::from_millis(8));
         self.number += 1;
-        self.exchange.post(Frame {
+        self.mailboxes.post(Frame {
             camera: self.cameras[self.number % CAMERAS].clone(),
             sequence: self.number as u64,
             at: self.clock.now(),
@@ -198,10 +198,10 @@ impl Mailboxes {
             letterbox: letterbox(),
             picture: Picture::empty(),
             look: None,
-            small: None,
+            thumbnail: None,
             decode_us: 0,
         });
-        assert!(black_box(self.exchange.try_take()).is_some(), "it is fresh");
+        assert!(black_box(self.mailboxes.try_take()).is_some(), "it is fresh");
     }
 }
 

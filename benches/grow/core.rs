@@ -20,8 +20,8 @@ use keng::frame::Picture;
 use keng::frame::Pixels;
 use keng::frame::Placement;
 use keng::frame::Size;
-use keng::frame::mailbox::Exchange;
-use keng::frame::pace::Pace;
+use keng::frame::decode_rate::DecodeRate;
+use keng::frame::mailbox::Mailboxes;
 use keng::geometry::Point;
 use keng::geometry::Polygon;
 use keng::incident::Incident;
@@ -233,17 +233,17 @@ fn ward(cameras: usize) -> Vec<Watched> {
 
 fn mailbox(cameras: usize) -> impl FnMut() {
     let clock = Arc::new(ManualClock::new(scene::at(0)));
-    let exchange = Exchange::new(Arc::clone(&clock) as Arc<dyn Clock>, Metrics::new());
+    let mailboxes = Mailboxes::new(Arc::clone(&clock) as Arc<dyn Clock>, Metrics::new());
     let name = |index: usize| Id::new(&format!("c{index}")).expect("letters make an id");
     let ids: Vec<Id> = (0..cameras).map(name).collect();
     for id in &ids {
-        exchange.enter(id, Pace::every(Duration::from_secs(1)));
+        mailboxes.add_camera(id, DecodeRate::every(Duration::from_secs(1)));
     }
     let mut number = 0;
     move || {
         clock.advance(Duration::from_millis(8));
         number += 1;
-        exchange.post(Frame {
+        mailboxes.post(Frame {
             camera: ids[number % ids.len()].clone(),
             sequence: number as u64,
             at: clock.now(),
@@ -251,9 +251,9 @@ fn mailbox(cameras: usize) -> impl FnMut() {
             letterbox: letterbox(),
             picture: Picture::empty(),
             look: None,
-            small: None,
+            thumbnail: None,
             decode_us: 0,
         });
-        assert!(black_box(exchange.try_take()).is_some(), "it is fresh");
+        assert!(black_box(mailboxes.try_take()).is_some(), "it is fresh");
     }
 }

@@ -10,9 +10,9 @@ use keng::frame::Masks;
 use keng::frame::Placement;
 use keng::frame::clip::Clip;
 use keng::frame::decode::Config;
+use keng::frame::decode::DecodeMode;
 use keng::frame::decode::Decoder;
-use keng::frame::decode::Want;
-use keng::frame::pace::Choice;
+use keng::frame::decode_rate::DecodeChoice;
 use keng::frame::worker;
 use keng::time::ManualClock;
 
@@ -79,11 +79,11 @@ fn stream(kind: Kind, alone: bool) -> impl FnMut() {
     move || {
         for (number, packet) in packets.iter().enumerate() {
             let want = match (alone, packet.key, number.is_multiple_of(every)) {
-                (true, true, _) | (false, _, true) => Want::Picture,
-                (true, false, _) => Want::Nothing,
-                (false, _, false) => Want::Reference,
+                (true, true, _) | (false, _, true) => DecodeMode::Picture,
+                (true, false, _) => DecodeMode::Skip,
+                (false, _, false) => DecodeMode::Reference,
             };
-            let choice = Choice { want, alone };
+            let choice = DecodeChoice { mode: want, alone };
             std::hint::black_box(worker::decode(&mut decoder, packet, choice).expect("sound"));
         }
     }

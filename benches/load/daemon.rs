@@ -8,7 +8,7 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 
-use keng::serve::Running;
+use keng::rtsp_server::RunningServer;
 
 use crate::Failure;
 use crate::film;
@@ -54,7 +54,7 @@ pub(crate) struct Place<'a> {
 pub(crate) fn start(
     kind: Kind,
     profile: &Profile,
-    servers: &[&Running],
+    servers: &[&RunningServer],
     place: &Place<'_>,
 ) -> Result<Child, Failure> {
     let log = std::fs::File::create(film::folder()?.join(format!("{}.log", kind.name())))?;
@@ -76,7 +76,11 @@ fn model() -> PathBuf {
     named.unwrap_or_else(|| root().join("models/keng.onnx"))
 }
 
-fn keng(profile: &Profile, servers: &[&Running], place: &Place<'_>) -> Result<Command, Failure> {
+fn keng(
+    profile: &Profile,
+    servers: &[&RunningServer],
+    place: &Place<'_>,
+) -> Result<Command, Failure> {
     let config = place.folder.join("keng.toml");
     std::fs::write(&config, text(profile, servers, place)?)?;
     let named = std::env::var_os("KENG").map(PathBuf::from);
@@ -94,7 +98,7 @@ fn keng(profile: &Profile, servers: &[&Running], place: &Place<'_>) -> Result<Co
 /// Attention is left as it comes, but where key frames are too rare for that.
 fn text(
     profile: &Profile,
-    servers: &[&Running],
+    servers: &[&RunningServer],
     place: &Place<'_>,
 ) -> Result<String, std::fmt::Error> {
     let Place { broker, page, .. } = place;
@@ -125,7 +129,7 @@ fn text(
     Ok(text)
 }
 
-fn peer(servers: &[&Running], place: &Place<'_>) -> Result<Command, Failure> {
+fn peer(servers: &[&RunningServer], place: &Place<'_>) -> Result<Command, Failure> {
     let python = std::env::var_os("PEER_PYTHON")
         .ok_or("PEER_PYTHON names no Python with benches/peers/requirements.txt: make peers")?;
     let cameras = servers.iter().flat_map(|running| running.served());

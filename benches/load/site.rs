@@ -8,10 +8,10 @@ use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
 
-use keng::serve::Mount;
-use keng::serve::Options;
-use keng::serve::Running;
-use keng::serve::Server;
+use keng::rtsp_server::Mount;
+use keng::rtsp_server::Options;
+use keng::rtsp_server::RunningServer;
+use keng::rtsp_server::Server;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -35,7 +35,7 @@ pub(crate) async fn serve(
     profile: &Profile,
     reels: &[Reel],
     which: Range<usize>,
-) -> Result<Running, Failure> {
+) -> Result<RunningServer, Failure> {
     let mounts = which.map(|index| {
         let (height, busy) = (profile.height(index), profile.is_busy(index));
         let fits = |reel: &&Reel| reel.height == height && reel.busy == busy;
@@ -77,7 +77,7 @@ impl Site {
     pub(crate) async fn start(
         kind: Kind,
         profile: &Profile,
-        servers: &[&Running],
+        servers: &[&RunningServer],
         foreign: bool,
     ) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;

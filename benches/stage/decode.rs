@@ -14,8 +14,8 @@ use keng::frame::Letterbox;
 use keng::frame::Placement;
 use keng::frame::Size;
 use keng::frame::decode::Config;
+use keng::frame::decode::DecodeMode;
 use keng::frame::decode::Decoder;
-use keng::frame::decode::Want;
 use keng::time::ManualClock;
 use keng::ward::Id;
 
@@ -132,9 +132,9 @@ pub(crate) fn measure(bench: &mut Bench) {
         let (mut decoding, mut all) = (0.0, (0.0, 0.0));
         for arm in if odd { [0, 1, 2] } else { [1, 2, 0] } {
             match arm {
-                0 => all.0 = timed(&mut || push(&mut ours, group, Want::Picture)),
+                0 => all.0 = timed(&mut || push(&mut ours, group, DecodeMode::Picture)),
                 1 => all.1 = timed(&mut || bare_group(&mut bare, group)),
-                _ => decoding = timed(&mut || push(&mut references, group, Want::Reference)),
+                _ => decoding = timed(&mut || push(&mut references, group, DecodeMode::Reference)),
             }
         }
         let bare_scaling = timed(&mut || (0..GROUP).for_each(|_| bare.scale()));
@@ -149,10 +149,10 @@ pub(crate) fn measure(bench: &mut Bench) {
     });
 }
 
-fn push(decoder: &mut Decoder, group: &[Packet], want: Want) {
+fn push(decoder: &mut Decoder, group: &[Packet], want: DecodeMode) {
     for packet in group {
         let frame = decoder.push(packet, want).expect("the clip is sound");
-        assert_eq!(frame.is_some(), want == Want::Picture, "each packet is a picture");
+        assert_eq!(frame.is_some(), want == DecodeMode::Picture, "each packet is a picture");
     }
 }
 

@@ -9,8 +9,8 @@ use keng::detector::onnx::OnnxDetector;
 use keng::detector::preprocess;
 use keng::detector::preprocess::Scale;
 use keng::frame::Frame;
+use keng::frame::decode::DecodeMode;
 use keng::frame::decode::Decoder;
-use keng::frame::decode::Want;
 use keng::time::ManualClock;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -131,7 +131,7 @@ fn frames(detector: &OnnxDetector) -> Vec<Frame> {
     let mut decoder = Decoder::new(config, Arc::new(ManualClock::default()));
     let keys = clips::packets("night_fire.mp4").into_iter().filter(|packet| packet.key).step_by(2);
     let frame = |packet| {
-        let frame = decoder.push(&packet, Want::Picture).expect("the clip is sound");
+        let frame = decoder.push(&packet, DecodeMode::Picture).expect("the clip is sound");
         frame.or_else(|| decoder.drain().expect("the clip is sound")).expect("a picture a key")
     };
     keys.map(frame).collect()

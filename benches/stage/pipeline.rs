@@ -14,10 +14,10 @@ use keng::detector::Detector;
 use keng::detector::layout::Layout;
 use keng::detector::onnx::OnnxDetector;
 use keng::frame;
-use keng::frame::decode::Want;
-use keng::frame::mailbox::Exchange;
-use keng::frame::pace::Pace;
-use keng::frame::pace::Schedule;
+use keng::frame::decode::DecodeMode;
+use keng::frame::decode_rate::DecodeRate;
+use keng::frame::decode_rate::DecodeSchedule;
+use keng::frame::mailbox::Mailboxes;
 use keng::metrics::Metrics;
 use keng::metrics::Stage;
 use keng::pipeline::Core;
@@ -61,7 +61,7 @@ fn measure_at(bench: &mut Bench, plan: Plan, period: Duration) -> f64 {
     let mut bare = Bare::new(detector.layout().clone());
     let mut ours = Ours::new(detector, period);
     let mut groups = Groups::new();
-    let mut schedule = Schedule::default();
+    let mut schedule = DecodeSchedule::default();
     let clock = Arc::clone(&ours.clock);
     let mut odd = false;
     bench.pairs(plan, || {
@@ -71,7 +71,7 @@ fn measure_at(bench: &mut Bench, plan: Plan, period: Duration) -> f64 {
             let packet = Packet { received: clock.now(), ..packet.clone() };
             // The decoding thread decides likewise: the bare libraries do the same frames.
             let choice = schedule.choose(packet.received.mono, packet.key, period);
-            group.push((packet, choice.want == Want::Picture));
+            group.push((packet, choice.mode == DecodeMode::Picture));
         }
         let frames = group.iter().filter(|(_, wanted)| *wanted).count().max(1) as f64;
         let timed = |work: &mut dyn FnMut()| {
@@ -94,7 +94,7 @@ fn measure_at(bench: &mut Bench, plan: Plan, period: Duration) -> f64 {
 struct Ours {
     clock: Arc<ManualClock>,
     packets: Option<queue::Sender>,
-    exchange: Arc<Exchange>,
+    mailboxes: Arc<Mailboxes>,
     analysed: mpsc::Receiver<Analysed>,
     core: Core,
     runtime: Runtime,
@@ -106,18 +106,18 @@ impl Ours {
         let clock = Arc::new(ManualClock::new(scene::at(0)));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let metrics = Metrics::new();
-        let exchange = Arc::new(Exchange::new(Arc::clone(&shared), metrics.clone()));
+        let mailboxes = Arc::new(Mailboxes::new(Arc::clone(&shared), metrics.clone()));
         let (packets, receiver) = queue::channel(metrics.flow("bench", Stage::Receive));
-        let decoding = frame::worker::Setup {
+        let decoding = frame::worker::DecodeSetup {
             config: decode::config(detector.input()),
-            pace: Pace::every(period),
-            exchange: Arc::clone(&exchange),
+            decode_rate: DecodeRate::every(period),
+            mailboxes: Arc::clone(&mailboxes),
             clock: Arc::clone(&shared),
             metrics: metrics.clone(),
         };
         let (sender, analysed) = mpsc::channel(detector::worker::ANALYSED_MAX);
-        let detecting = detector::worker::Setup {
-            exchange: Arc::clone(&exchange),
+        let detecting = detector::worker::DetectorSetup {
+            mailboxes: Arc::clone(&mailboxes),
             second: Arc::default(),
             analysed: sender,
             clock: shared,
@@ -130,14 +130,14 @@ impl Ours {
         let built = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let (packets, core) = (Some(packets), scene::core());
         let runtime = built.expect("the system has a timer");
-        Self { clock, packets, exchange, analysed, core, runtime, threads }
+        Self { clock, packets, mailboxes, analysed, core, runtime, threads }
     }
 
     /// A frame is waited for, since a mailbox would drop it for the next one.
     fn run(&mut self, group: &[(Packet, bool)]) {
         for (packet, wanted) in group {
             let packets = self.packets.as_ref().expect("it goes on");
-            assert_eq!(packets.send(packet.clone()), queue::Sent::Queued);
+            assert_eq!(packets.send(packet.clone()), queue::SendOutcome::Queued);
             if *wanted {
                 let next = async { tokio::time::timeout(ANSWER_MAX, self.analysed.recv()).await };
                 let analysed = self.runtime.block_on(next).expect("in time").expect("it goes on");
@@ -153,7 +153,7 @@ impl Ours {
 impl Drop for Ours {
     fn drop(&mut self) {
         drop(self.packets.take());
-        self.exchange.close();
+        self.mailboxes.close();
         for thread in self.threads.drain(..) {
             // A panic there was told already.
             drop(thread.join());

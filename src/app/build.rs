@@ -23,7 +23,7 @@ use crate::web;
 pub(super) struct Parts {
     pub(super) metrics: Metrics,
     pub(super) outbox: Outbox,
-    pub(super) audit: audit::Log,
+    pub(super) audit: audit::AuditLog,
     /// One a thread, at least one.
     pub(super) detectors: Vec<OnnxDetector>,
     pub(super) access: Access,

@@ -15,12 +15,12 @@ use crate::attention::{Level, budget};
 use crate::camera::State;
 use crate::camera::queue;
 use crate::camera::rtsp::Rtsp;
-use crate::camera::supervisor::{Doors, Outlets, supervise};
+use crate::camera::supervisor::{SupervisorContext, SupervisorOutputs, supervise};
 use crate::config::CameraSettings;
 use crate::frame::decode;
-use crate::frame::mailbox::Exchange;
+use crate::frame::decode_rate::DecodeRate;
+use crate::frame::mailbox::Mailboxes;
 use crate::frame::mask::Masks;
-use crate::frame::pace::Pace;
 use crate::frame::{InputFormat, Picture, worker};
 use crate::geometry::Polygon;
 use crate::metrics::Stage;
@@ -33,7 +33,7 @@ struct CameraRuntime {
     masks: Vec<Polygon>,
     /// The same as its decoder has them.
     drawn: Arc<Masks>,
-    pace: Pace,
+    decode_rate: DecodeRate,
     /// Its own place in 0..1 among those that change over to key frames one after another.
     spot: f64,
     state: watch::Receiver<State>,
@@ -44,8 +44,8 @@ struct CameraRuntime {
 
 /// All cameras at work.
 pub(super) struct CameraRuntimes {
-    doors: Doors<Rtsp>,
-    exchange: Arc<Exchange>,
+    doors: SupervisorContext<Rtsp>,
+    mailboxes: Arc<Mailboxes>,
     input: InputFormat,
     /// Two pictures of a camera are never further apart, as far as its stream allows.
     picture_gap_max: Duration,
@@ -54,15 +54,15 @@ pub(super) struct CameraRuntimes {
 }
 
 impl CameraRuntimes {
-    /// None yet. Frames go to `exchange` in the form of `input`; `stop` ends them all.
+    /// None yet. Frames go to `mailboxes` in the form of `input`; `stop` ends them all.
     pub(super) fn new(
-        doors: Doors<Rtsp>,
-        exchange: Arc<Exchange>,
+        doors: SupervisorContext<Rtsp>,
+        mailboxes: Arc<Mailboxes>,
         input: InputFormat,
         stop: CancellationToken,
     ) -> Self {
         let picture_gap_max = budget::Config::default().picture_gap_max();
-        Self { doors, exchange, input, picture_gap_max, stop, running: BTreeMap::new() }
+        Self { doors, mailboxes, input, picture_gap_max, stop, running: BTreeMap::new() }
     }
 
     /// Makes the cameras at work those of `wanted`. Whoever stays with the same stream and masks
@@ -85,7 +85,7 @@ impl CameraRuntimes {
             if let Some(runtime) = self.running.remove(&id) {
                 // Its thread ends by itself once its queue has; nobody has to wait for that.
                 runtime.stop.cancel();
-                self.exchange.remove(&id);
+                self.mailboxes.remove(&id);
             }
         }
         for camera in wanted {
@@ -122,35 +122,38 @@ impl CameraRuntimes {
 
     /// Whose turn it is goes by what can be promised just now.
     pub(super) fn promise(&self, governor: &budget::Governor) {
-        self.exchange.set_gap_max(governor.wait_max());
+        self.mailboxes.set_gap_max(governor.wait_max());
     }
 
     /// How urgently and how often a camera is looked at.
     pub(super) fn attend(&self, camera: &Id, level: Level, governor: &budget::Governor) {
         if let Some(runtime) = self.running.get(camera) {
             let period = governor.period(level);
-            runtime.pace.set(period);
-            runtime.pace.bound(governor.gap(level));
-            runtime.pace.save(governor.thrift(level, runtime.spot), governor.is_patient(level));
-            self.exchange.attend(camera, level, period);
+            runtime.decode_rate.set(period);
+            runtime.decode_rate.bound(governor.gap(level));
+            runtime
+                .decode_rate
+                .save(governor.thrift(level, runtime.spot), governor.is_patient(level));
+            self.mailboxes.set_focus(camera, level, period);
         }
     }
 
     /// When something moved in front of each camera where anything has since the last call.
     pub(super) fn take_motion(&self) -> Vec<(Id, Mono)> {
-        let moved =
-            |(id, runtime): (&Id, &CameraRuntime)| Some((id.clone(), runtime.pace.take_motion()?));
+        let moved = |(id, runtime): (&Id, &CameraRuntime)| {
+            Some((id.clone(), runtime.decode_rate.take_motion()?))
+        };
         self.running.iter().filter_map(moved).collect()
     }
 
     /// Cameras that decoded a wanted picture too late since the last call.
     pub(super) fn take_late(&self) -> usize {
-        self.running.values().filter(|runtime| runtime.pace.take_late()).count()
+        self.running.values().filter(|runtime| runtime.decode_rate.take_late()).count()
     }
 
     /// How long detector threads have waited for frames, all together.
     pub(super) fn waited(&self) -> Duration {
-        self.exchange.waited()
+        self.mailboxes.total_wait()
     }
 
     /// What a camera's supervisor is doing.
@@ -176,18 +179,18 @@ impl CameraRuntimes {
         let metrics = &self.doors.metrics;
         let (sender, receiver) = queue::channel(metrics.flow(id.as_str(), Stage::Receive));
         let spot = spot(id);
-        let pace = Pace::with_lead(spot);
-        pace.set(Level::Idle.period());
-        pace.bound(self.picture_gap_max);
+        let decode_rate = DecodeRate::with_lead(spot);
+        decode_rate.set(Level::Idle.period());
+        decode_rate.bound(self.picture_gap_max);
         let drawn = Arc::new(Masks::new(camera.masks.clone()));
-        let setup = worker::Setup {
+        let setup = worker::DecodeSetup {
             config: decode::Config {
                 camera: id.clone(),
                 input: self.input,
                 masks: Arc::clone(&drawn),
             },
-            pace: pace.clone(),
-            exchange: Arc::clone(&self.exchange),
+            decode_rate: decode_rate.clone(),
+            mailboxes: Arc::clone(&self.mailboxes),
             clock: Arc::clone(&self.doors.clock),
             metrics: metrics.clone(),
         };
@@ -198,12 +201,22 @@ impl CameraRuntimes {
         let supervisor = tokio::spawn(supervise(
             camera.stream.clone(),
             self.doors.clone(),
-            Outlets { queue: sender, state: state_in },
+            SupervisorOutputs { queue: sender, state: state_in },
             StdRng::seed_from_u64(rand::random()),
             stop.clone(),
         ));
         let (stream, masks) = (camera.stream.clone(), camera.masks.clone());
-        Ok(CameraRuntime { stream, masks, drawn, pace, spot, state, stop, supervisor, decoder })
+        Ok(CameraRuntime {
+            stream,
+            masks,
+            drawn,
+            decode_rate,
+            spot,
+            state,
+            stop,
+            supervisor,
+            decoder,
+        })
     }
 }
 

@@ -6,15 +6,15 @@ use super::patrols;
 use super::patrols::Patrols;
 use crate::access::Pace;
 use crate::audit;
-use crate::audit::{Actor, ActorKind, Quota, Record, Via};
+use crate::audit::{Actor, ActorKind, AuditRecord, Quota, Via};
 use crate::config::Settings;
-use crate::diary;
-use crate::diary::Keeper;
-use crate::diary::PatrolNotice;
+use crate::detection_log;
+use crate::detection_log::DetectionLogWriter;
+use crate::detection_log::PatrolNotice;
 use crate::incident::{AnswerError, Incident, Patrol, Silence, State};
 use crate::metrics::Metrics;
 use crate::mqtt::{Inbound, Incoming, Key, Seal, Seals, Topics};
-use crate::outbox::{Note, Outbox};
+use crate::outbox::{Outbox, StateChange};
 use crate::pipeline::Command;
 use crate::pipeline::Core;
 use crate::time::Stamp;
@@ -55,7 +55,7 @@ struct InboundGuard {
     seals: Seals,
     patrols: Patrols,
     /// To be written with what the message at hand has brought.
-    notes: Vec<Note>,
+    notes: Vec<StateChange>,
     /// Of what is refused, or changes nothing.
     idle: Quota,
     /// Of each khu phố's reports and patrols.
@@ -65,8 +65,8 @@ struct InboundGuard {
 /// Takes in commands, and writes down what came of each.
 pub(super) struct Commands {
     guard: InboundGuard,
-    audit: audit::Log,
-    keeper: Keeper,
+    audit: audit::AuditLog,
+    keeper: DetectionLogWriter,
     metrics: Metrics,
 }
 
@@ -88,19 +88,23 @@ enum Came {
 }
 
 impl Commands {
-    pub(super) fn new(audit: audit::Log, keeper: Keeper, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        audit: audit::AuditLog,
+        keeper: DetectionLogWriter,
+        metrics: Metrics,
+    ) -> Self {
         Self { guard: InboundGuard::default(), audit, keeper, metrics }
     }
 
     /// What is to be noted since this was last asked.
-    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+    pub(super) fn take_notes(&mut self) -> Vec<StateChange> {
         std::mem::take(&mut self.guard.notes)
     }
 
     /// Takes back which signatures were taken in, and which patrols are still there.
     pub(super) fn recall_notes(&mut self, core: &mut Core, outbox: &Outbox, now: Stamp) {
         let read = |prefix| {
-            outbox.notes(prefix).unwrap_or_else(|error| {
+            outbox.state(prefix).unwrap_or_else(|error| {
                 tracing::error!(%error, "what was noted can't be read back");
                 Vec::new()
             })
@@ -203,7 +207,7 @@ impl Commands {
             let Patrol { lasts, zone, .. } = patrol;
             let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
             let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
-            self.keeper.keep(diary::Record::Patrol(notice));
+            self.keeper.append(detection_log::LoggedInput::Patrol(notice));
         }
         let Act { action, by, subject, more } = Act::of(khu_pho, &command);
         let is_patrol = matches!(command, Command::Patrol(_));
@@ -216,7 +220,7 @@ impl Commands {
         };
         let detail = if more.is_empty() { came } else { format!("{came}; {more}") };
         let who = origin.actor(&by);
-        let record = Record::new(who, origin.via(), action, &subject).detail(&detail);
+        let record = AuditRecord::new(who, origin.via(), action, &subject).detail(&detail);
         let is_idle = !is_patrol && !matches!(result, Ok(Some(_)));
         match origin {
             Origin::Broker | Origin::Team if is_idle => self.note_idle(record, now),
@@ -238,12 +242,12 @@ impl Commands {
         };
         // Whatever name it gives, nobody vouches for it.
         let who = Actor::new(ActorKind::Mqtt, "");
-        let record = Record::new(who, Via::Mqtt, action, &subject);
+        let record = AuditRecord::new(who, Via::Mqtt, action, &subject);
         self.note_idle(record.detail(&format!("refused: {error}")), now);
     }
 
     /// Notes what changed nothing, as far as anybody may bring it about.
-    fn note_idle(&mut self, record: Record, now: Stamp) {
+    fn note_idle(&mut self, record: AuditRecord, now: Stamp) {
         for record in self.guard.idle.take(record, now.mono) {
             self.audit.note(record);
         }

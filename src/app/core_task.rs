@@ -22,10 +22,10 @@ use crate::audit;
 use crate::camera::State;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{ModelIdentity, people};
+use crate::detection_log;
+use crate::detection_log::{DetectionLogWriter, LoggedInput, StoredVerdict};
 use crate::detector::Analysed;
-use crate::diary;
-use crate::diary::{Keeper, Record, Verdict};
-use crate::frame::heads::Note;
+use crate::frame::redaction::PeopleNote;
 use crate::incident::Incident;
 use crate::metrics::{Metrics, Stage, Timer};
 use crate::mqtt::Inbound;
@@ -57,8 +57,8 @@ pub(super) struct Outputs {
     pub(super) cameras: CameraRuntimes,
     pub(super) statuses: Statuses,
     pub(super) jobs: mpsc::Sender<Job>,
-    pub(super) keeper: Keeper,
-    pub(super) audit: audit::Log,
+    pub(super) keeper: DetectionLogWriter,
+    pub(super) audit: audit::AuditLog,
     pub(super) gallery: Gallery,
     pub(super) pictures: IncidentPictures,
 }
@@ -181,16 +181,18 @@ impl CoreTask {
     }
 
     async fn on_analysed(&mut self, analysed: Analysed) {
-        let Analysed { camera, at, mut detections, picture, look, small, timing, .. } = analysed;
+        let Analysed {
+            camera, at, mut detections, picture, look, thumbnail: small, timing, ..
+        } = analysed;
         if !self.outputs.cameras.shows(&camera, &picture) {
             return;
         }
         let begun = self.clock.now();
         // The core sees what is kept, so that a replay of it sees the same.
-        diary::round(&mut detections);
+        detection_log::round(&mut detections);
         let result = FrameResult { camera, at, detections };
-        if self.outputs.keeper.is_on() {
-            self.outputs.keeper.keep(Record::Frame(result.clone()));
+        if self.outputs.keeper.is_enabled() {
+            self.outputs.keeper.append(LoggedInput::Frame(result.clone()));
         }
         let mut revisions = self.core.on_frame(&result);
         if let Some(look) = look {
@@ -215,7 +217,7 @@ impl CoreTask {
         for incident in &revisions {
             announce(incident);
         }
-        let note = Note { camera: result.camera, people: people(&result.detections) };
+        let note = PeopleNote { camera: result.camera, people: people(&result.detections) };
         let shown = Shown { note, picture, at: at.mono, timing, core };
         self.hand_over(revisions, Some(shown), judged, None).await;
     }
@@ -430,8 +432,8 @@ impl CoreTask {
         judged: Stamp,
         owed: Option<Owed>,
     ) {
-        let verdicts = revisions.iter().filter_map(|incident| Verdict::of(incident, judged));
-        verdicts.for_each(|verdict| self.outputs.keeper.keep(Record::Verdict(verdict)));
+        let verdicts = revisions.iter().filter_map(|incident| StoredVerdict::of(incident, judged));
+        verdicts.for_each(|verdict| self.outputs.keeper.append(LoggedInput::Verdict(verdict)));
         // Alerts wait for a disk that is full or slow; their pictures would fill the memory.
         let waiting = self.outputs.jobs.max_capacity() - self.outputs.jobs.capacity();
         let job = Job {

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::camera_runtime::CameraRuntimes;
 use super::threads::{STEP_MAX, join_all, step};
-use crate::frame::mailbox::Exchange;
+use crate::frame::mailbox::Mailboxes;
 
 /// How often it is looked whether every thread is still there.
 const LOOK: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Stops {
     pub(super) cameras: CancellationToken,
     pub(super) core: tokio::task::JoinHandle<CameraRuntimes>,
-    pub(super) exchange: Arc<Exchange>,
+    pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) detectors: Vec<JoinHandle<()>>,
     pub(super) writer: JoinHandle<()>,
     pub(super) album: JoinHandle<()>,
@@ -66,7 +66,7 @@ impl Stops {
                 tracing::warn!(step = "core", "did not stop in {} s", STEP_MAX.as_secs());
             }
         }
-        stops.exchange.close();
+        stops.mailboxes.close();
         step("detectors", join_all(stops.detectors)).await;
         step("outbox", join_all(vec![stops.writer])).await;
         step("album", join_all(vec![stops.album])).await;

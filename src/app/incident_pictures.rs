@@ -3,7 +3,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | bound | two small copies a camera ([`Small`]); one more is on its way through the detector |
+//! | bound | two small copies a camera ([`Thumbnail`]); one more is on its way through the detector |
 //! | bound | `JOBS_MAX` pictures wait for the thread, `DUE_MAX` cameras for their time |
 //! | overflow | a picture that finds no place is left out, and counted |
 //! | the shipped model | 221 KB a copy: 128 cameras take 57 MB, 300 take 133 MB |
@@ -15,15 +15,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::album::{Album, Moment, Shot};
+use crate::album::{Album, Moment, PictureKey};
 use crate::detection::{Detection, people};
-use crate::frame::heads::Note;
+use crate::frame::redaction::PeopleNote;
 use crate::frame::snapshot::Error;
-use crate::frame::{Picture, Small};
+use crate::frame::{Picture, Thumbnail};
 use crate::geometry::BoundingBox;
 use crate::incident::{Incident, IncidentId};
 use crate::metrics::Metrics;
-use crate::outbox::{Outbox, Room};
+use crate::outbox::{DiskSpace, Outbox};
 use crate::time::{Mono, Stamp, Wall};
 use crate::ward::Id;
 
@@ -50,7 +50,7 @@ const WIDTH_MAX: u32 = 640;
 enum Job {
     Keep {
         incident: IncidentId,
-        shot: Shot,
+        shot: PictureKey,
         people: Vec<BoundingBox>,
         of: Of,
     },
@@ -63,7 +63,7 @@ enum Job {
 
 /// What a picture is made of.
 enum Of {
-    Small(Small),
+    Thumbnail(Thumbnail),
     /// With a rectangle, where there is something to show.
     Whole(Picture, Option<BoundingBox>),
 }
@@ -78,7 +78,7 @@ pub(super) struct Seen<'a> {
 
 /// A copy of a frame, and everybody the detector found in it.
 struct Copy {
-    small: Small,
+    small: Thumbnail,
     people: Vec<BoundingBox>,
     at: Stamp,
 }
@@ -156,7 +156,7 @@ impl IncidentPictures {
 
     /// Any frame, after what it brought forth was told: it may be somebody's picture of after, and
     /// its copy may be of before something.
-    pub(super) fn see(&mut self, seen: &Seen<'_>, small: Option<Small>) {
+    pub(super) fn see(&mut self, seen: &Seen<'_>, small: Option<Thumbnail>) {
         let at = seen.at.mono;
         let is_due = |due: &Due| due.camera == *seen.camera && at.since(due.at) >= AFTER;
         let (now, later) = std::mem::take(&mut self.due).into_iter().partition(is_due);
@@ -188,16 +188,16 @@ impl IncidentPictures {
         let (camera, at) = (seen.camera.clone(), copy.at.wall);
         self.send(Job::Keep {
             incident: incident.clone(),
-            shot: Shot { camera, moment: Moment::Before, at },
+            shot: PictureKey { camera, moment: Moment::Before, at },
             people: copy.people.clone(),
-            of: Of::Small(copy.small.clone()),
+            of: Of::Thumbnail(copy.small.clone()),
         });
     }
 
     fn keep(&self, incident: &IncidentId, seen: &Seen<'_>, moment: Moment, of: Of) {
         self.send(Job::Keep {
             incident: incident.clone(),
-            shot: Shot { camera: seen.camera.clone(), moment, at: seen.at.wall },
+            shot: PictureKey { camera: seen.camera.clone(), moment, at: seen.at.wall },
             people: people(seen.detections),
             of,
         });
@@ -225,13 +225,13 @@ fn bind(album: &Album, outbox: &Outbox, metrics: &Metrics, jobs: &Receiver<Job>)
     while let Ok(job) = jobs.recv() {
         match job {
             // Once the disk is short, what is left of it is for alerts.
-            Job::Keep { .. } if outbox.room() != Room::Enough => {
+            Job::Keep { .. } if outbox.disk_space() != DiskSpace::Enough => {
                 metrics.album_dropped.inc();
             }
             Job::Keep { incident, shot, people, of } => {
-                let note = Note { camera: shot.camera.clone(), people };
+                let note = PeopleNote { camera: shot.camera.clone(), people };
                 let kept = match encode(&of, &note) {
-                    Ok(jpeg) => album.keep(&incident, &shot, &jpeg).map_err(|e| e.to_string()),
+                    Ok(jpeg) => album.store(&incident, &shot, &jpeg).map_err(|e| e.to_string()),
                     Err(error) => Err(error.to_string()),
                 };
                 if let Err(error) = kept {
@@ -240,7 +240,7 @@ fn bind(album: &Album, outbox: &Outbox, metrics: &Metrics, jobs: &Receiver<Job>)
                     tracing::warn!(%incident, %camera, error, "a picture is not kept");
                 }
             }
-            Job::Tidy { oldest, bytes_max } => match album.tidy(oldest, bytes_max) {
+            Job::Tidy { oldest, bytes_max } => match album.prune(oldest, bytes_max) {
                 Ok(0) => {}
                 Ok(incidents) => tracing::info!(incidents, "old incidents' pictures deleted"),
                 Err(error) => tracing::warn!(%error, "old pictures could not be deleted"),
@@ -249,10 +249,10 @@ fn bind(album: &Album, outbox: &Outbox, metrics: &Metrics, jobs: &Receiver<Job>)
     }
 }
 
-fn encode(of: &Of, note: &Note) -> Result<Vec<u8>, Error> {
+fn encode(of: &Of, note: &PeopleNote) -> Result<Vec<u8>, Error> {
     match of {
-        Of::Small(small) => small.noted(note),
-        Of::Whole(picture, bbox) => picture.noted(WIDTH_MAX, bbox.as_slice(), note),
+        Of::Thumbnail(small) => small.jpeg_with_people(note),
+        Of::Whole(picture, bbox) => picture.jpeg_with_people(WIDTH_MAX, bbox.as_slice(), note),
     }
 }
 
@@ -298,7 +298,7 @@ mod tests {
             let seen =
                 Seen { camera: &camera, at: seconds(at), picture: &picture, detections: &[] };
             let letterbox = Letterbox::none(Size { width: 32, height: 18 });
-            let small = Small::of(&[7; 3 * 32 * 18], &letterbox).filter(|_| copied);
+            let small = Thumbnail::of(&[7; 3 * 32 * 18], &letterbox).filter(|_| copied);
             self.pictures.tell(revisions, &seen);
             self.pictures.see(&seen, small);
         }

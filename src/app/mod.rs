@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use self::drain::Stops;
 use self::threads::step;
 use crate::audit;
-use crate::audit::{Actor, ActorKind, Record, Via};
+use crate::audit::{Actor, ActorKind, AuditRecord, Via};
 use crate::config::{Settings, Watch, hangups};
 use crate::metrics::Metrics;
 use crate::mqtt::State as BrokerState;
@@ -61,7 +61,7 @@ pub struct App {
     /// The alert log.
     pub outbox: Outbox,
     /// The audit log.
-    pub audit: audit::Log,
+    pub audit: audit::AuditLog,
     stops: Stops,
 }
 
@@ -109,6 +109,6 @@ impl App {
 }
 
 /// What the daemon does by itself, for the audit log.
-fn of_system(action: &'static str) -> Record {
-    Record::new(Actor::new(ActorKind::System, "keng"), Via::System, action, "daemon")
+fn of_system(action: &'static str) -> AuditRecord {
+    AuditRecord::new(Actor::new(ActorKind::System, "keng"), Via::System, action, "daemon")
 }

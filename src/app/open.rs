@@ -10,10 +10,10 @@ use crate::album::Album;
 use crate::audit;
 use crate::config::Settings;
 use crate::detection::Class;
+use crate::detection_log;
+use crate::detection_log::DetectionLogWriter;
 use crate::detector::flicker;
 use crate::detector::onnx::{self, OnnxConfig, OnnxDetector};
-use crate::diary;
-use crate::diary::Keeper;
 use crate::metrics::Metrics;
 use crate::mqtt;
 use crate::mqtt::Broker;
@@ -56,10 +56,10 @@ pub(super) async fn open_audit(
     settings: &Settings,
     metrics: &Metrics,
     clock: &Arc<dyn Clock>,
-) -> Result<audit::Log, Error> {
+) -> Result<audit::AuditLog, Error> {
     let (path, metrics) = (settings.store.path.clone(), metrics.clone());
     let clock = Arc::clone(clock);
-    let open = move || audit::Log::open(&path, clock, &metrics);
+    let open = move || audit::AuditLog::open(&path, clock, &metrics);
     let opened = tokio::task::spawn_blocking(open).await;
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
@@ -69,14 +69,14 @@ pub(super) fn open_diary(
     settings: &Settings,
     metrics: &Metrics,
     clock: &Arc<dyn Clock>,
-) -> Result<(Keeper, JoinHandle<()>), Error> {
+) -> Result<(DetectionLogWriter, JoinHandle<()>), Error> {
     let store = &settings.store;
-    let config = diary::Config {
-        folder: diary::Folder::of(&store.path),
+    let config = detection_log::Config {
+        folder: detection_log::Folder::of(&store.path),
         retention: retention(store),
         bytes_max: u64::from(store.detections_mb_max) << 20,
     };
-    diary::spawn(config, metrics, Arc::clone(clock))
+    detection_log::spawn(config, metrics, Arc::clone(clock))
         .map_err(|source| Error::System { what: "a thread", source })
 }
 

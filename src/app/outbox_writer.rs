@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::alert::{Context, Latency};
 use crate::detector::Timing;
 use crate::frame::Picture;
-use crate::frame::heads;
+use crate::frame::redaction;
 use crate::incident::Incident;
 use crate::metrics::{Metrics, Stage};
 use crate::mqtt::Topics;
-use crate::outbox::{Append, Limits, Note, Outbox, Room, Sequence};
+use crate::outbox::{Append, DiskSpace, Outbox, Sequence, StateChange, StorageLimits};
 use crate::time::{Clock, Mono, Stamp};
 use crate::ward::Id;
 
@@ -48,7 +48,7 @@ pub(super) struct Job {
     /// Entries older are of no use.
     pub(super) retention: Duration,
     /// What the store may take of the disk.
-    pub(super) limits: Limits,
+    pub(super) limits: StorageLimits,
     /// What somebody waits for.
     pub(super) owed: Option<Owed>,
 }
@@ -56,7 +56,7 @@ pub(super) struct Job {
 /// What is owed to whoever asked for something.
 pub(super) struct Owed {
     /// Noted in the write of the revisions, or alone where there are none.
-    pub(super) notes: Vec<Note>,
+    pub(super) notes: Vec<StateChange>,
     /// Signalled once all is durable.
     pub(super) done: oneshot::Sender<()>,
 }
@@ -64,7 +64,7 @@ pub(super) struct Owed {
 /// A frame that brought forth revisions.
 pub(super) struct Shown {
     /// Whose it is, and where people are in it: for whoever may not see faces.
-    pub(super) note: heads::Note,
+    pub(super) note: redaction::PeopleNote,
     pub(super) picture: Picture,
     /// When its last packet arrived.
     pub(super) at: Mono,
@@ -110,7 +110,7 @@ impl OutboxWriter {
             let mut group = Group::default();
             for job in waiting.drain(..) {
                 self.keep_within(job.limits);
-                group.add(job, self.outbox.room() == Room::Enough);
+                group.add(job, self.outbox.disk_space() == DiskSpace::Enough);
                 if group.bytes >= GROUP_BYTES_MAX {
                     self.write(std::mem::take(&mut group));
                 }
@@ -142,8 +142,8 @@ impl OutboxWriter {
         }
     }
 
-    fn keep_within(&self, limits: Limits) {
-        match self.outbox.keep_within(limits) {
+    fn keep_within(&self, limits: StorageLimits) {
+        match self.outbox.set_limits(limits) {
             Ok(0) => {}
             Ok(snapshots) => tracing::info!(snapshots, "old snapshots deleted for their size"),
             Err(error) => tracing::warn!(%error, "old snapshots could not be deleted"),
@@ -151,7 +151,7 @@ impl OutboxWriter {
     }
 
     /// Until it is durable.
-    fn append(&self, drafts: &[Draft], notes: &[Note]) {
+    fn append(&self, drafts: &[Draft], notes: &[StateChange]) {
         let mut complained = false;
         loop {
             let now = self.clock.now();
@@ -162,7 +162,7 @@ impl OutboxWriter {
                     (draft.append(now), make)
                 })
                 .collect();
-            match self.outbox.append_noting(appends, notes) {
+            match self.outbox.append_with_state(appends, notes) {
                 Ok(_) => {
                     self.metrics.outbox_stuck.set(0);
                     return;
@@ -199,7 +199,7 @@ impl OutboxWriter {
 #[derive(Default)]
 struct Group {
     drafts: Vec<Draft>,
-    notes: Vec<Note>,
+    notes: Vec<StateChange>,
     /// When the last packets of the frames arrived that showed them.
     frames: Vec<Mono>,
     /// Who waits for them to be durable.
@@ -271,7 +271,7 @@ fn snapshot(shown: &Shown, revisions: &[Incident]) -> Option<Vec<u8>> {
         .filter_map(|seen| seen.bbox)
         .collect();
     shown.picture.size()?;
-    match shown.picture.noted(SNAPSHOT_WIDTH_MAX, &boxes, &shown.note) {
+    match shown.picture.jpeg_with_people(SNAPSHOT_WIDTH_MAX, &boxes, &shown.note) {
         Ok(jpeg) => Some(jpeg),
         Err(error) => {
             tracing::warn!(camera = %shown.note.camera, %error, "alert without a picture");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::incident::Patrol;
-use crate::outbox::Note;
+use crate::outbox::StateChange;
 use crate::time::Wall;
 use crate::ward::Id;
 
@@ -40,7 +40,7 @@ impl Patrols {
     }
 
     /// Takes in a patrol, and gives what is to be noted of its khu phố.
-    pub(super) fn take(&mut self, khu_pho: &Id, patrol: &Patrol, now: Wall) -> Note {
+    pub(super) fn take(&mut self, khu_pho: &Id, patrol: &Patrol, now: Wall) -> StateChange {
         let Patrol { team, lasts, zone } = patrol;
         let all = self.0.entry(khu_pho.clone()).or_default();
         all.retain(|known| known.until > now.0 && (&known.team, &known.zone) != (team, zone));
@@ -55,7 +55,7 @@ impl Patrols {
             lasts_s: lasts.as_secs(),
         });
         let value = serde_json::to_vec(all).expect("texts and numbers can be written");
-        Note::Keep { key: [NOTED, khu_pho.as_str().as_bytes()].concat(), value }
+        StateChange::Put { key: [NOTED, khu_pho.as_str().as_bytes()].concat(), value }
     }
 
     /// Those that are not over yet at `now`, with the time that is left to them; no clock that was
@@ -86,8 +86,8 @@ mod tests {
         Patrol::new(team, 30, zone).unwrap()
     }
 
-    fn restored(note: Note) -> Patrols {
-        let Note::Keep { key, value } = note else { panic!("{note:?}") };
+    fn restored(note: StateChange) -> Patrols {
+        let StateChange::Put { key, value } = note else { panic!("{note:?}") };
         Patrols::restore([(key, value), (b"patrol/KP!".to_vec(), b"[]".to_vec())])
     }
 

@@ -17,8 +17,8 @@ pub(super) fn retention(store: &config::StoreConfig) -> Duration {
 }
 
 /// What the outbox may take of the disk.
-pub(super) fn limits(store: &config::StoreConfig) -> outbox::Limits {
-    outbox::Limits {
+pub(super) fn limits(store: &config::StoreConfig) -> outbox::StorageLimits {
+    outbox::StorageLimits {
         snapshots_bytes_max: (u64::from(store.snapshots_mb_max) << 20) - album_bytes_max(store),
         reserve_bytes: u64::from(store.reserve_mb) << 20,
     }

@@ -20,13 +20,13 @@ use super::outbox_writer;
 use super::outlets;
 use super::status::Statuses;
 use crate::camera::rtsp::Rtsp;
-use crate::camera::supervisor::{CONNECTS_MAX, Doors, Waits};
+use crate::camera::supervisor::{CONNECTS_MAX, RetryPolicies, SupervisorContext};
 use crate::config::{Settings, Watch};
 use crate::detector::Detector;
 use crate::detector::onnx::OnnxDetector;
 use crate::detector::worker;
 use crate::frame::InputFormat;
-use crate::frame::mailbox::Exchange;
+use crate::frame::mailbox::Mailboxes;
 use crate::ledger;
 use crate::metrics::Metrics;
 use crate::mqtt::{Board, Links, State as BrokerState, publish};
@@ -48,7 +48,7 @@ pub(super) async fn spawn(
     let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
     let tasks = TaskTracker::new();
     let board = Board::new();
-    let statuses = Statuses::new(settings, board.clone(), outbox.watch_room());
+    let statuses = Statuses::new(settings, board.clone(), outbox.watch_disk_space());
     let (state, broker_state) = watch::channel(BrokerState::default());
     let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
     let links = Links {
@@ -79,9 +79,10 @@ pub(super) async fn spawn(
         cap: settings.outlets.cap.clone(),
         push,
     };
-    let seen: Arc<dyn ledger::Cameras> = Arc::new(statuses.clone());
-    let keeper = ledger::Keeper::new(&settings.store.path, outbox.clone(), seen, Arc::clone(clock));
-    let ledger = tasks.spawn(ledger::keep(keeper, stop.clone()));
+    let seen: Arc<dyn ledger::AvailabilitySource> = Arc::new(statuses.clone());
+    let keeper =
+        ledger::LedgerWriter::new(&settings.store.path, outbox.clone(), seen, Arc::clone(clock));
+    let ledger = tasks.spawn(ledger::run(keeper, stop.clone()));
     let page_stop = stop.clone();
     let served = tasks.spawn(server.serve(served, page_stop));
     let vital = [("what sends over MQTT", publisher), ("the page", served), ("the ledger", ledger)];
@@ -91,10 +92,10 @@ pub(super) async fn spawn(
     let (pictures, album) = IncidentPictures::start(album, outbox.clone(), &metrics)
         .map_err(|source| Error::System { what: "a thread", source })?;
     let (keeper, diary) = open::open_diary(settings, &metrics, clock)?;
-    let exchange = Arc::new(Exchange::new(Arc::clone(clock), metrics.clone()));
+    let mailboxes = Arc::new(Mailboxes::new(Arc::clone(clock), metrics.clone()));
     let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
-    let setup = worker::Setup {
-        exchange: Arc::clone(&exchange),
+    let setup = worker::DetectorSetup {
+        mailboxes: Arc::clone(&mailboxes),
         second: Arc::default(),
         analysed: analysed_in,
         clock: Arc::clone(clock),
@@ -108,7 +109,7 @@ pub(super) async fn spawn(
     if let Some((watch, asked)) = watch {
         tasks.spawn(watch.run(asked, reload_in, cameras_stop.clone()));
     }
-    let cameras = new_cameras(&exchange, input, clock, &metrics, &cameras_stop);
+    let cameras = new_cameras(&mailboxes, input, clock, &metrics, &cameras_stop);
     let written = audit.clone();
     let outputs =
         core_task::Outputs { cameras, statuses, jobs, keeper, audit: written, gallery, pictures };
@@ -120,7 +121,7 @@ pub(super) async fn spawn(
     let stops = Stops {
         cameras,
         core,
-        exchange,
+        mailboxes,
         detectors,
         writer,
         album,
@@ -134,7 +135,7 @@ pub(super) async fn spawn(
 
 fn spawn_detectors(
     detectors: Vec<OnnxDetector>,
-    setup: &worker::Setup,
+    setup: &worker::DetectorSetup,
 ) -> Result<Vec<JoinHandle<()>>, Error> {
     let spawn = |(index, detector): (usize, OnnxDetector)| {
         worker::spawn(index, Box::new(detector), setup.clone())
@@ -144,18 +145,18 @@ fn spawn_detectors(
 }
 
 fn new_cameras(
-    exchange: &Arc<Exchange>,
+    mailboxes: &Arc<Mailboxes>,
     input: InputFormat,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
     stop: &CancellationToken,
 ) -> camera_runtime::CameraRuntimes {
-    let doors = Doors {
+    let doors = SupervisorContext {
         source: Rtsp::new(Arc::clone(clock)),
         clock: Arc::clone(clock),
         connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
         metrics: metrics.clone(),
-        waits: Waits::default(),
+        waits: RetryPolicies::default(),
     };
-    camera_runtime::CameraRuntimes::new(doors, Arc::clone(exchange), input, stop.clone())
+    camera_runtime::CameraRuntimes::new(doors, Arc::clone(mailboxes), input, stop.clone())
 }

@@ -13,7 +13,7 @@ use crate::camera::State;
 use crate::config::{CameraSettings, Settings};
 use crate::ledger::{self, Health};
 use crate::mqtt::{Board, Topics};
-use crate::outbox::Room;
+use crate::outbox::DiskSpace;
 use crate::outlet::Standings;
 use crate::outlet::home_assistant::Announcer;
 use crate::rule::health::Fault;
@@ -36,7 +36,7 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 pub struct Statuses {
     board: Board,
     /// Of the disk that the outbox is on.
-    room: watch::Receiver<Room>,
+    room: watch::Receiver<DiskSpace>,
     /// How the outlets are doing.
     pub(super) standings: Standings,
     /// Tells Home Assistant, where it is to be told.
@@ -55,7 +55,7 @@ struct Inner {
     not_ready: Option<String>,
     degraded: bool,
     /// The newest record of the audit log, as it was a while ago.
-    audit: audit::Head,
+    audit: audit::ChainHead,
     /// How much of the wanted rate of frames is granted, 0..1.
     granted: f64,
     /// Alerts that could not be delivered to somebody.
@@ -140,7 +140,7 @@ impl Camera {
 
 impl Statuses {
     /// Of the cameras of `settings`, all connecting.
-    pub(super) fn new(settings: &Settings, board: Board, room: watch::Receiver<Room>) -> Self {
+    pub(super) fn new(settings: &Settings, board: Board, room: watch::Receiver<DiskSpace>) -> Self {
         let inner = Inner {
             ward: settings.ward.clone(),
             khu_pho: Vec::new(),
@@ -150,7 +150,7 @@ impl Statuses {
             reload_error: None,
             not_ready: Some("nothing has been looked at yet".to_owned()),
             degraded: false,
-            audit: audit::Head::default(),
+            audit: audit::ChainHead::default(),
             granted: 1.0,
             set_aside: 0,
         };
@@ -277,7 +277,7 @@ impl Statuses {
     }
 
     /// How far the audit log is; shown with the next word of the ward.
-    pub(super) fn tell_audit(&self, head: audit::Head) {
+    pub(super) fn tell_audit(&self, head: audit::ChainHead) {
         self.lock().audit = head;
     }
 
@@ -314,8 +314,8 @@ impl Statuses {
     }
 }
 
-impl ledger::Cameras for Statuses {
-    fn seen(&self) -> Vec<ledger::Seen> {
+impl ledger::AvailabilitySource for Statuses {
+    fn availability(&self) -> Vec<ledger::CameraAvailability> {
         let inner = self.lock();
         let seen = |seat: &Seat| {
             let camera = inner.known.get(&seat.id)?;
@@ -328,7 +328,7 @@ impl ledger::Cameras for Statuses {
                 _ => Some(Health::Up),
             };
             let (id, khu_pho) = (seat.id.clone(), seat.khu_pho.clone());
-            Some(ledger::Seen { id, khu_pho, health, since: camera.since })
+            Some(ledger::CameraAvailability { id, khu_pho, health, since: camera.since })
         };
         inner.cameras.iter().filter_map(seen).collect()
     }
@@ -380,7 +380,7 @@ impl StatusBoard for Statuses {
     }
 
     fn not_ready(&self) -> Option<String> {
-        if *self.room.borrow() == Room::Stuck {
+        if *self.room.borrow() == DiskSpace::Stuck {
             return Some("alerts wait for the disk; free some space".to_owned());
         }
         self.lock().not_ready.clone()

@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::mqtt;
 use crate::outbox;
-use crate::outbox::{Outbox, Room};
+use crate::outbox::{DiskSpace, Outbox};
 use crate::time::Clock;
 use crate::web;
 
@@ -76,7 +76,7 @@ async fn tell(
         let status = json!({
             "state": "offline",
             "version": env!("CARGO_PKG_VERSION"),
-            "store": Room::Stuck.as_str(),
+            "store": DiskSpace::Stuck.as_str(),
             "reason": "the disk is full, the daemon can't start; free some space",
             "since": clock.now().wall.to_rfc3339(&settings.ward.timezone),
         });

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::audit;
-use crate::audit::{Broken, Expected, Written};
+use crate::audit::{ChainError, ExpectedHead, StoredRecord};
 use crate::config;
 use crate::config::Faults;
 
@@ -26,7 +26,7 @@ enum Action {
         /// A head that was kept elsewhere, as this command and the ward's status give it: the log
         /// must still have it.
         #[arg(long, value_name = "NUMBER:HASH", value_parser = head)]
-        head: Option<Expected>,
+        head: Option<ExpectedHead>,
     },
     /// The newest records, oldest first.
     Show {
@@ -47,7 +47,7 @@ pub enum Error {
     Config(Faults),
     /// The log is not as it was written.
     #[error("the audit log does not check out: {0}")]
-    Broken(#[from] Broken),
+    Broken(#[from] ChainError),
     /// The log can't be read.
     #[error(transparent)]
     Audit(#[from] audit::Error),
@@ -83,9 +83,9 @@ fn store(path: &Path) -> Result<PathBuf, Error> {
     Ok(config::load(path).map_err(Error::Config)?.settings.store.path)
 }
 
-fn verify(store: &Path, head: Option<&Expected>, out: &mut dyn Write) -> Result<(), Error> {
+fn verify(store: &Path, head: Option<&ExpectedHead>, out: &mut dyn Write) -> Result<(), Error> {
     let summary = audit::verify(store, head)?;
-    let (first, audit::Head { number, hash }) = (summary.first, &summary.head);
+    let (first, audit::ChainHead { number, hash }) = (summary.first, &summary.head);
     match number {
         0 => writeln!(out, "the audit log is empty")?,
         _ => writeln!(out, "records {first} to {number} follow from each other")?,
@@ -104,7 +104,7 @@ fn verify(store: &Path, head: Option<&Expected>, out: &mut dyn Write) -> Result<
     Ok(())
 }
 
-fn row(record: &Written) -> String {
+fn row(record: &StoredRecord) -> String {
     let (kind, via) = (record.who.kind.as_str(), record.via.as_str());
     let [name, subject, detail] =
         [&record.who.name, &record.subject, &record.detail].map(|text| printable(text));
@@ -122,10 +122,10 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn head(text: &str) -> Result<Expected, String> {
+fn head(text: &str) -> Result<ExpectedHead, String> {
     let wanted = || "give NUMBER:HASH with the 64 hexadecimal digits of the hash".to_owned();
     let (number, hash) = text.split_once(':').ok_or_else(wanted)?;
     let number = number.parse().map_err(|_| wanted())?;
     let hex = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| Expected { number, hash: hash.to_ascii_lowercase() }).ok_or_else(wanted)
+    hex.then(|| ExpectedHead { number, hash: hash.to_ascii_lowercase() }).ok_or_else(wanted)
 }

@@ -9,13 +9,13 @@ use clap::{Parser, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use crate::camera::Codec;
-use crate::serve;
-use crate::serve::Credentials;
-use crate::serve::Fault;
-use crate::serve::Mount;
-use crate::serve::Options;
-use crate::serve::Scheme;
-use crate::serve::Server;
+use crate::rtsp_server;
+use crate::rtsp_server::Credentials;
+use crate::rtsp_server::InjectedFault;
+use crate::rtsp_server::Mount;
+use crate::rtsp_server::Options;
+use crate::rtsp_server::Scheme;
+use crate::rtsp_server::Server;
 use crate::ward::Secret;
 
 /// Serve clips as endless RTSP cameras, without re-encoding.
@@ -45,7 +45,7 @@ pub struct Args {
     /// close-after=10s, refuse=0.5, status=404, html, garbage, half-open, slow-describe=5s,
     /// no-video, fps-lie=2.0, resolution-switch (all clips as one camera, one after another).
     #[arg(long, value_name = "SPEC", default_value = "")]
-    pub fault: Fault,
+    pub fault: InjectedFault,
     /// Seed of all randomness, so that faults repeat.
     #[arg(long)]
     pub seed: Option<u64>,
@@ -67,7 +67,7 @@ pub enum Auth {
 pub enum Error {
     /// The server can't start.
     #[error("serving the clips")]
-    Serve(#[from] serve::Error),
+    Serve(#[from] rtsp_server::Error),
     /// What is served can't be told.
     #[error("writing to standard output")]
     Output(#[from] std::io::Error),
@@ -114,8 +114,8 @@ fn options(args: Args) -> Options {
     Options { listen, credentials, seed: args.seed, ..Options::new(mounts) }
 }
 
-fn announce(running: &serve::Running, out: &mut dyn Write) -> std::io::Result<()> {
-    for serve::Served { url, codec, size, frame_rate, .. } in running.served() {
+fn announce(running: &rtsp_server::RunningServer, out: &mut dyn Write) -> std::io::Result<()> {
+    for rtsp_server::ServedMount { url, codec, size, frame_rate, .. } in running.served() {
         let codec = match codec {
             Codec::H264 => "h264",
             Codec::H265 => "h265",

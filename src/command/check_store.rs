@@ -15,9 +15,9 @@ use crate::mqtt;
 use crate::outbox;
 use crate::outbox::DeadLetter;
 use crate::outbox::Error;
-use crate::outbox::Fault;
 use crate::outbox::Outbox;
-use crate::outbox::Verdict;
+use crate::outbox::StoreFault;
+use crate::outbox::StoreReport;
 use crate::time::Wall;
 
 /// Verifies the store of `settings`. What holds goes to `out`, faults go to `err`.
@@ -150,12 +150,12 @@ fn ledger(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<(
 }
 
 fn report(
-    verdict: &Verdict,
+    verdict: &StoreReport,
     repair: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Outcome> {
-    let Verdict { entries, last, pruned, lost_before, .. } = verdict;
+    let StoreReport { entries, last, pruned, lost_before, .. } = verdict;
     writeln!(out, "alerts   {entries} whole, the last one is {}", last.0)?;
     writeln!(out, "deleted  {pruned} by retention")?;
     if *lost_before > 0 {
@@ -183,14 +183,14 @@ fn report(
 }
 
 /// What a repair has done about it.
-fn mended(fault: &Fault) -> &'static str {
+fn mended(fault: &StoreFault) -> &'static str {
     match fault {
-        Fault::Unreadable(_) => "set aside; a new log begins behind the last known sequence",
-        Fault::Lost(..) => "noted; they can't be brought back, and their numbers stay unused",
-        Fault::Damaged(_) => "noted as lost; readers pass them",
-        Fault::CursorBeyond(..) => "set back to the end of the log",
-        Fault::Index(_) => "built anew from the alerts",
-        Fault::SnapshotsMissing(_) => "noted; the alerts stay without them",
-        Fault::SnapshotsOrphaned(_) => "deleted",
+        StoreFault::Unreadable(_) => "set aside; a new log begins behind the last known sequence",
+        StoreFault::Lost(..) => "noted; they can't be brought back, and their numbers stay unused",
+        StoreFault::Damaged(_) => "noted as lost; readers pass them",
+        StoreFault::CursorBeyond(..) => "set back to the end of the log",
+        StoreFault::Index(_) => "built anew from the alerts",
+        StoreFault::SnapshotsMissing(_) => "noted; the alerts stay without them",
+        StoreFault::SnapshotsOrphaned(_) => "deleted",
     }
 }

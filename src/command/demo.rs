@@ -21,8 +21,8 @@ use crate::incident::Severity;
 use crate::incident::State;
 use crate::outbox::Entry;
 use crate::outbox::Sequence;
-use crate::serve;
-use crate::serve::Served;
+use crate::rtsp_server;
+use crate::rtsp_server::ServedMount;
 use crate::time::Clock;
 use crate::time::Wall;
 
@@ -60,7 +60,7 @@ pub enum Error {
     Config(Faults),
     /// The cameras.
     #[error("failed to serve the clips")]
-    Serve(#[from] serve::Error),
+    Serve(#[from] rtsp_server::Error),
     /// The daemon.
     #[error("failed to start")]
     Start(#[from] app::Error),
@@ -85,8 +85,8 @@ pub async fn run(
     let clips =
         CLIPS.iter().map(|clip| find("assets/demo", clip)).collect::<Result<Vec<_>, _>>()?;
     let model = find("models", MODEL)?;
-    let mounts = clips.iter().map(|clip| serve::Mount::new(clip)).collect();
-    let cameras = serve::Server::start(serve::Options::new(mounts)).await?;
+    let mounts = clips.iter().map(|clip| rtsp_server::Mount::new(clip)).collect();
+    let cameras = rtsp_server::Server::start(rtsp_server::Options::new(mounts)).await?;
     let folder = Folder::new()?;
     let fill = [
         ("{language}", args.language.clone()),
@@ -117,12 +117,12 @@ pub async fn run(
 fn invite(
     out: &mut impl Write,
     app: &App,
-    cameras: &serve::Running,
+    cameras: &rtsp_server::RunningServer,
     ward: &str,
 ) -> std::io::Result<()> {
     writeln!(out, "Kẻng demo: three street cameras at night.")?;
     for camera in cameras.served() {
-        let (Served { url, size, frame_rate, .. }, codec) = (camera, camera.codec.as_str());
+        let (ServedMount { url, size, frame_rate, .. }, codec) = (camera, camera.codec.as_str());
         writeln!(
             out,
             "  camera   {url}  {codec} {}x{} {frame_rate:.0}/s",

@@ -19,17 +19,17 @@ use crate::config::CameraSettings;
 use crate::config::Faults;
 use crate::config::Settings;
 use crate::detection::Class;
+use crate::detection_log;
 use crate::detector::Detector;
-use crate::detector::flicker::{self, SecondStage};
+use crate::detector::flicker::{self, FlickerStage};
 use crate::detector::onnx;
 use crate::detector::onnx::{OnnxConfig, OnnxDetector};
-use crate::diary;
 use crate::frame::clip;
 use crate::frame::clip::ClipReader;
 use crate::frame::decode;
 use crate::frame::decode::Decoder;
+use crate::frame::decode_rate::DecodeSchedule;
 use crate::frame::mask::Masks;
-use crate::frame::pace::Schedule;
 use crate::frame::worker;
 use crate::incident::Incident;
 use crate::pipeline::Core;
@@ -186,10 +186,10 @@ struct Replay<'a> {
     camera: Id,
     clock: Arc<ManualClock>,
     decoder: Decoder,
-    schedule: Schedule,
+    schedule: DecodeSchedule,
     motion: Motion,
     detector: OnnxDetector,
-    second: SecondStage,
+    second: FlickerStage,
     core: Core,
     context: alert::Context,
     /// When the clip that plays began.
@@ -223,12 +223,12 @@ impl<'a> Replay<'a> {
             args,
             camera: camera.site.id.clone(),
             decoder: Decoder::new(config, Arc::clone(&clock) as Arc<dyn Clock>),
-            schedule: Schedule::default(),
+            schedule: DecodeSchedule::default(),
             motion: Motion::default(),
             core,
             context: crate::app::context(settings, detector.identity()),
             detector,
-            second: SecondStage::default(),
+            second: FlickerStage::default(),
             clock,
             begun: start,
             ticked: start,
@@ -304,7 +304,7 @@ impl<'a> Replay<'a> {
         let at = frame.at;
         let mut detections = self.detector.detect(&[&frame])?.pop().unwrap_or_default();
         self.second.rescore(&frame, &mut detections);
-        diary::round(&mut detections);
+        detection_log::round(&mut detections);
         if self.args.detections {
             tracing::info!(at_s = at.mono.0 as f64 / 1e6, ?detections, "frame");
         }

@@ -13,7 +13,7 @@ use super::replay;
 use super::tune_table::{Findings, Told, print_advice, print_comparison};
 use crate::config;
 use crate::config::{Faults, Settings};
-use crate::diary::{Damage, Folder, Record, Run, Span, Verdict};
+use crate::detection_log::{DaemonRun, Damage, Folder, LoggedInput, Span, StoredVerdict};
 use crate::incident::Kind;
 use crate::pipeline::Watched;
 use crate::rule::RuleKind;
@@ -197,7 +197,7 @@ fn lay(under: &mut toml::Table, over: toml::Table) {
 /// Where detections come from.
 enum Source {
     Kept(Folder, Span),
-    Clips(Vec<(Run, Record)>),
+    Clips(Vec<(DaemonRun, LoggedInput)>),
 }
 
 fn source(args: &Args, settings: &Settings, camera: Option<Id>) -> Result<Source, Error> {
@@ -222,7 +222,7 @@ fn source(args: &Args, settings: &Settings, camera: Option<Id>) -> Result<Source
         detections: false,
     };
     let frames = replay::record(&clips, settings, &CancellationToken::new())?;
-    let records = frames.into_iter().map(|frame| (Run::default(), Record::Frame(frame)));
+    let records = frames.into_iter().map(|frame| (DaemonRun::default(), LoggedInput::Frame(frame)));
     Ok(Source::Clips(records.collect()))
 }
 
@@ -231,7 +231,7 @@ fn source(args: &Args, settings: &Settings, camera: Option<Id>) -> Result<Source
 struct Heard {
     frames: u64,
     span: Option<(Wall, Wall)>,
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<StoredVerdict>,
     damage: Damage,
 }
 
@@ -251,7 +251,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// The records that concern us, in order, some at a time.
-    fn read(&self, mut take: impl FnMut(&[(Run, Record)])) -> Result<Damage, Error> {
+    fn read(&self, mut take: impl FnMut(&[(DaemonRun, LoggedInput)])) -> Result<Damage, Error> {
         let (folder, span) = match &self.source {
             Source::Clips(records) => {
                 take(records);
@@ -262,9 +262,9 @@ impl Session<'_> {
         let read = folder.read(span, |mut records| {
             if let Some(camera) = &self.camera {
                 records.retain(|(_, record)| match record {
-                    Record::Frame(frame) => frame.camera == *camera,
-                    Record::Verdict(verdict) => verdict.cameras.contains(camera),
-                    Record::Patrol(_) => true,
+                    LoggedInput::Frame(frame) => frame.camera == *camera,
+                    LoggedInput::Verdict(verdict) => verdict.cameras.contains(camera),
+                    LoggedInput::Patrol(_) => true,
                 });
             }
             if !self.stop.is_cancelled() {
@@ -283,14 +283,14 @@ impl Session<'_> {
         heard.damage = self.read(|records| {
             for (_, record) in records {
                 match record {
-                    Record::Frame(frame) => {
+                    LoggedInput::Frame(frame) => {
                         heard.frames += 1;
                         let wall = frame.at.wall;
                         let (from, until) = heard.span.unwrap_or((wall, wall));
                         heard.span = Some((from.min(wall), until.max(wall)));
                     }
-                    Record::Verdict(verdict) => heard.verdicts.push(verdict.clone()),
-                    Record::Patrol(_) => {}
+                    LoggedInput::Verdict(verdict) => heard.verdicts.push(verdict.clone()),
+                    LoggedInput::Patrol(_) => {}
                 }
             }
         })?;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::diary::Damage;
+use crate::detection_log::Damage;
 use crate::rule::RuleKind;
 use crate::time::Wall;
 use crate::tune::advice::{Advice, Choice, VERDICTS_MIN, share};

@@ -17,7 +17,7 @@ use crate::access::users::User;
 use crate::audit;
 use crate::audit::Actor;
 use crate::audit::ActorKind;
-use crate::audit::Record;
+use crate::audit::AuditRecord;
 use crate::audit::Via;
 use crate::config;
 use crate::config::Faults;
@@ -216,7 +216,7 @@ fn note(
 ) -> Result<(), Error> {
     let by = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let who = Actor::new(ActorKind::System, by.as_deref().unwrap_or("?"));
-    let record = Record::new(who, Via::Cli, action, name).detail(detail);
+    let record = AuditRecord::new(who, Via::Cli, action, name).detail(detail);
     audit::record_once(store, clock, record)?;
     Ok(())
 }

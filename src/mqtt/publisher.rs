@@ -19,7 +19,7 @@ use super::letter::Letter;
 use super::suspect::Suspicion;
 use super::topic::Topics;
 use crate::alert::Head;
-use crate::frame::heads;
+use crate::frame::redaction;
 use crate::metrics::Flow;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
@@ -248,7 +248,7 @@ fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>
     // A khu phố's team may not see the faces of a street's neighbours: not at the page, nor here.
     let snapshot = match hides_faces(&entry) {
         true => snapshot.and_then(|jpeg| {
-            let hidden = heads::hidden(&jpeg);
+            let hidden = redaction::redact_jpeg(&jpeg);
             hidden
                 .inspect_err(|error| {
                     tracing::warn!(sequence = entry.sequence.0, %error, "faces can't be hidden");

@@ -5,7 +5,7 @@
 //! incident, or with other words. Its time `at` is part of it; one that is too old is refused, and
 //! one that was taken in before is known again, so that nobody gains by sending it once more.
 //!
-//! That memory outlives the daemon: each signature is a [`Note`] in the write that makes durable
+//! That memory outlives the daemon: each signature is a [`StateChange`] in the write that makes durable
 //! what the message has brought. Never before: a daemon that dies in between must take the message
 //! in when the broker delivers it again. Whatever was forgotten is refused as old, so a clock that
 //! is set back opens nothing either.
@@ -17,7 +17,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use crate::outbox::Note;
+use crate::outbox::StateChange;
 use crate::time::Wall;
 use crate::ward::Secret;
 
@@ -61,7 +61,7 @@ pub enum SealError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seal {
     /// Signed, and not seen before. To be noted in the write that makes durable what it brings.
-    Fresh(Vec<Note>),
+    Fresh(Vec<StateChange>),
     /// The very same was taken in before.
     Repeated,
 }
@@ -140,13 +140,13 @@ impl Seals {
             return Err(SealError::Old(age.as_secs()));
         }
         let value = sent.0.to_be_bytes().to_vec();
-        let mut notes = vec![Note::Keep { key: key_of(khu_pho, &seen.1), value }];
+        let mut notes = vec![StateChange::Put { key: key_of(khu_pho, &seen.1), value }];
         known.seen.insert(seen);
         if known.seen.len() > KNOWN_MAX
             && let Some((sent, signature)) = known.seen.pop_first()
         {
             known.forgotten = known.forgotten.max(Some(sent));
-            notes.push(Note::Forget { key: key_of(khu_pho, &signature) });
+            notes.push(StateChange::Delete { key: key_of(khu_pho, &signature) });
         }
         Ok(Seal::Fresh(notes))
     }
@@ -335,8 +335,8 @@ mod tests {
             let Ok(Seal::Fresh(notes)) = seal else { panic!("{seal:?}") };
             for note in notes {
                 match note {
-                    Note::Keep { key, value } => drop(self.0.insert(key, value)),
-                    Note::Forget { key } => drop(self.0.remove(&key)),
+                    StateChange::Put { key, value } => drop(self.0.insert(key, value)),
+                    StateChange::Delete { key } => drop(self.0.remove(&key)),
                 }
             }
         }

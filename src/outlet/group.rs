@@ -43,7 +43,7 @@ impl Group {
     pub fn dismiss_others(&self, outbox: &Outbox) {
         let kept: BTreeSet<&str> = self.sinks.iter().map(|(reader, _)| reader.as_str()).collect();
         let prefix = self.prefix;
-        match outbox.dismiss(prefix, |name| kept.contains(name)) {
+        match outbox.remove_reader(prefix, |name| kept.contains(name)) {
             Ok(dismissed) => dismissed.iter().for_each(|reader| {
                 tracing::info!(
                     reader,

@@ -121,7 +121,7 @@ type Ready<S> = Prepared<<S as Sink>::Parcel>;
 impl<S: Sink, R: Rng + Send> Runner<S, R> {
     async fn follow(&mut self) -> Result<(), Stopped> {
         let reader = self.reader.clone();
-        let begun = self.blocking(move |outbox, _| outbox.enrol(&reader)).await?;
+        let begun = self.blocking(move |outbox, _| outbox.register_reader(&reader)).await?;
         let mut left = begun.backlog;
         while let Some(first) = left.first().copied() {
             let found = self.blocking(move |outbox, sink| {
@@ -135,7 +135,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
             }
             left.remove(0);
             let (reader, left) = (self.reader.clone(), left.clone());
-            self.note(move |outbox| outbox.leave(&reader, &left)).await;
+            self.note(move |outbox| outbox.set_backlog(&reader, &left)).await;
         }
         let mut cursor = begun.cursor;
         loop {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::play::Told;
-use crate::diary::Verdict;
+use crate::detection_log::StoredVerdict;
 use crate::incident::{IncidentId, Kind};
 use crate::time::Wall;
 use crate::ward::Id;
@@ -85,8 +85,8 @@ pub struct Judged {
 }
 
 /// The last word on each incident that people judged and a camera saw, oldest first.
-pub fn judged<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Vec<Judged> {
-    let mut last: BTreeMap<&IncidentId, &Verdict> = BTreeMap::new();
+pub fn judged<'a>(verdicts: impl IntoIterator<Item = &'a StoredVerdict>) -> Vec<Judged> {
+    let mut last: BTreeMap<&IncidentId, &StoredVerdict> = BTreeMap::new();
     for verdict in verdicts {
         last.insert(&verdict.incident, verdict);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::diary::{PatrolNotice, Record, Run, Verdict};
+use crate::detection_log::{DaemonRun, LoggedInput, PatrolNotice, StoredVerdict};
 use crate::incident::{Answer, Incident, IncidentId, Kind, Patrol, State};
 use crate::pipeline::{Command, Core, Watched};
 use crate::time::{Stamp, Wall};
@@ -34,7 +34,7 @@ pub struct Told {
 pub struct Lane {
     timezone: jiff::tz::TimeZone,
     cameras: Vec<Watched>,
-    core: Option<(Run, Core)>,
+    core: Option<(DaemonRun, Core)>,
     ticked: Stamp,
     told: BTreeMap<IncidentId, Told>,
     /// What was declared false, for cores of later starts.
@@ -59,7 +59,7 @@ impl Lane {
     }
 
     /// Takes in what comes next.
-    pub fn play(&mut self, records: &[(Run, Record)]) {
+    pub fn play(&mut self, records: &[(DaemonRun, LoggedInput)]) {
         for (run, record) in records {
             let at = record.at();
             let mut core = match self.core.take() {
@@ -68,9 +68,9 @@ impl Lane {
             };
             self.tick_until(&mut core, at);
             let revisions = match record {
-                Record::Frame(frame) => core.on_frame(frame),
-                Record::Verdict(verdict) => self.answer(&mut core, verdict),
-                Record::Patrol(notice) => patrol(&mut core, notice),
+                LoggedInput::Frame(frame) => core.on_frame(frame),
+                LoggedInput::Verdict(verdict) => self.answer(&mut core, verdict),
+                LoggedInput::Patrol(notice) => patrol(&mut core, notice),
             };
             self.note(&revisions);
             self.core = Some((*run, core));
@@ -106,7 +106,7 @@ impl Lane {
     }
 
     /// What people said closes here, too, what it closed then.
-    fn answer(&mut self, core: &mut Core, verdict: &Verdict) -> Vec<Incident> {
+    fn answer(&mut self, core: &mut Core, verdict: &StoredVerdict) -> Vec<Incident> {
         if !matches!(verdict.state, State::Resolved | State::FalseAlarm) || verdict.exercise {
             return Vec::new();
         }
@@ -163,7 +163,7 @@ fn patrol(core: &mut Core, notice: &PatrolNotice) -> Vec<Incident> {
 }
 
 /// The same records through all lanes, on as many threads as the machine has cores.
-pub fn play_all(lanes: &mut [Lane], records: &[(Run, Record)]) {
+pub fn play_all(lanes: &mut [Lane], records: &[(DaemonRun, LoggedInput)]) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = lanes.len().div_ceil(threads).max(1);
     std::thread::scope(|scope| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::advice::{Advice, Choice, VERDICTS_MIN, advise, share};
 use super::compare::{Judged, judged, outcome, rows};
 use super::play::Told;
-use crate::diary::Verdict;
+use crate::detection_log::StoredVerdict;
 use crate::incident::{IncidentId, Kind, State};
 use crate::rule::RuleKind;
 use crate::time::{Mono, Stamp, Wall};
@@ -78,7 +78,7 @@ fn one_alert_is_matched_once() {
 
 #[test]
 fn the_last_word_counts_and_drills_do_not() {
-    let said = |incident: &str, state, on_scene, exercise, camera: Option<&str>| Verdict {
+    let said = |incident: &str, state, on_scene, exercise, camera: Option<&str>| StoredVerdict {
         at: Stamp { mono: Mono(0), wall: second(60) },
         incident: IncidentId::parse(incident).unwrap(),
         khu_pho: id("kp1"),

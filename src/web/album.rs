@@ -14,7 +14,7 @@ use super::feed::Failed;
 use super::feed::off_thread;
 use super::views;
 use crate::access::Viewer;
-use crate::album::Shot;
+use crate::album::PictureKey;
 use crate::incident::IncidentId;
 use crate::ward::Id;
 
@@ -83,9 +83,9 @@ impl Shared {
 }
 
 /// Its incident's subject and id, and which picture.
-fn parse(name: &str) -> Option<(String, IncidentId, Shot)> {
+fn parse(name: &str) -> Option<(String, IncidentId, PictureKey)> {
     let mut parts = name.splitn(3, BETWEEN);
     let (khu_pho, id, shot) = (parts.next()?, parts.next()?, parts.next()?);
     let (khu_pho, id) = (Id::new(khu_pho).ok()?, IncidentId::parse(id)?);
-    Some((format!("{khu_pho}/{id}"), id, Shot::parse(shot)?))
+    Some((format!("{khu_pho}/{id}"), id, PictureKey::parse(shot)?))
 }

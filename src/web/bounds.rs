@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Pace;
 use crate::access::Role;
 use crate::access::Viewer;
-use crate::audit::Log;
+use crate::audit::AuditLog;
+use crate::audit::AuditRecord;
 use crate::audit::Quota;
-use crate::audit::Record;
 use crate::time::Mono;
 
 /// Feeds that are open at the same time; one more is told to come back.
@@ -102,7 +102,7 @@ impl Minutes {
     }
 
     /// Writes down what a stranger was refused, as far as a minute has room for it.
-    pub(super) fn refused(&self, record: Record, now: Mono, audit: &Log) {
+    pub(super) fn refused(&self, record: AuditRecord, now: Mono, audit: &AuditLog) {
         let mut quota = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         quota.take(record, now).for_each(|record| audit.note(record));
     }

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use crate::detection::Detection;
 use crate::detection::people;
 use crate::frame::Picture;
-use crate::frame::heads;
+use crate::frame::redaction;
 use crate::geometry::BoundingBox;
 use crate::time::Clock;
 use crate::time::Mono;
@@ -143,7 +143,7 @@ impl Gallery {
         let width = view.width.pixels();
         let encode = move || match view.faces {
             true => picture.jpeg(width, &[]),
-            false => picture.hidden(width, &people),
+            false => picture.redacted_jpeg(width, &people),
         };
         match tokio::task::spawn_blocking(encode).await.ok()? {
             Ok(jpeg) => Some(jpeg.into()),
@@ -168,7 +168,7 @@ impl Gallery {
     /// A snapshot as whoever may not see faces gets it; none where it can't be made.
     pub(super) async fn without_faces(&self, jpeg: Vec<u8>) -> Option<Vec<u8>> {
         let _place = self.encoders.acquire().await.ok()?;
-        match tokio::task::spawn_blocking(move || heads::hidden(&jpeg)).await.ok()? {
+        match tokio::task::spawn_blocking(move || redaction::redact_jpeg(&jpeg)).await.ok()? {
             Ok(jpeg) => Some(jpeg),
             Err(error) => {
                 tracing::warn!(%error, "a snapshot is kept back: its faces can't be hidden");

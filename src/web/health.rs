@@ -68,7 +68,7 @@ pub(super) async fn status(
         "not_ready": state.board.not_ready(),
         "degraded": state.board.shortage().is_some(),
         "granted": state.board.shortage().unwrap_or(1.0),
-        "store": state.outbox.room().as_str(),
+        "store": state.outbox.disk_space().as_str(),
         "broker_up": state.metrics.broker_up.get() > 0,
         "outlets": outlets,
         "set_aside": state.metrics.set_aside_now.get(),

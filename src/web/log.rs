@@ -13,7 +13,7 @@ use super::feed::Failed;
 use super::views;
 use crate::access::Viewer;
 use crate::audit;
-use crate::audit::Written;
+use crate::audit::StoredRecord;
 
 /// Records of one list, unless asked for otherwise.
 const LIST: usize = 100;
@@ -44,7 +44,7 @@ pub(super) async fn newest(
     Ok(Json(json!({ "records": records })))
 }
 
-fn record(record: &Written) -> Value {
+fn record(record: &StoredRecord) -> Value {
     json!({
         "number": record.number,
         "at": record.at,

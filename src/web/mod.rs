@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::album::Album;
-use crate::audit::Log;
+use crate::audit::AuditLog;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::outlet::cap;
@@ -191,7 +191,7 @@ pub struct State {
     /// Who may sign in.
     pub access: Access,
     /// Where it is written down who looked and who acted.
-    pub audit: Log,
+    pub audit: AuditLog,
     /// The folder that the audit log and the ledger are read from.
     pub store: PathBuf,
     /// In whose name incidents are told to civil protection; none: they are not.

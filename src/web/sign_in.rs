@@ -20,8 +20,8 @@ use super::client::Client;
 use super::views;
 use crate::access::Refused;
 use crate::access::Viewer;
-use crate::audit::Record;
-use crate::outbox::Room;
+use crate::audit::AuditRecord;
+use crate::outbox::DiskSpace;
 use crate::ward::Language;
 use crate::ward::Secret;
 
@@ -186,8 +186,8 @@ pub(super) async fn sign_out(
 impl Shared {
     /// Anybody can have as many of these as they like: only so many are written down, and none
     /// where the disk's last room is for alerts.
-    fn note_refused(&self, record: Record) {
-        if self.state.outbox.room() == Room::Enough {
+    fn note_refused(&self, record: AuditRecord) {
+        if self.state.outbox.disk_space() == DiskSpace::Enough {
             let now = self.state.clock.now().mono;
             self.minutes.refused(record, now, &self.state.audit);
         }

@@ -9,7 +9,7 @@ use crate::access::Role;
 use crate::access::Viewer;
 use crate::alert;
 use crate::alert::Head;
-use crate::frame::heads::Note;
+use crate::frame::redaction::PeopleNote;
 use crate::outbox::Entry;
 use crate::ward::Id;
 
@@ -40,7 +40,7 @@ impl Shared {
             return Some(jpeg);
         }
         let head = Head::read(&entry.payload).unwrap_or_default();
-        let theirs = match Note::read(&jpeg) {
+        let theirs = match PeopleNote::read(&jpeg) {
             Some(note) => self.may_see_camera(viewer, note.camera.as_str()),
             // Without a note it may be any of its cameras'.
             None => head.cameras.iter().all(|seen| self.may_see_camera(viewer, &seen.id)),

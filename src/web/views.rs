@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::access::Viewer;
 use crate::audit::Actor;
 use crate::audit::ActorKind;
-use crate::audit::Record;
+use crate::audit::AuditRecord;
 use crate::audit::Via;
 use crate::time::Mono;
 
@@ -58,14 +58,14 @@ pub(super) fn actor(viewer: &Viewer) -> Actor {
 }
 
 /// What somebody at the page has looked at.
-pub(super) fn looked(viewer: &Viewer, action: &'static str, subject: &str) -> Record {
-    Record::new(actor(viewer), Via::Page, action, subject)
+pub(super) fn looked(viewer: &Viewer, action: &'static str, subject: &str) -> AuditRecord {
+    AuditRecord::new(actor(viewer), Via::Page, action, subject)
 }
 
 /// Somebody signs in or out, or tries to.
-pub(super) fn signing(name: &str, action: &'static str, address: IpAddr) -> Record {
+pub(super) fn signing(name: &str, action: &'static str, address: IpAddr) -> AuditRecord {
     let who = Actor::new(ActorKind::User, name);
-    Record::new(who, Via::Page, action, name).detail(&format!("from {address}"))
+    AuditRecord::new(who, Via::Page, action, name).detail(&format!("from {address}"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use keng::access::password;
 use keng::access::users;
 use keng::access::users::User;
 use keng::album::Album;
-use keng::audit::Log;
+use keng::audit::AuditLog;
 use keng::config;
 use keng::metrics::Metrics;
 use keng::outbox::Append;
@@ -149,7 +149,7 @@ pub(crate) struct House {
     pub(crate) outbox: Outbox,
     pub(crate) album: Album,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) audit: Log,
+    pub(crate) audit: AuditLog,
     pub(crate) folder: TempDir,
 }
 
@@ -184,7 +184,7 @@ impl House {
         let clock = Arc::new(ManualClock::default());
         let shared: Arc<dyn Clock> = clock.clone();
         let access = Access::open(folder.path(), shared.clone()).unwrap();
-        let audit = Log::open(folder.path(), shared.clone(), &Metrics::new()).unwrap();
+        let audit = AuditLog::open(folder.path(), shared.clone(), &Metrics::new()).unwrap();
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         tokio::spawn(core(asked));
         let wanted = push::Config {

@@ -2,7 +2,7 @@
 //! own cameras do, and acts upon nothing; one that is not named sees nothing.
 
 use keng::album::Moment;
-use keng::album::Shot;
+use keng::album::PictureKey;
 use keng::incident::IncidentId;
 use keng::outbox::Append;
 use keng::outbox::Sequence;
@@ -91,9 +91,9 @@ async fn who_is_named_sees_it_from_then_on_and_who_is_not_sees_nothing() {
 }
 
 fn keep(house: &House, incident: &str, camera: &str, moment: Moment) {
-    let shot = Shot { camera: id(camera), moment, at: Wall(1_763_000_000_000_000) };
+    let shot = PictureKey { camera: id(camera), moment, at: Wall(1_763_000_000_000_000) };
     let incident = IncidentId::parse(incident).unwrap();
-    assert!(house.album.keep(&incident, &shot, &snapshot(camera)).unwrap());
+    assert!(house.album.store(&incident, &shot, &snapshot(camera)).unwrap());
 }
 
 /// Camera, moment and address of each picture that an incident's answer tells of.

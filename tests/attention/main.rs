@@ -17,7 +17,7 @@ use keng::attention::change::Change;
 use keng::attention::motion::Motion;
 use keng::camera::Packet;
 use keng::frame::clip::ClipReader;
-use keng::frame::decode::{self, Decoder, Want};
+use keng::frame::decode::{self, DecodeMode, Decoder};
 use keng::frame::mask::Masks;
 use keng::frame::{InputFormat, Placement, Size};
 use keng::time::{ManualClock, Mono, Stamp};
@@ -275,7 +275,7 @@ fn moves(clip: &Path) -> Told {
         let received = Stamp { mono: at, ..Stamp::default() };
         let (data, key, media_time_us) = (unit.data, unit.key, unit.pts_us);
         let packet = Packet { codec, data, key, media_time_us, received, lost: 0 };
-        let Ok(Some(frame)) = decoder.push(&packet, Want::Picture) else { continue };
+        let Ok(Some(frame)) = decoder.push(&packet, DecodeMode::Picture) else { continue };
         if let Some(look) = &frame.look {
             told.looks[second] |= change.see(frame.at.mono, look.grey, look.brightness());
         }

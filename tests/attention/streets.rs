@@ -9,8 +9,8 @@ use std::time::Duration;
 use keng::attention::Level;
 use keng::attention::budget::{Config, Demand, Governor, Load};
 use keng::attention::schedule::{AGE_MAX, Seat, Turns};
-use keng::frame::decode::Want;
-use keng::frame::pace::{Schedule, Wanted};
+use keng::frame::decode::DecodeMode;
+use keng::frame::decode_rate::{DecodeSchedule, RateTarget};
 use keng::time::Mono;
 
 /// The machine and what things cost on it, in microseconds of one core: ARCHITECTURE.md's figures
@@ -48,7 +48,7 @@ struct Camera {
     needs_key: bool,
     spot: f64,
     thrift: Option<Duration>,
-    schedule: Schedule,
+    schedule: DecodeSchedule,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +120,7 @@ impl Ward {
                 // The golden ratio's multiples fill 0..1 evenly.
                 spot: (index as f64 * 0.618_033_988_75).fract(),
                 thrift: None,
-                schedule: Schedule::default(),
+                schedule: DecodeSchedule::default(),
             });
             ward.at(Mono(draw(1_000_000 / fps)), Event::Packet(index));
         }
@@ -224,12 +224,13 @@ impl Ward {
             let gap = self.governor.gap(self.seats[index].level);
             let patient = self.governor.is_patient(self.seats[index].level);
             let thrift = camera.thrift.unwrap_or_default();
-            let wanted = Wanted { period, gap, thrift, patient, asked: false, lead: camera.spot };
-            let mut want = camera.schedule.choose(taken, key, wanted).want;
-            if want == Want::Picture {
+            let wanted =
+                RateTarget { period, gap, thrift, patient, asked: false, lead: camera.spot };
+            let mut want = camera.schedule.choose(taken, key, wanted).mode;
+            if want == DecodeMode::Picture {
                 let late = self.now.since(taken) > AGE_MAX;
                 if late {
-                    want = Want::Reference;
+                    want = DecodeMode::Reference;
                     camera.schedule.ask();
                     camera.was_late = true;
                 }
@@ -240,7 +241,7 @@ impl Ward {
             } else if camera.skipped == u64::MAX {
                 continue;
             }
-            if want == Want::Nothing {
+            if want == DecodeMode::Skip {
                 camera.skipped += 1;
                 continue;
             }
@@ -249,7 +250,7 @@ impl Ward {
                 if camera.skipped > 0 { KEY_US + (camera.skipped - 1) * INTER_US } else { 0 };
             camera.skipped = 0;
             camera.decoding = true;
-            let picture = (want == Want::Picture).then_some(taken);
+            let picture = (want == DecodeMode::Picture).then_some(taken);
             self.ready.push_back((own + before, Event::Decoded(index, picture)));
         }
     }

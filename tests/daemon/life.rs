@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use keng::diary::{Damage, Folder};
+use keng::detection_log::{Damage, Folder};
 use keng::time::Wall;
 use keng_testkit::gst::Codec;
 use serde_json::Value;

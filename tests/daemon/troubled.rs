@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use keng::serve;
-use keng::serve::Credentials;
-use keng::serve::Mount;
-use keng::serve::Options;
-use keng::serve::Running;
-use keng::serve::Scheme;
+use keng::rtsp_server;
+use keng::rtsp_server::Credentials;
+use keng::rtsp_server::Mount;
+use keng::rtsp_server::Options;
+use keng::rtsp_server::RunningServer;
+use keng::rtsp_server::Scheme;
 use keng::ward::Secret;
 use keng_testkit::gst::Codec;
 use serde_json::Value;
@@ -46,7 +46,7 @@ fn mount(name: &str, clip: &Path, fault: &str) -> Mount {
 }
 
 /// One server for whoever asks, one that wants a password.
-async fn street(site: &Site) -> (Running, Running) {
+async fn street(site: &Site) -> (RunningServer, RunningServer) {
     let (fire, quiet, large) = (site.path("f.mp4"), site.path("q.mp4"), site.path("l.mp4"));
     gst::encode(&fire, Codec::H264, &scene::fire(2, 20));
     gst::encode(&quiet, Codec::H264, &scene::quiet(2));
@@ -64,10 +64,13 @@ async fn street(site: &Site) -> (Running, Running) {
         Credentials { username: "viewer".to_owned(), password, scheme: Scheme::Digest };
     let guarded =
         Options { credentials: Some(credentials), ..Options::new(vec![mount("good", &fire, "")]) };
-    (serve::Server::start(open).await.unwrap(), serve::Server::start(guarded).await.unwrap())
+    (
+        rtsp_server::Server::start(open).await.unwrap(),
+        rtsp_server::Server::start(guarded).await.unwrap(),
+    )
 }
 
-fn cameras(open: &Running, guarded: &Running) -> Vec<String> {
+fn cameras(open: &RunningServer, guarded: &RunningServer) -> Vec<String> {
     let password = |name: &str| format!("username = \"viewer\"\npassword = {{ env = \"{name}\" }}");
     let good = &guarded.served()[0].url;
     let mut cameras: Vec<String> = open

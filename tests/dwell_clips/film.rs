@@ -10,7 +10,7 @@ use keng::detector::Detector;
 use keng::detector::onnx::{OnnxConfig, OnnxDetector};
 use keng::frame::clip::ClipReader;
 use keng::frame::decode::{self, Decoder};
-use keng::frame::pace::Schedule;
+use keng::frame::decode_rate::DecodeSchedule;
 use keng::frame::{Masks, worker};
 use keng::time::{Clock, ManualClock};
 use keng::ward::Id;
@@ -38,7 +38,7 @@ pub(crate) fn seen(clip: &Path, model: &Path) -> Vec<(f64, Vec<Detection>)> {
         masks: Arc::new(Masks::default()),
     };
     let mut decoder = Decoder::new(config, Arc::clone(&clock) as Arc<dyn Clock>);
-    let mut schedule = Schedule::default();
+    let mut schedule = DecodeSchedule::default();
     let reader = ClipReader::open(clip).unwrap();
     let codec = reader.codec();
     let mut frames = Vec::new();

@@ -84,7 +84,7 @@ impl Ward {
         let service = Receiver::tls(&ca_file, replies, judged).await;
         let push = open(&street, ca_file, service.address.port(), language);
         let reader = format!("push/localhost:{}", service.address.port());
-        street.outbox.enrol(&reader).unwrap();
+        street.outbox.register_reader(&reader).unwrap();
         Self { street, service, push, reader }
     }
 

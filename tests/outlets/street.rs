@@ -117,7 +117,7 @@ impl Street {
 
     /// Begins at the present end of the log, as a reader that has been there before.
     pub(crate) fn enrol(&self, config: &Config) {
-        self.outbox.enrol(&reader(config)).unwrap();
+        self.outbox.register_reader(&reader(config)).unwrap();
     }
 
     pub(crate) fn run(&self, config: &Config) -> Running {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keng::clock::SystemClock;
-use keng::frame::heads::Note;
+use keng::frame::redaction::PeopleNote;
 use keng::time::Clock as _;
 use keng::time::Wall;
 use keng_testkit::gst::Codec;
@@ -51,7 +51,7 @@ async fn a_fire_in_front_of_a_camera_is_on_the_screen_within_two_seconds_of_its_
     page.wait(&format!("{image}?.naturalWidth > 0")).await;
     let place = page.eval(&format!("new URL({image}.src).pathname"));
     let snapshot = daemon.bytes(place.as_str().unwrap());
-    assert_eq!(Note::read(&snapshot).unwrap().camera.as_str(), "hem-42");
+    assert_eq!(PeopleNote::read(&snapshot).unwrap().camera.as_str(), "hem-42");
 
     // Each camera before, at and after: what comes later comes by itself.
     page.eval(&format!("location.hash = '#/incident/kp3/{}'", alert["id"].as_str().unwrap()));
@@ -60,7 +60,7 @@ async fn a_fire_in_front_of_a_camera_is_on_the_screen_within_two_seconds_of_its_
         page.wait(&format!("{image}?.naturalWidth > 0")).await;
         let place = page.eval(&format!("new URL({image}.src).pathname"));
         let jpeg = daemon.bytes(place.as_str().unwrap());
-        assert_eq!(Note::read(&jpeg).unwrap().camera.as_str(), "hem-42", "{moment}");
+        assert_eq!(PeopleNote::read(&jpeg).unwrap().camera.as_str(), "hem-42", "{moment}");
     }
     let times = "[...document.querySelectorAll('.moments time')].map((one) => \
                  Date.parse(one.dateTime))";

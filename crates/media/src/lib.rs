@@ -14,4 +14,4 @@ use keng_runtime::metrics;
 pub mod camera;
 pub mod frame;
 pub mod detector;
-pub mod serve;
+pub mod rtsp_server;

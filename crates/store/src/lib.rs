@@ -20,4 +20,4 @@ pub mod outbox;
 pub mod album;
 pub mod ledger;
 pub mod audit;
-pub mod diary;
+pub mod detection_log;

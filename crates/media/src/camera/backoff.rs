@@ -28,7 +28,7 @@ pub enum PolicyError {
         /// The longest wait.
         max: Duration,
     },
-    /// Waits of zero would hammer whoever is waited for.
+    /// RetryPolicies of zero would hammer whoever is waited for.
     #[error("the first wait is zero")]
     Zero,
     /// The factor is below 1, or no number.
@@ -67,7 +67,7 @@ impl Policy {
         jitter: 0.2,
     };
 
-    /// Waits from `min` up to `max`, each `factor` times the one before, and each longer or
+    /// RetryPolicies from `min` up to `max`, each `factor` times the one before, and each longer or
     /// shorter by up to `jitter` of itself (so the longest possible is `max * (1 + jitter)`).
     ///
     /// # Errors

@@ -95,7 +95,7 @@ pub trait Source: Send + Sync {
 
 /// A session that plays.
 pub trait Session: Send {
-    /// The next access unit, key frame or not. Waits for as long as none comes: the caller
+    /// The next access unit, key frame or not. RetryPolicies for as long as none comes: the caller
     /// bounds that. May be dropped at any await without losing one.
     ///
     /// # Errors

@@ -9,7 +9,7 @@
 //! Neither side blocks the other: the sender never waits, and the receiver waits on a condition
 //! that ends when a packet comes, when the sender is gone, or when a [`Closer`] says so.
 //!
-//! **Invariant:** the first packet, and the first one after each [`Item::Discontinuity`], is a key
+//! **Invariant:** the first packet, and the first one after each [`QueueItem::Discontinuity`], is a key
 //! frame. A decoder never has to start, or to go on over a gap made here, without one.
 
 use std::collections::VecDeque;
@@ -31,7 +31,7 @@ pub const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What the receiver gets.
 #[derive(Clone, Debug)]
-pub enum Item {
+pub enum QueueItem {
     /// One access unit.
     Packet(Packet),
     /// What follows does not continue what came before: a new session (the codec may differ, the
@@ -41,7 +41,7 @@ pub enum Item {
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendOutcome {
     /// It waits for the receiver.
     Queued,
     /// It was dropped and counted: no key frame was seen yet, or the queue is full.
@@ -75,20 +75,20 @@ pub struct Sender {
 
 impl Sender {
     /// Gives a packet to the receiver, or drops it by the overflow rule. Never waits.
-    pub fn send(&self, packet: Packet) -> Sent {
+    pub fn send(&self, packet: Packet) -> SendOutcome {
         let flow = &self.shared.flow;
         flow.taken.inc();
         let mut inner = self.shared.lock();
         if inner.closed {
             flow.dropped.inc();
-            return Sent::Closed;
+            return SendOutcome::Closed;
         }
         let size = packet.data.len();
         let fits = inner.packets < PACKETS_MAX && inner.bytes + size <= BYTES_MAX;
         if size > BYTES_MAX || !packet.key && (inner.needs_key || !fits) {
             inner.needs_key = true;
             flow.dropped.inc();
-            return Sent::Dropped;
+            return SendOutcome::Dropped;
         }
         if !fits {
             // Decoding can start at this key frame: whatever waits before it is only late.
@@ -101,13 +101,13 @@ impl Sender {
         }
         inner.packets += 1;
         inner.bytes += size;
-        inner.items.push_back(Item::Packet(packet));
+        inner.items.push_back(QueueItem::Packet(packet));
         drop(inner);
         self.shared.ready.notify_one();
-        Sent::Queued
+        SendOutcome::Queued
     }
 
-    /// Says that what follows is another session: an [`Item::Discontinuity`] comes before its
+    /// Says that what follows is another session: an [`QueueItem::Discontinuity`] comes before its
     /// first key frame.
     pub fn discontinuity(&self) {
         self.shared.lock().needs_key = true;
@@ -135,7 +135,7 @@ pub struct Receiver {
 impl Receiver {
     /// The next item; blocks the thread until there is one. `None` once the sender is gone and
     /// everything was received, or, at once, when the queue was closed.
-    pub fn recv(&self) -> Option<Item> {
+    pub fn recv(&self) -> Option<QueueItem> {
         let mut inner = self.shared.lock();
         loop {
             if let Some(item) = self.take(&mut inner) {
@@ -149,7 +149,7 @@ impl Receiver {
     }
 
     /// The next item if one waits; never blocks.
-    pub fn try_recv(&self) -> Option<Item> {
+    pub fn try_recv(&self) -> Option<QueueItem> {
         self.take(&mut self.shared.lock())
     }
 
@@ -168,9 +168,9 @@ impl Receiver {
         Closer { shared: Arc::clone(&self.shared) }
     }
 
-    fn take(&self, inner: &mut Inner) -> Option<Item> {
+    fn take(&self, inner: &mut Inner) -> Option<QueueItem> {
         let item = inner.items.pop_front()?;
-        if let Item::Packet(packet) = &item {
+        if let QueueItem::Packet(packet) = &item {
             inner.packets -= 1;
             inner.bytes -= packet.data.len();
             self.shared.flow.passed.inc();
@@ -193,7 +193,7 @@ pub struct Closer {
 
 impl Closer {
     /// Drops (and counts) what waits; from now on the receiver gets `None` and the sender
-    /// [`Sent::Closed`].
+    /// [`SendOutcome::Closed`].
     pub fn close(&self) {
         self.shared.close();
     }
@@ -223,7 +223,7 @@ impl Shared {
 
 #[derive(Debug)]
 struct Inner {
-    items: VecDeque<Item>,
+    items: VecDeque<QueueItem>,
     packets: usize,
     bytes: usize,
     /// Set at the start, at a new session and after a drop: only a key frame may come next.
@@ -243,7 +243,7 @@ impl Inner {
     }
 
     fn mark(&mut self) {
-        self.items.push_back(Item::Discontinuity);
+        self.items.push_back(QueueItem::Discontinuity);
     }
 }
 
@@ -268,9 +268,9 @@ mod tests {
     fn drain(receiver: &Receiver) -> String {
         std::iter::from_fn(|| receiver.try_recv())
             .map(|item| match item {
-                Item::Packet(packet) if packet.key => 'K',
-                Item::Packet(_) => 'p',
-                Item::Discontinuity => '|',
+                QueueItem::Packet(packet) if packet.key => 'K',
+                QueueItem::Packet(_) => 'p',
+                QueueItem::Discontinuity => '|',
             })
             .collect()
     }
@@ -283,9 +283,9 @@ mod tests {
     fn it_starts_with_a_key_frame() {
         let flow = Flow::default();
         let (sender, receiver) = channel(flow.clone());
-        assert_eq!(sender.send(packet(false, 1)), Sent::Dropped);
-        assert_eq!(sender.send(packet(true, 1)), Sent::Queued);
-        assert_eq!(sender.send(packet(false, 1)), Sent::Queued);
+        assert_eq!(sender.send(packet(false, 1)), SendOutcome::Dropped);
+        assert_eq!(sender.send(packet(true, 1)), SendOutcome::Queued);
+        assert_eq!(sender.send(packet(false, 1)), SendOutcome::Queued);
         assert_eq!(drain(&receiver), "|Kp");
         assert!(balanced(&flow, 0));
     }
@@ -312,8 +312,8 @@ mod tests {
         assert_eq!(receiver.len(), PACKETS_MAX);
         receiver.try_recv();
         receiver.try_recv();
-        assert_eq!(sender.send(packet(false, 1)), Sent::Dropped, "there is room, but a gap");
-        assert_eq!(sender.send(packet(true, 1)), Sent::Queued);
+        assert_eq!(sender.send(packet(false, 1)), SendOutcome::Dropped, "there is room, but a gap");
+        assert_eq!(sender.send(packet(true, 1)), SendOutcome::Queued);
         assert_eq!(drain(&receiver), format!("{}|K", "p".repeat(PACKETS_MAX - 1)));
         assert!(balanced(&flow, 0));
     }
@@ -323,7 +323,7 @@ mod tests {
         let flow = Flow::default();
         let (sender, receiver) = channel(flow.clone());
         for index in 0..=PACKETS_MAX {
-            assert_eq!(sender.send(packet(index % PACKETS_MAX == 0, 1)), Sent::Queued);
+            assert_eq!(sender.send(packet(index % PACKETS_MAX == 0, 1)), SendOutcome::Queued);
         }
         assert_eq!(flow.dropped.get(), PACKETS_MAX as u64);
         assert_eq!(drain(&receiver), "|K");
@@ -333,10 +333,14 @@ mod tests {
     #[test]
     fn bytes_are_bounded_too() {
         let (sender, receiver) = channel(Flow::default());
-        assert_eq!(sender.send(packet(true, BYTES_MAX - 1)), Sent::Queued);
-        assert_eq!(sender.send(packet(false, 2)), Sent::Dropped);
-        assert_eq!(sender.send(packet(true, BYTES_MAX + 1)), Sent::Dropped, "fits in no queue");
-        assert_eq!(sender.send(packet(false, 1)), Sent::Dropped);
+        assert_eq!(sender.send(packet(true, BYTES_MAX - 1)), SendOutcome::Queued);
+        assert_eq!(sender.send(packet(false, 2)), SendOutcome::Dropped);
+        assert_eq!(
+            sender.send(packet(true, BYTES_MAX + 1)),
+            SendOutcome::Dropped,
+            "fits in no queue"
+        );
+        assert_eq!(sender.send(packet(false, 1)), SendOutcome::Dropped);
         assert_eq!(receiver.len(), 1);
     }
 
@@ -345,8 +349,8 @@ mod tests {
         let (sender, receiver) = channel(Flow::default());
         sender.send(packet(true, 1));
         drop(sender);
-        assert!(matches!(receiver.recv(), Some(Item::Discontinuity)));
-        assert!(matches!(receiver.recv(), Some(Item::Packet(_))));
+        assert!(matches!(receiver.recv(), Some(QueueItem::Discontinuity)));
+        assert!(matches!(receiver.recv(), Some(QueueItem::Packet(_))));
         assert!(receiver.recv().is_none());
     }
 
@@ -356,7 +360,7 @@ mod tests {
         let (seen_by, seen) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             while let Some(item) = receiver.recv() {
-                seen_by.send(matches!(item, Item::Packet(_))).unwrap();
+                seen_by.send(matches!(item, QueueItem::Packet(_))).unwrap();
             }
         });
         sender.send(packet(true, 1));
@@ -374,7 +378,7 @@ mod tests {
         sender.send(packet(true, 1));
         closer.close();
         assert!(receiver.recv().is_none());
-        assert_eq!(sender.send(packet(true, 1)), Sent::Closed);
+        assert_eq!(sender.send(packet(true, 1)), SendOutcome::Closed);
         assert!(sender.is_closed());
         assert!(balanced(&flow, 0));
 
@@ -389,6 +393,6 @@ mod tests {
     fn a_gone_receiver_closes() {
         let (sender, receiver) = channel(Flow::default());
         drop(receiver);
-        assert_eq!(sender.send(packet(true, 1)), Sent::Closed);
+        assert_eq!(sender.send(packet(true, 1)), SendOutcome::Closed);
     }
 }

@@ -29,7 +29,7 @@ use crate::camera::backoff::Backoff;
 use crate::camera::backoff::Policy;
 use crate::camera::error;
 use crate::camera::queue;
-use crate::camera::queue::Sent;
+use crate::camera::queue::SendOutcome;
 use crate::metrics::Metrics;
 use crate::time::Clock;
 use crate::time::Stamp;
@@ -45,7 +45,7 @@ pub const CONNECTS_MAX: usize = 32;
 const PERMIT_HELD_MAX: Duration = Duration::from_millis(500);
 
 /// A camera's clock is told anew where it differs by as much from what was told.
-const CLOCK_WAVERS_S: u64 = 5;
+const CLOCK_JITTER_S: u64 = 5;
 
 /// A session without a complete packet for this long is dead: cameras send several a second.
 const STALL_AFTER: Duration = Duration::from_secs(5);
@@ -59,11 +59,11 @@ const STABLE_AFTER: Duration = Duration::from_secs(30);
 
 /// The share of a wait that remains however long the attempt itself took: it keeps cameras that
 /// were switched off together from being asked in step.
-const WAIT_REMAINS: u32 = 6;
+const WAIT_SHARE_MIN: u32 = 6;
 
 /// Where a supervisor reaches the world. Shared by all of them but for the clones.
 #[derive(Clone)]
-pub struct Doors<S> {
+pub struct SupervisorContext<S> {
     /// Opens sessions.
     pub source: S,
     /// Tells the time.
@@ -73,19 +73,19 @@ pub struct Doors<S> {
     /// Counts.
     pub metrics: Metrics,
     /// The waits for cameras that are away, and for those that refuse us.
-    pub waits: Waits,
+    pub waits: RetryPolicies,
 }
 
 /// The waits between attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Waits {
+pub struct RetryPolicies {
     /// When it may pass by itself.
     pub away: Policy,
     /// When a person has to mend it.
     pub refused: Policy,
 }
 
-impl Default for Waits {
+impl Default for RetryPolicies {
     fn default() -> Self {
         Self { away: Policy::AWAY, refused: Policy::REFUSED }
     }
@@ -93,7 +93,7 @@ impl Default for Waits {
 
 /// Where a camera's packets and state go.
 #[derive(Debug)]
-pub struct Outlets {
+pub struct SupervisorOutputs {
     /// To the decoder.
     pub queue: queue::Sender,
     /// To whoever wants to know how the camera does.
@@ -104,36 +104,36 @@ pub struct Outlets {
 /// Ends within 2 s of `shutdown`: a playing session is torn down first.
 pub async fn supervise<S: Source>(
     config: Config,
-    doors: Doors<S>,
-    outlets: Outlets,
+    context: SupervisorContext<S>,
+    outputs: SupervisorOutputs,
     rng: impl Rng + Send,
     shutdown: CancellationToken,
 ) {
     let span = tracing::info_span!("camera", id = %config.id);
-    let up = doors.metrics.camera_up(config.id.as_str());
-    let sessions = doors.metrics.camera_sessions(config.id.as_str());
+    let up = context.metrics.camera_up(config.id.as_str());
+    let sessions = context.metrics.camera_sessions(config.id.as_str());
     let supervisor = Supervisor {
         config,
-        doors,
-        outlets,
+        context,
+        outputs,
         rng,
         shutdown,
         up,
         sessions,
         away: Backoff::default(),
         refused: Backoff::default(),
-        quiet: Quiet::default(),
+        throttle: LogThrottle::default(),
     };
     supervisor.run().instrument(span).await;
 }
 
 /// Nothing is left to do: shutdown, or the receiver of the packets is gone.
-struct Over;
+struct Stopped;
 
 struct Supervisor<S, R> {
     config: Config,
-    doors: Doors<S>,
-    outlets: Outlets,
+    context: SupervisorContext<S>,
+    outputs: SupervisorOutputs,
     rng: R,
     shutdown: CancellationToken,
     up: Gauge,
@@ -141,7 +141,7 @@ struct Supervisor<S, R> {
     /// Apart: an hour of silence must not make a refusal at the first answer last for minutes.
     away: Backoff,
     refused: Backoff,
-    quiet: Quiet,
+    throttle: LogThrottle,
 }
 
 impl<S: Source, R: Rng + Send> Supervisor<S, R> {
@@ -152,7 +152,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     }
 
     /// One way through all phases.
-    async fn once(&mut self) -> Result<(), Over> {
+    async fn once(&mut self) -> Result<(), Stopped> {
         let began = self.now();
         let failure = match self.connecting().await? {
             Ok(session) => self.streaming(session).await?,
@@ -162,11 +162,11 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     }
 
     /// Until a session plays, or there is none to be had.
-    async fn connecting(&self) -> Result<Result<S::Session, Error>, Over> {
-        self.outlets.state.send_replace(State::Connecting { since: self.now() });
+    async fn connecting(&self) -> Result<Result<S::Session, Error>, Stopped> {
+        self.outputs.state.send_replace(State::Connecting { since: self.now() });
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => Err(Over),
+            () = self.shutdown.cancelled() => Err(Stopped),
             opened = self.open() => Ok(opened),
         }
     }
@@ -174,8 +174,8 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     /// Opens a session, holding a permit for the first part of that.
     async fn open(&self) -> Result<S::Session, Error> {
         // Nobody closes the semaphore; if somebody does, there is no cap.
-        let permit = self.doors.connects.acquire().await.ok();
-        let mut opening = std::pin::pin!(self.doors.source.open(&self.config));
+        let permit = self.context.connects.acquire().await.ok();
+        let mut opening = std::pin::pin!(self.context.source.open(&self.config));
         tokio::select! {
             biased;
             opened = &mut opening => return opened,
@@ -185,9 +185,9 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     }
 
     /// Until the session ends, stalls, or never gets to a key frame. Closes the session.
-    async fn streaming(&mut self, mut session: S::Session) -> Result<Error, Over> {
+    async fn streaming(&mut self, mut session: S::Session) -> Result<Error, Stopped> {
         self.sessions.inc();
-        self.outlets.queue.discontinuity();
+        self.outputs.queue.discontinuity();
         let mut since = None;
         let ended = self.receive(&mut session, &mut since).await;
         self.up.set(0);
@@ -195,16 +195,16 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
         if since.is_some_and(stable) {
             self.away.reset();
             self.refused.reset();
-            self.quiet.reset();
+            self.throttle.reset();
         }
         match ended {
-            Err(Over) => {
+            Err(Stopped) => {
                 session.close().await;
-                Err(Over)
+                Err(Stopped)
             }
             Ok(failure) => tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => Err(Over),
+                () = self.shutdown.cancelled() => Err(Stopped),
                 () = session.close() => Ok(failure),
             },
         }
@@ -216,13 +216,13 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
         &mut self,
         session: &mut S::Session,
         since: &mut Option<Stamp>,
-    ) -> Result<Error, Over> {
+    ) -> Result<Error, Stopped> {
         let place = || error::place(&self.config);
         let began = self.now();
         loop {
             let next = tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return Err(Over),
+                () = self.shutdown.cancelled() => return Err(Stopped),
                 next = timeout(STALL_AFTER, session.next()) => next,
             };
             let packet = match next {
@@ -233,11 +233,11 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
                 }
             };
             let codec = packet.codec;
-            match self.outlets.queue.send(packet) {
-                Sent::Queued if since.is_none() => *since = Some(self.streams(codec)),
-                Sent::Queued => self.tell_clock(session.clock_ahead_s()),
-                Sent::Closed => return Err(Over),
-                Sent::Dropped => {
+            match self.outputs.queue.send(packet) {
+                SendOutcome::Queued if since.is_none() => *since = Some(self.streams(codec)),
+                SendOutcome::Queued => self.publish_clock(session.clock_ahead_s()),
+                SendOutcome::Closed => return Err(Stopped),
+                SendOutcome::Dropped => {
                     let waited = self.now().mono.since(began.mono);
                     if since.is_none() && waited >= KEY_FRAME_MAX {
                         return Ok(Error::NoKeyFrame { place: place(), limit: KEY_FRAME_MAX });
@@ -251,9 +251,9 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     fn streams(&self, codec: Codec) -> Stamp {
         let since = self.now();
         self.up.set(1);
-        self.outlets.state.send_replace(State::Streaming { since, codec, clock_ahead_s: None });
-        let failures = self.quiet.failures;
-        if self.quiet.told {
+        self.outputs.state.send_replace(State::Streaming { since, codec, clock_ahead_s: None });
+        let failures = self.throttle.failures;
+        if self.throttle.told {
             tracing::info!(?codec, failures, "camera streams");
         } else {
             tracing::debug!(?codec, failures, "camera streams");
@@ -262,11 +262,11 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     }
 
     /// Network delays make it waver; only what differs by seconds is news.
-    fn tell_clock(&self, ahead_s: Option<i64>) {
-        self.outlets.state.send_if_modified(|state| {
+    fn publish_clock(&self, ahead_s: Option<i64>) {
+        self.outputs.state.send_if_modified(|state| {
             let State::Streaming { clock_ahead_s, .. } = state else { return false };
             let news = match (&clock_ahead_s, ahead_s) {
-                (Some(told), Some(now)) => told.abs_diff(now) >= CLOCK_WAVERS_S,
+                (Some(told), Some(now)) => told.abs_diff(now) >= CLOCK_JITTER_S,
                 (told, now) => told.is_some() != now.is_some(),
             };
             if news {
@@ -276,39 +276,39 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
         });
     }
 
-    /// Until it is time for the next attempt. Waits are counted from the beginning of the last
+    /// Until it is time for the next attempt. RetryPolicies are counted from the beginning of the last
     /// attempt, so that a camera that is not there is asked just as often as one that refuses.
-    async fn waiting(&mut self, failure: Error, began: Stamp) -> Result<(), Over> {
-        let Waits { away, refused } = self.doors.waits;
+    async fn waiting(&mut self, failure: Error, began: Stamp) -> Result<(), Stopped> {
+        let RetryPolicies { away, refused } = self.context.waits;
         let nominal = match failure.needs_person() {
             true => self.refused.fail(&refused, &mut self.rng),
             false => self.away.fail(&away, &mut self.rng),
         };
         let spent = self.now().mono.since(began.mono);
-        let wait = nominal.saturating_sub(spent).max(nominal / WAIT_REMAINS);
-        let tells = self.quiet.tells(failure.kind());
-        let (failures, seconds) = (self.quiet.failures, wait.as_secs_f32());
+        let wait = nominal.saturating_sub(spent).max(nominal / WAIT_SHARE_MIN);
+        let tells = self.throttle.tells(failure.kind());
+        let (failures, seconds) = (self.throttle.failures, wait.as_secs_f32());
         if tells {
             tracing::warn!(%failure, failures, wait_s = seconds, "camera does not stream");
         } else {
             tracing::debug!(%failure, failures, wait_s = seconds, "camera does not stream");
         }
         let reason = failure.to_string();
-        self.outlets.state.send_replace(State::Waiting { since: self.now(), reason });
+        self.outputs.state.send_replace(State::Waiting { since: self.now(), reason });
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => Err(Over),
+            () = self.shutdown.cancelled() => Err(Stopped),
             () = sleep(wait) => Ok(()),
         }
     }
 
     fn now(&self) -> Stamp {
-        self.doors.clock.now()
+        self.context.clock.now()
     }
 }
 
 /// Keeps a camera that fails over and over from filling the log.
-struct Quiet {
+struct LogThrottle {
     /// Kinds of failure that were told since the last stable session.
     kinds: BTreeSet<&'static str>,
     /// Whether the newest failure was told; then its end is told as well.
@@ -317,13 +317,13 @@ struct Quiet {
     failures: u32,
 }
 
-impl Default for Quiet {
+impl Default for LogThrottle {
     fn default() -> Self {
         Self { kinds: BTreeSet::new(), told: true, failures: 0 }
     }
 }
 
-impl Quiet {
+impl LogThrottle {
     /// Whether to tell another failure in a row: each kind the first time, then the
     /// 1st, 2nd, 4th, 8th, … of all. A camera that is off for a month is told 20 times.
     fn tells(&mut self, kind: &'static str) -> bool {

@@ -172,12 +172,12 @@ fn start_with(attempts: &[Attempt], then: Attempt, connects: Arc<Semaphore>) -> 
         start,
     };
     let metrics = Metrics::new();
-    let doors = Doors {
+    let context = SupervisorContext {
         source,
         clock: Arc::new(PausedClock(start)) as Arc<dyn Clock>,
         connects,
         metrics: metrics.clone(),
-        waits: Waits { away: Policy::AWAY.steady(), refused: Policy::REFUSED.steady() },
+        waits: RetryPolicies { away: Policy::AWAY.steady(), refused: Policy::REFUSED.steady() },
     };
     let (queue, receiver) = queue::channel(metrics.flow("hem-42", Stage::Receive));
     let (state_to, state) = watch::channel(State::Connecting { since: Stamp::default() });
@@ -189,9 +189,9 @@ fn start_with(attempts: &[Attempt], then: Attempt, connects: Arc<Semaphore>) -> 
         transport: Transport::Tcp,
     };
     let shutdown = CancellationToken::new();
-    let outlets = Outlets { queue, state: state_to };
+    let outputs = SupervisorOutputs { queue, state: state_to };
     let rng = StdRng::seed_from_u64(7);
-    let task = tokio::spawn(supervise(config, doors, outlets, rng, shutdown.clone()));
+    let task = tokio::spawn(supervise(config, context, outputs, rng, shutdown.clone()));
     Rig { log, state, metrics, receiver, shutdown, task }
 }
 
@@ -251,8 +251,8 @@ async fn a_camera_streams_and_is_counted() {
     rig.state.wait_for(|state| matches!(state, State::Streaming { .. })).await.unwrap();
     assert_eq!(rig.metrics.camera_up("hem-42").get(), 1);
     assert_eq!(rig.metrics.camera_sessions("hem-42").get(), 1);
-    assert!(matches!(rig.receiver.recv(), Some(queue::Item::Discontinuity)));
-    assert!(matches!(rig.receiver.recv(), Some(queue::Item::Packet(packet)) if packet.key));
+    assert!(matches!(rig.receiver.recv(), Some(queue::QueueItem::Discontinuity)));
+    assert!(matches!(rig.receiver.recv(), Some(queue::QueueItem::Packet(packet)) if packet.key));
     let (metrics, log) = (rig.metrics.clone(), Arc::clone(&rig.log));
     assert!(rig.stop().await <= Duration::from_secs(2));
     assert_eq!(metrics.camera_up("hem-42").get(), 0);
@@ -376,8 +376,13 @@ async fn cameras_that_are_off_do_not_keep_others_waiting() {
 fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<State> {
     let metrics = Metrics::new();
     let clock = Arc::new(PausedClock(source.start)) as Arc<dyn Clock>;
-    let doors =
-        Doors { source, clock, connects, metrics: metrics.clone(), waits: Waits::default() };
+    let context = SupervisorContext {
+        source,
+        clock,
+        connects,
+        metrics: metrics.clone(),
+        waits: RetryPolicies::default(),
+    };
     let (queue, receiver) = queue::channel(metrics.flow("other", Stage::Receive));
     let (state, states) = watch::channel(State::Connecting { since: Stamp::default() });
     let config = Config {
@@ -388,21 +393,21 @@ fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<St
         transport: Transport::Tcp,
     };
     let rng = StdRng::seed_from_u64(8);
-    let outlets = Outlets { queue, state };
+    let outputs = SupervisorOutputs { queue, state };
     tokio::spawn(async move {
         let _receiver = receiver;
-        supervise(config, doors, outlets, rng, CancellationToken::new()).await;
+        supervise(config, context, outputs, rng, CancellationToken::new()).await;
     });
     states
 }
 
 #[test]
 fn repeated_failures_are_told_at_a_decreasing_rate() {
-    let mut quiet = Quiet::default();
-    let told: Vec<u32> = (1..=40).filter(|_| quiet.tells("unreachable")).collect();
+    let mut throttle = LogThrottle::default();
+    let told: Vec<u32> = (1..=40).filter(|_| throttle.tells("unreachable")).collect();
     assert_eq!(told, [1, 2, 4, 8, 16, 32]);
-    assert!(quiet.tells("no answer"), "another kind is news");
-    assert!(!quiet.tells("unreachable"));
-    quiet.reset();
-    assert!(quiet.tells("unreachable"));
+    assert!(throttle.tells("no answer"), "another kind is news");
+    assert!(!throttle.tells("unreachable"));
+    throttle.reset();
+    assert!(throttle.tells("unreachable"));
 }

@@ -29,14 +29,14 @@ use crate::frame::Placement;
 use crate::frame::Size;
 
 /// Grey of the padding of nearly every model.
-const USUAL_PAD: u8 = 114;
+const PAD_DEFAULT: u8 = 114;
 
 /// Sides of an input, in pixels: what is larger is a mistake, not a model.
 const SIDE_MAX: usize = 4096;
 
 /// What a model's file says, as ONNX Runtime reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Description {
+pub struct ModelDescription {
     /// Dimensions of the one input; open ones are `None`.
     pub input: Vec<Option<usize>>,
     /// The outputs in order.
@@ -119,7 +119,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error`] says what was expected and what was found.
-    pub fn new(description: &Description, sidecar: Option<&Sidecar>) -> Result<Self, Error> {
+    pub fn new(description: &ModelDescription, sidecar: Option<&Sidecar>) -> Result<Self, Error> {
         let default = Sidecar::default();
         let sidecar = sidecar.unwrap_or(&default);
         let metadata = &description.metadata;
@@ -162,7 +162,7 @@ fn value(key: &'static str, expected: &'static str, found: &str) -> Error {
 }
 
 fn input_size(
-    description: &Description,
+    description: &ModelDescription,
     sidecar: &Sidecar,
 ) -> Result<(Option<usize>, Size), Error> {
     let wrong = || {
@@ -215,7 +215,7 @@ fn pad(sidecar: &Sidecar, metadata: &Metadata) -> Result<u8, Error> {
     match (sidecar.pad, &metadata.pad) {
         (Some(pad), _) => Ok(pad),
         (None, Some(text)) => text.trim().parse().map_err(|_| value("pad", "0 to 255", text)),
-        (None, None) => Ok(USUAL_PAD),
+        (None, None) => Ok(PAD_DEFAULT),
     }
 }
 
@@ -259,10 +259,10 @@ fn numbers(text: &str) -> Option<Vec<usize>> {
 mod tests {
     use super::*;
 
-    fn yolov8(metadata: Metadata) -> Description {
+    fn yolov8(metadata: Metadata) -> ModelDescription {
         let dimensions = vec![None, Some(7), None];
         let outputs = vec![OutputShape { name: "out".into(), dimensions }];
-        Description { input: vec![None, Some(3), Some(288), Some(512)], outputs, metadata }
+        ModelDescription { input: vec![None, Some(3), Some(288), Some(512)], outputs, metadata }
     }
 
     fn said(text: &str) -> Option<String> {

@@ -43,7 +43,7 @@ pub fn environment(explicit: Option<&Path>) -> Result<Environment, Error> {
     let executable = std::env::current_exe().ok();
     let folder = executable.as_deref().and_then(Path::parent);
     let mut looked = Vec::new();
-    for place in places(explicit, variable.as_deref(), folder) {
+    for place in search_paths(explicit, variable.as_deref(), folder) {
         let files = place.files();
         if files.is_empty() {
             looked.push(format!("{} (not there)", place.path.display()));
@@ -65,11 +65,11 @@ pub fn environment(explicit: Option<&Path>) -> Result<Environment, Error> {
 
 /// Somewhere to look: a file, or a folder with the library in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct SearchPath {
     path: PathBuf,
 }
 
-impl Place {
+impl SearchPath {
     /// The files to try, newest version last in name first.
     fn files(&self) -> Vec<PathBuf> {
         if self.path.is_file() {
@@ -91,10 +91,14 @@ impl Place {
 }
 
 /// Where to look, first to last.
-fn places(explicit: Option<&Path>, variable: Option<&Path>, exe: Option<&Path>) -> Vec<Place> {
+fn search_paths(
+    explicit: Option<&Path>,
+    variable: Option<&Path>,
+    exe: Option<&Path>,
+) -> Vec<SearchPath> {
     // Who names a file wants that one: another version found elsewhere would surprise.
     if let Some(named) = explicit.or(variable) {
-        return vec![Place { path: named.to_owned() }];
+        return vec![SearchPath { path: named.to_owned() }];
     }
     let mut paths = Vec::new();
     if let Some(exe) = exe {
@@ -112,7 +116,7 @@ fn places(explicit: Option<&Path>, variable: Option<&Path>, exe: Option<&Path>) 
     let system = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
     paths.extend(system.iter().map(PathBuf::from));
     paths.push(PathBuf::from("/usr/local/lib"));
-    paths.into_iter().map(|path| Place { path }).collect()
+    paths.into_iter().map(|path| SearchPath { path }).collect()
 }
 
 #[cfg(test)]
@@ -122,13 +126,13 @@ mod tests {
     #[test]
     fn what_is_named_comes_before_everything_else() {
         let exe = Path::new("/opt/keng/bin");
-        let named = places(Some(Path::new("/a.so")), Some(Path::new("/b.so")), Some(exe));
-        assert_eq!(named, [Place { path: "/a.so".into() }]);
-        let variable = places(None, Some(Path::new("/b.so")), Some(exe));
-        assert_eq!(variable, [Place { path: "/b.so".into() }]);
-        let found = places(None, None, Some(exe));
-        assert_eq!(found[1], Place { path: "/opt/keng/bin/../lib/keng".into() });
-        assert_eq!(found.last(), Some(&Place { path: "/usr/local/lib".into() }));
+        let named = search_paths(Some(Path::new("/a.so")), Some(Path::new("/b.so")), Some(exe));
+        assert_eq!(named, [SearchPath { path: "/a.so".into() }]);
+        let variable = search_paths(None, Some(Path::new("/b.so")), Some(exe));
+        assert_eq!(variable, [SearchPath { path: "/b.so".into() }]);
+        let found = search_paths(None, None, Some(exe));
+        assert_eq!(found[1], SearchPath { path: "/opt/keng/bin/../lib/keng".into() });
+        assert_eq!(found.last(), Some(&SearchPath { path: "/usr/local/lib".into() }));
     }
 
     #[test]
@@ -137,7 +141,7 @@ mod tests {
         for name in ["libonnxruntime.so", "libonnxruntime.so.1.31.1", "libonnxruntime_x.so", "a"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let files = Place { path: folder.path().to_owned() }.files();
+        let files = SearchPath { path: folder.path().to_owned() }.files();
         let names: Vec<_> = files.iter().filter_map(|f| f.file_name()?.to_str()).collect();
         assert_eq!(names, ["libonnxruntime.so.1.31.1", "libonnxruntime.so"]);
     }

@@ -20,7 +20,7 @@ use crate::frame::Frame;
 use crate::frame::InputFormat;
 use crate::frame::Look;
 use crate::frame::Picture;
-use crate::frame::Small;
+use crate::frame::Thumbnail;
 use crate::time::Stamp;
 use crate::ward::Id;
 
@@ -54,7 +54,7 @@ pub struct Analysed {
     /// What the frame looks like as a whole, where it was asked.
     pub look: Option<Box<Look>>,
     /// A small copy of it to be kept for a while, where it is time for one.
-    pub small: Option<Small>,
+    pub thumbnail: Option<Thumbnail>,
     /// Where the time went so far.
     pub timing: Timing,
 }

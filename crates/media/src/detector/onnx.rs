@@ -17,9 +17,9 @@ use super::appearance;
 use super::family;
 use super::family::OutputShape;
 use super::layout;
-use super::layout::Description;
 use super::layout::Layout;
 use super::layout::Metadata;
+use super::layout::ModelDescription;
 use super::layout::Sidecar;
 use super::library;
 use super::preprocess;
@@ -242,7 +242,7 @@ fn sidecar(model: &Path) -> Result<Option<Sidecar>, Error> {
     parsed.map(Some).map_err(|source| Error::Sidecar { path, source: Box::new(source) })
 }
 
-fn describe(session: &Session, path: &Path) -> Result<Description, Error> {
+fn describe(session: &Session, path: &Path) -> Result<ModelDescription, Error> {
     let input = match session.inputs() {
         [input] => dimensions(input),
         inputs => Err(format!("{} inputs", inputs.len())),
@@ -273,7 +273,7 @@ fn describe(session: &Session, path: &Path) -> Result<Description, Error> {
         strides: file.custom("keng.strides"),
         size: file.custom("imgsz"),
     };
-    Ok(Description { input, outputs, metadata })
+    Ok(ModelDescription { input, outputs, metadata })
 }
 
 /// The dimensions of a tensor of 32-bit floats; what it is instead where it is none.

@@ -173,7 +173,7 @@ mod tests {
             letterbox: Letterbox::none(SIZE),
             picture: Picture::empty(),
             look: None,
-            small: None,
+            thumbnail: None,
             decode_us: 0,
         }
     }

@@ -13,11 +13,11 @@ use tokio::sync::mpsc::Sender;
 use super::Analysed;
 use super::Detector;
 use super::Timing;
-use super::flicker::SecondStage;
+use super::flicker::FlickerStage;
 use super::onnx::Error;
 use crate::detection::Detection;
 use crate::frame::Frame;
-use crate::frame::mailbox::Exchange;
+use crate::frame::mailbox::Mailboxes;
 use crate::metrics::Flow;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
@@ -33,11 +33,11 @@ const FLOWS_MAX: usize = 1024;
 
 /// What a detector thread works with besides its detector.
 #[derive(Clone)]
-pub struct Setup {
+pub struct DetectorSetup {
     /// Where frames come from.
-    pub exchange: Arc<Exchange>,
+    pub mailboxes: Arc<Mailboxes>,
     /// What looks at the found again; one for all detector threads.
-    pub second: Arc<SecondStage>,
+    pub second: Arc<FlickerStage>,
     /// Where analysed frames go: a channel of [`ANALYSED_MAX`].
     pub analysed: Sender<Analysed>,
     /// What frames were stamped with.
@@ -54,7 +54,7 @@ pub struct Setup {
 pub fn spawn(
     index: usize,
     detector: Box<dyn Detector>,
-    setup: Setup,
+    setup: DetectorSetup,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("detect-{index}")).spawn(move || {
         let mut worker = Worker {
@@ -65,7 +65,7 @@ pub fn spawn(
             setup,
             complained: false,
         };
-        while let Some(frame) = worker.setup.exchange.take() {
+        while let Some(frame) = worker.setup.mailboxes.take() {
             if !worker.analyse(frame) {
                 return;
             }
@@ -75,7 +75,7 @@ pub fn spawn(
 
 struct Worker {
     detector: Box<dyn Detector>,
-    setup: Setup,
+    setup: DetectorSetup,
     queue: Timer,
     inference: Timer,
     /// Looking a camera's counters up costs an allocation and three locks.
@@ -106,8 +106,9 @@ impl Worker {
             queue_us: micros(queued),
             inference_us: micros(took),
         };
-        let Frame { camera, sequence, at, picture, look, small, .. } = frame;
-        let analysed = Analysed { camera, at, sequence, detections, picture, look, small, timing };
+        let Frame { camera, sequence, at, picture, look, thumbnail, .. } = frame;
+        let analysed =
+            Analysed { camera, at, sequence, detections, picture, look, thumbnail, timing };
         let sent = self.setup.analysed.blocking_send(analysed).is_ok();
         if sent {
             flow.passed.inc()

@@ -31,8 +31,8 @@ use super::look::Look;
 use super::mask::Masks;
 use super::scale::ScaleError;
 use super::scale::Scaler;
-use super::small::Small;
 use super::snapshot::Picture;
+use super::thumbnail::Thumbnail;
 use crate::camera::Codec;
 use crate::camera::Packet;
 use crate::time::Clock;
@@ -46,9 +46,9 @@ pub const HOLD_BACK_MAX: Duration = Duration::from_secs(3);
 /// 4096 x 4096: whoever claims more wants the memory of all others.
 const PIXELS_MAX: &str = "16777216";
 /// What a camera shows as a whole changes slowly.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a small copy is made, to be kept for a while.
-pub const SMALL_EVERY: Duration = Duration::from_secs(5);
+pub const THUMBNAIL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Packets whose pictures may still be inside the decoder: H.264 and H.265 reorder over 16.
 const IN_FLIGHT_MAX: usize = 64;
@@ -88,13 +88,13 @@ pub enum Error {
 
 /// What shall become of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum DecodeMode {
     /// Decode it and hand out its picture.
     Picture,
     /// Decode it because others are predicted from it; don't scale it.
     Reference,
     /// Don't decode it now; keep it in case that a later one is wanted.
-    Nothing,
+    Skip,
 }
 
 /// What a [`Decoder`] is made of.
@@ -181,20 +181,20 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Error`] says what of the packet or picture is lost; the decoder can go on.
-    pub fn push(&mut self, packet: &Packet, want: Want) -> Result<Option<Frame>, Error> {
+    pub fn push(&mut self, packet: &Packet, want: DecodeMode) -> Result<Option<Frame>, Error> {
         if self.opened.as_ref().is_some_and(|(codec, _)| *codec != packet.codec) {
             tracing::info!(camera = %self.config.camera, codec = ?packet.codec, "codec changed");
             self.reset();
         }
         self.note_damage(packet);
-        if packet.data.is_empty() || !self.backlog.push(packet) || want == Want::Nothing {
+        if packet.data.is_empty() || !self.backlog.push(packet) || want == DecodeMode::Skip {
             return Ok(None);
         }
         self.open(packet.codec)?;
         let mut frame = None;
         while let Some((next, last)) = self.backlog.next() {
             // Only the last one is asked for: those before it were not wanted when they came.
-            let wanted = last && want == Want::Picture;
+            let wanted = last && want == DecodeMode::Picture;
             frame = self.decode(&next, wanted)?.or(frame);
         }
         Ok(frame)
@@ -210,7 +210,7 @@ impl Decoder {
     /// As [`Decoder::push`].
     pub fn push_alone(&mut self, packet: &Packet) -> Result<Option<Frame>, Error> {
         self.unfiltered = packet.key;
-        let pushed = self.push(packet, Want::Picture);
+        let pushed = self.push(packet, DecodeMode::Picture);
         self.unfiltered = false;
         if matches!(pushed, Ok(None)) && !self.in_flight.is_empty() {
             return self.drain();
@@ -251,7 +251,7 @@ impl Decoder {
         self.backlog.rewind();
     }
 
-    /// Wanted pictures since the last call that were held back because they are not true.
+    /// RateTarget pictures since the last call that were held back because they are not true.
     pub fn take_held_back(&mut self) -> u64 {
         std::mem::take(&mut self.held_back)
     }
@@ -357,10 +357,10 @@ impl Decoder {
         self.sequence += 1;
         self.last_at = self.last_at.max(received);
         let at = self.last_at.mono;
-        let look = is_due(&mut self.looked_at, at, LOOK_EVERY);
+        let look = is_due(&mut self.looked_at, at, STATISTICS_INTERVAL);
         let look = look.then(|| Look::of(&pixels, &letterbox).map(Box::new)).flatten();
-        let small = is_due(&mut self.copied_at, at, SMALL_EVERY);
-        let small = small.then(|| Small::of(&pixels, &letterbox)).flatten();
+        let thumbnail = is_due(&mut self.copied_at, at, THUMBNAIL_INTERVAL);
+        let thumbnail = thumbnail.then(|| Thumbnail::of(&pixels, &letterbox)).flatten();
         let took = self.clock.now().mono.since(received.mono);
         Ok(Frame {
             camera,
@@ -370,7 +370,7 @@ impl Decoder {
             letterbox,
             picture: Picture::new(video, Arc::clone(&self.config.masks)),
             look,
-            small,
+            thumbnail,
             decode_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })
     }

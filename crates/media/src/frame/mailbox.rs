@@ -18,7 +18,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::Frame;
-use super::pace::Pace;
+use super::decode_rate::DecodeRate;
 use crate::attention::Level;
 use crate::attention::budget;
 use crate::attention::schedule::Seat;
@@ -31,7 +31,7 @@ use crate::time::Mono;
 use crate::ward::Id;
 
 /// All cameras' mailboxes, between decoder and detector threads.
-pub struct Exchange {
+pub struct Mailboxes {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     inner: Mutex<Inner>,
@@ -52,7 +52,7 @@ struct Slot {
     frame: Option<Frame>,
     seat: Seat,
     /// Where to ask for another frame; none where nobody decodes for it (any more).
-    pace: Option<Pace>,
+    decode_rate: Option<DecodeRate>,
     flow: Flow,
 }
 
@@ -65,7 +65,7 @@ impl Slot {
     }
 }
 
-impl Exchange {
+impl Mailboxes {
     /// Empty mailboxes; `clock` is what frames were stamped with.
     pub fn new(clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         let inner = Inner {
@@ -85,8 +85,8 @@ impl Exchange {
     }
 
     /// A camera's frames come from now on; by `pace` another one is asked for where one is lost.
-    pub fn enter(&self, camera: &Id, pace: Pace) {
-        self.slot(&mut self.lock(), camera.clone()).pace = Some(pace);
+    pub fn add_camera(&self, camera: &Id, decode_rate: DecodeRate) {
+        self.slot(&mut self.lock(), camera.clone()).decode_rate = Some(decode_rate);
     }
 
     /// Puts a frame into its camera's mailbox, in place of one that waits there.
@@ -131,14 +131,14 @@ impl Exchange {
     }
 
     /// How closely a camera is watched from now on, and how often.
-    pub fn attend(&self, camera: &Id, level: Level, period: Duration) {
+    pub fn set_focus(&self, camera: &Id, level: Level, period: Duration) {
         let mut inner = self.lock();
         let seat = &mut self.slot(&mut inner, camera.clone()).seat;
         (seat.level, seat.period) = (level, period);
     }
 
     /// How long threads have waited for frames, all together; the rest of their time they worked.
-    pub fn waited(&self) -> Duration {
+    pub fn total_wait(&self) -> Duration {
         let mut inner = self.lock();
         inner.count_waiting(self.clock.now().mono);
         inner.waited
@@ -174,7 +174,7 @@ impl Exchange {
         inner.slots.entry(camera).or_insert_with_key(|camera| Slot {
             frame: None,
             seat: Seat::default(),
-            pace: None,
+            decode_rate: None,
             flow: self.metrics.flow(camera.as_str(), Stage::Queue),
         })
     }
@@ -184,8 +184,8 @@ impl Inner {
     fn next(&mut self, now: Mono) -> Option<Frame> {
         for slot in self.slots.values_mut().filter(|slot| slot.seat.is_stale(now)) {
             slot.drop_frame();
-            if let Some(pace) = &slot.pace {
-                pace.ask();
+            if let Some(decode_rate) = &slot.decode_rate {
+                decode_rate.ask();
             }
         }
         let seats = self.slots.iter().map(|(camera, slot)| (camera, &slot.seat));
@@ -215,19 +215,19 @@ mod tests {
     struct Setup {
         clock: Arc<ManualClock>,
         metrics: Metrics,
-        exchange: Exchange,
+        mailboxes: Mailboxes,
     }
 
     fn setup() -> Setup {
         let clock = Arc::new(ManualClock::default());
         let metrics = Metrics::new();
-        let exchange = Exchange::new(clock.clone(), metrics.clone());
-        Setup { clock, metrics, exchange }
+        let mailboxes = Mailboxes::new(clock.clone(), metrics.clone());
+        Setup { clock, metrics, mailboxes }
     }
 
     impl Setup {
         fn post(&self, camera: &str, sequence: u64) {
-            self.exchange.post(Frame {
+            self.mailboxes.post(Frame {
                 camera: Id::new(camera).unwrap(),
                 sequence,
                 at: self.clock.now(),
@@ -235,18 +235,18 @@ mod tests {
                 letterbox: Letterbox::none(Size { width: 1, height: 1 }),
                 picture: Picture::empty(),
                 look: None,
-                small: None,
+                thumbnail: None,
                 decode_us: 0,
             });
         }
 
         fn focus(&self, camera: &str) {
             let level = Level::Focused;
-            self.exchange.attend(&Id::new(camera).unwrap(), level, level.period());
+            self.mailboxes.set_focus(&Id::new(camera).unwrap(), level, level.period());
         }
 
         fn take(&self) -> String {
-            let frame = self.exchange.try_take();
+            let frame = self.mailboxes.try_take();
             frame.map_or_else(String::new, |f| format!("{}{}", f.camera, f.sequence))
         }
 
@@ -305,14 +305,14 @@ mod tests {
     #[test]
     fn a_lost_frame_is_asked_for_again() {
         let t = setup();
-        let pace = Pace::every(Duration::from_secs(5));
-        t.exchange.enter(&Id::new("a").unwrap(), pace.clone());
+        let decode_rate = DecodeRate::every(Duration::from_secs(5));
+        t.mailboxes.add_camera(&Id::new("a").unwrap(), decode_rate.clone());
         t.post("a", 1);
-        assert!(!pace.wanted().asked);
+        assert!(!decode_rate.wanted().asked);
         t.clock.advance(AGE_MAX + Duration::from_micros(1));
         assert_eq!(t.take(), "");
-        assert!(pace.wanted().asked);
-        assert!(!pace.wanted().asked);
+        assert!(decode_rate.wanted().asked);
+        assert!(!decode_rate.wanted().asked);
     }
 
     #[test]
@@ -320,17 +320,17 @@ mod tests {
         let t = setup();
         std::thread::scope(|scope| {
             for _ in 0..2 {
-                scope.spawn(|| t.exchange.take());
+                scope.spawn(|| t.mailboxes.take());
             }
-            while t.exchange.lock().waiting < 2 {
+            while t.mailboxes.lock().waiting < 2 {
                 std::thread::yield_now();
             }
             t.clock.advance(Duration::from_millis(300));
-            assert_eq!(t.exchange.waited(), Duration::from_millis(600));
-            t.exchange.close();
+            assert_eq!(t.mailboxes.total_wait(), Duration::from_millis(600));
+            t.mailboxes.close();
         });
         t.clock.advance(Duration::from_millis(300));
-        assert_eq!(t.exchange.waited(), Duration::from_millis(600));
+        assert_eq!(t.mailboxes.total_wait(), Duration::from_millis(600));
     }
 
     #[test]
@@ -350,14 +350,14 @@ mod tests {
         let t = setup();
         std::thread::scope(|scope| {
             let taker = scope.spawn(|| {
-                let first = t.exchange.take().map(|frame| frame.sequence);
-                (first, t.exchange.take().map(|frame| frame.sequence))
+                let first = t.mailboxes.take().map(|frame| frame.sequence);
+                (first, t.mailboxes.take().map(|frame| frame.sequence))
             });
             t.post("a", 7);
             while t.flow("a").1 == 0 {
                 std::thread::yield_now();
             }
-            t.exchange.close();
+            t.mailboxes.close();
             assert_eq!(taker.join().unwrap(), (Some(7), None));
         });
         t.post("a", 8);
@@ -368,8 +368,8 @@ mod tests {
     fn a_removed_camera_is_forgotten() {
         let t = setup();
         t.post("a", 1);
-        t.exchange.remove(&Id::new("a").unwrap());
-        assert_eq!((t.take(), t.exchange.waiting()), (String::new(), 0));
+        t.mailboxes.remove(&Id::new("a").unwrap());
+        assert_eq!((t.take(), t.mailboxes.waiting()), (String::new(), 0));
         assert_eq!(t.flow("a"), (1, 0, 1));
     }
 }

@@ -9,14 +9,14 @@
 pub mod backlog;
 pub mod clip;
 pub mod decode;
-pub mod heads;
+pub mod redaction;
 pub mod mailbox;
 pub mod mask;
-pub mod pace;
+pub mod decode_rate;
 pub mod pixels;
-mod rhythm;
+mod key_frames;
 pub mod scale;
-pub mod small;
+pub mod thumbnail;
 pub mod snapshot;
 pub mod worker;
 
@@ -27,8 +27,8 @@ pub use keng_core::picture::{InputFormat, Letterbox, Look, Placement, Size, look
 
 pub use mask::Masks;
 pub use pixels::Pixels;
-pub use small::Small;
 pub use snapshot::Picture;
+pub use thumbnail::Thumbnail;
 
 /// One decoded picture that will be analysed.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Frame {
     /// What it looks like as a whole; about once a second, none in between.
     pub look: Option<Box<Look>>,
     /// A small copy to be kept for a while; every few seconds, none in between.
-    pub small: Option<Small>,
+    pub thumbnail: Option<Thumbnail>,
     /// From the packet's arrival to the end of scaling, in microseconds.
     pub decode_us: u64,
 }

@@ -7,9 +7,9 @@ use ffmpeg_next::frame::Video;
 use jpeg_encoder::ColorType;
 
 use super::Size;
-use super::heads;
-use super::heads::Note;
 use super::mask::Masks;
+use super::redaction;
+use super::redaction::PeopleNote;
 use super::scale;
 use crate::geometry::BoundingBox;
 
@@ -78,16 +78,16 @@ impl Picture {
         encode(&rgb, size, None)
     }
 
-    /// The same with a note of where people are, by which [`hidden`](super::heads::hidden) finds
+    /// The same with a note of where people are, by which [`hidden`](super::redaction::redact_jpeg) finds
     /// their heads.
     ///
     /// # Errors
     /// As [`Picture::jpeg`].
-    pub fn noted(
+    pub fn jpeg_with_people(
         &self,
         width_max: u32,
         boxes: &[BoundingBox],
-        note: &Note,
+        note: &PeopleNote,
     ) -> Result<Vec<u8>, Error> {
         let (rgb, size) = self.drawn(width_max, boxes)?;
         encode(&rgb, size, Some(note))
@@ -97,9 +97,9 @@ impl Picture {
     ///
     /// # Errors
     /// As [`Picture::jpeg`].
-    pub fn hidden(&self, width_max: u32, people: &[BoundingBox]) -> Result<Vec<u8>, Error> {
+    pub fn redacted_jpeg(&self, width_max: u32, people: &[BoundingBox]) -> Result<Vec<u8>, Error> {
         let (mut rgb, size) = self.rgb(width_max)?;
-        people.iter().for_each(|person| heads::hide(&mut rgb, size, person));
+        people.iter().for_each(|person| redaction::redact_head(&mut rgb, size, person));
         encode(&rgb, size, None)
     }
 
@@ -125,7 +125,7 @@ impl fmt::Debug for Picture {
     }
 }
 
-pub(super) fn encode(rgb: &[u8], size: Size, note: Option<&Note>) -> Result<Vec<u8>, Error> {
+pub(super) fn encode(rgb: &[u8], size: Size, note: Option<&PeopleNote>) -> Result<Vec<u8>, Error> {
     encode_as(rgb, size, ColorType::Rgb, note)
 }
 
@@ -134,13 +134,13 @@ pub(super) fn encode_as(
     pixels: &[u8],
     size: Size,
     colours: ColorType,
-    note: Option<&Note>,
+    note: Option<&PeopleNote>,
 ) -> Result<Vec<u8>, Error> {
     let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
     let mut jpeg = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, JPEG_QUALITY);
     if let Some(note) = note {
-        encoder.add_app_segment(heads::SEGMENT, note.render()).map_err(Error::Encode)?;
+        encoder.add_app_segment(redaction::NOTE_SEGMENT, note.render()).map_err(Error::Encode)?;
     }
     encoder.encode(pixels, side(size.width), side(size.height), colours).map_err(Error::Encode)?;
     Ok(jpeg)

@@ -10,17 +10,17 @@ use std::thread::JoinHandle;
 
 use super::Frame;
 use super::decode::Config;
+use super::decode::DecodeMode;
 use super::decode::Decoder;
 use super::decode::Error;
-use super::decode::Want;
-use super::mailbox::Exchange;
-use super::pace::Choice;
-use super::pace::Pace;
-use super::pace::Schedule;
+use super::decode_rate::DecodeChoice;
+use super::decode_rate::DecodeRate;
+use super::decode_rate::DecodeSchedule;
+use super::mailbox::Mailboxes;
 use crate::attention::motion::Motion;
 use crate::attention::schedule::AGE_MAX;
 use crate::camera::Packet;
-use crate::camera::queue::Item;
+use crate::camera::queue::QueueItem;
 use crate::camera::queue::Receiver;
 use crate::metrics::Flow;
 use crate::metrics::Metrics;
@@ -31,13 +31,13 @@ use crate::time::Mono;
 
 /// What a decode thread works with besides its packets.
 #[derive(Clone)]
-pub struct Setup {
+pub struct DecodeSetup {
     /// Whose packets, and what their pictures become.
     pub config: Config,
     /// How often pictures are wanted; the attention turns it at any time.
-    pub pace: Pace,
+    pub decode_rate: DecodeRate,
     /// Where frames go.
-    pub exchange: Arc<Exchange>,
+    pub mailboxes: Arc<Mailboxes>,
     /// What packets were stamped with.
     pub clock: Arc<dyn Clock>,
     /// Counts packets (taken), frames (passed), and both where they are lost (dropped), at the
@@ -49,7 +49,7 @@ pub struct Setup {
 ///
 /// # Errors
 /// Where the system has no thread left.
-pub fn spawn(setup: Setup, packets: Receiver) -> std::io::Result<JoinHandle<()>> {
+pub fn spawn(setup: DecodeSetup, packets: Receiver) -> std::io::Result<JoinHandle<()>> {
     let name = format!("decode-{}", setup.config.camera);
     std::thread::Builder::new().name(name).spawn(move || {
         let mut worker = Worker::new(setup);
@@ -60,11 +60,11 @@ pub fn spawn(setup: Setup, packets: Receiver) -> std::io::Result<JoinHandle<()>>
 }
 
 struct Worker {
-    setup: Setup,
+    setup: DecodeSetup,
     flow: Flow,
     timer: Timer,
     decoder: Decoder,
-    schedule: Schedule,
+    schedule: DecodeSchedule,
     motion: Motion,
     /// The thread is behind, which is said once.
     late: bool,
@@ -73,25 +73,25 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(setup: Setup) -> Self {
+    fn new(setup: DecodeSetup) -> Self {
         let flow = setup.metrics.flow(setup.config.camera.as_str(), Stage::Decode);
         let timer = setup.metrics.timer(Stage::Decode);
         let decoder = Decoder::new(setup.config.clone(), Arc::clone(&setup.clock));
-        setup.exchange.enter(&setup.config.camera, setup.pace.clone());
+        setup.mailboxes.add_camera(&setup.config.camera, setup.decode_rate.clone());
         Self {
             setup,
             flow,
             timer,
             decoder,
-            schedule: Schedule::default(),
+            schedule: DecodeSchedule::default(),
             motion: Motion::default(),
             late: false,
             complained: false,
         }
     }
 
-    fn take(&mut self, item: Item) {
-        let Item::Packet(packet) = item else {
+    fn take(&mut self, item: QueueItem) {
+        let QueueItem::Packet(packet) = item else {
             self.decoder.reset();
             self.schedule.interrupt();
             self.motion.interrupt();
@@ -100,10 +100,10 @@ impl Worker {
         self.flow.taken.inc();
         let at = packet.received.mono;
         if self.motion.note(at, packet.key, packet.data.len()) {
-            self.setup.pace.note_motion(at);
+            self.setup.decode_rate.report_motion(at);
         }
-        let mut choice = self.schedule.choose(at, packet.key, self.setup.pace.wanted());
-        if choice.want == Want::Picture {
+        let mut choice = self.schedule.choose(at, packet.key, self.setup.decode_rate.wanted());
+        if choice.mode == DecodeMode::Picture {
             self.skip_if_late(at, &mut choice);
         }
         // A panic in FFmpeg's bindings is this camera's own misfortune: it begins anew.
@@ -127,14 +127,14 @@ impl Worker {
 
     /// Nobody would take a late picture's frame: catch up instead of scaling it, and have the first
     /// one that is not late.
-    fn skip_if_late(&mut self, at: Mono, choice: &mut Choice) {
+    fn skip_if_late(&mut self, at: Mono, choice: &mut DecodeChoice) {
         let late = self.setup.clock.now().mono.since(at) > AGE_MAX;
         if late {
-            choice.want = Want::Reference;
+            choice.mode = DecodeMode::Reference;
             self.schedule.ask();
             if !self.late {
                 self.flow.dropped.inc();
-                self.setup.pace.note_late();
+                self.setup.decode_rate.report_late();
             }
         }
         self.late = late;
@@ -144,7 +144,7 @@ impl Worker {
         self.complained = false;
         self.flow.passed.inc();
         self.timer.observe(std::time::Duration::from_micros(frame.decode_us));
-        self.setup.exchange.post(frame);
+        self.setup.mailboxes.post(frame);
     }
 
     fn fail(&mut self, error: &Error) {
@@ -166,11 +166,11 @@ impl Worker {
 pub fn decode(
     decoder: &mut Decoder,
     packet: &Packet,
-    choice: Choice,
+    choice: DecodeChoice,
 ) -> Result<Option<Frame>, Error> {
-    if choice.alone && choice.want == Want::Picture {
+    if choice.alone && choice.mode == DecodeMode::Picture {
         decoder.push_alone(packet)
     } else {
-        decoder.push(packet, choice.want)
+        decoder.push(packet, choice.mode)
     }
 }

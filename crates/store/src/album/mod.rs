@@ -4,9 +4,9 @@
 //! there to look at: no alert waits for one, and none is ever sent anywhere. Who may see one is
 //! for `web` to say, by the note in the picture itself.
 //!
-//! - **Who writes.** One thread of `app`'s, by [`Album::keep`]: each picture is synced, and stands
+//! - **Who writes.** One thread of `app`'s, by [`Album::store`]: each picture is synced, and stands
 //!   under its name whole or not at all.
-//! - **Who deletes.** [`Album::tidy`], whole incidents: by age as alerts, and by size, those that
+//! - **Who deletes.** [`Album::prune`], whole incidents: by age as alerts, and by size, those that
 //!   were opened first.
 //! - **What is kept in memory.** An id, a time and a number an incident.
 //!
@@ -31,7 +31,7 @@ use crate::time::Wall;
 use crate::ward::Id;
 
 const FOLDER: &str = "album";
-const PART: &str = ".part";
+const PART_SUFFIX: &str = ".part";
 
 /// When a picture was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +60,7 @@ impl Moment {
 
 /// Which picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shot {
+pub struct PictureKey {
     /// Whose.
     pub camera: Id,
     /// Which of its three.
@@ -69,7 +69,7 @@ pub struct Shot {
     pub at: Wall,
 }
 
-impl Shot {
+impl PictureKey {
     /// Its name, of parts that no id has a dot in.
     pub fn name(&self) -> String {
         format!("{}.{}.{}", self.camera, self.moment.as_str(), self.at.as_millis())
@@ -91,12 +91,12 @@ impl Shot {
 #[derive(Clone, Debug)]
 pub struct Album {
     folder: PathBuf,
-    held: Arc<Mutex<BTreeMap<IncidentId, Held>>>,
+    usage: Arc<Mutex<BTreeMap<IncidentId, Usage>>>,
 }
 
 /// What is there of one incident.
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
+struct Usage {
     newest: Wall,
     bytes: u64,
 }
@@ -107,7 +107,7 @@ impl Album {
     /// # Errors
     /// The file system's, where the folder can't be made or read.
     pub fn open(store_path: &Path) -> io::Result<Self> {
-        let album = Self { folder: store_path.join(FOLDER), held: Arc::default() };
+        let album = Self { folder: store_path.join(FOLDER), usage: Arc::default() };
         private(&album.folder)?;
         for entry in fs::read_dir(&album.folder)? {
             let entry = entry?;
@@ -115,9 +115,9 @@ impl Album {
             let Some(incident) = name.to_str().and_then(IncidentId::parse) else { continue };
             for file in fs::read_dir(entry.path())? {
                 let file = file?;
-                if file.path().to_string_lossy().ends_with(PART) {
+                if file.path().to_string_lossy().ends_with(PART_SUFFIX) {
                     fs::remove_file(file.path())?;
-                } else if let Some(shot) = shot_of(&file.file_name().to_string_lossy()) {
+                } else if let Some(shot) = key_of(&file.file_name().to_string_lossy()) {
                     album.note(&incident, shot.at, file.metadata()?.len());
                 }
             }
@@ -129,14 +129,14 @@ impl Album {
     ///
     /// # Errors
     /// The file system's; then nothing of it is left.
-    pub fn keep(&self, incident: &IncidentId, shot: &Shot, jpeg: &[u8]) -> io::Result<bool> {
-        let same = |kept: &Shot| kept.camera == shot.camera && kept.moment == shot.moment;
+    pub fn store(&self, incident: &IncidentId, shot: &PictureKey, jpeg: &[u8]) -> io::Result<bool> {
+        let same = |kept: &PictureKey| kept.camera == shot.camera && kept.moment == shot.moment;
         if self.shots(incident)?.iter().any(same) {
             return Ok(false);
         }
         let folder = self.folder.join(incident.as_str());
         private(&folder)?;
-        let part = folder.join(format!("{}{PART}", shot.name()));
+        let part = folder.join(format!("{}{PART_SUFFIX}", shot.name()));
         let written = File::create(&part).and_then(|mut file| {
             file.write_all(jpeg)?;
             file.sync_data()?;
@@ -156,13 +156,13 @@ impl Album {
     ///
     /// # Errors
     /// The file system's.
-    pub fn shots(&self, incident: &IncidentId) -> io::Result<Vec<Shot>> {
-        if !self.held().contains_key(incident) {
+    pub fn shots(&self, incident: &IncidentId) -> io::Result<Vec<PictureKey>> {
+        if !self.usage().contains_key(incident) {
             return Ok(Vec::new());
         }
         let mut shots = Vec::new();
         for file in fs::read_dir(self.folder.join(incident.as_str()))? {
-            shots.extend(shot_of(&file?.file_name().to_string_lossy()));
+            shots.extend(key_of(&file?.file_name().to_string_lossy()));
         }
         shots.sort_by(|a, b| (&a.camera, a.moment, a.at).cmp(&(&b.camera, b.moment, b.at)));
         Ok(shots)
@@ -172,7 +172,7 @@ impl Album {
     ///
     /// # Errors
     /// The file system's.
-    pub fn read(&self, incident: &IncidentId, shot: &Shot) -> io::Result<Option<Vec<u8>>> {
+    pub fn read(&self, incident: &IncidentId, shot: &PictureKey) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.path(incident, shot)) {
             Ok(jpeg) => Ok(Some(jpeg)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -185,12 +185,12 @@ impl Album {
     ///
     /// # Errors
     /// The file system's; what was deleted until then stays deleted.
-    pub fn tidy(&self, oldest: Wall, bytes_max: u64) -> io::Result<usize> {
-        let held = self.held().clone();
-        let mut bytes: u64 = held.values().map(|held| held.bytes).sum();
+    pub fn prune(&self, oldest: Wall, bytes_max: u64) -> io::Result<usize> {
+        let usage = self.usage().clone();
+        let mut bytes: u64 = usage.values().map(|usage| usage.bytes).sum();
         let mut gone = 0;
         // Ids begin with the time when it was opened.
-        for (incident, its) in held {
+        for (incident, its) in usage {
             if its.newest >= oldest && bytes <= bytes_max {
                 continue;
             }
@@ -198,7 +198,7 @@ impl Album {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
-            self.held().remove(&incident);
+            self.usage().remove(&incident);
             bytes = bytes.saturating_sub(its.bytes);
             gone += 1;
         }
@@ -206,19 +206,19 @@ impl Album {
     }
 
     fn note(&self, incident: &IncidentId, at: Wall, bytes: u64) {
-        let mut held = self.held();
-        let its = held.entry(incident.clone()).or_default();
+        let mut usage = self.usage();
+        let its = usage.entry(incident.clone()).or_default();
         its.newest = its.newest.max(at);
         its.bytes += bytes;
     }
 
-    fn path(&self, incident: &IncidentId, shot: &Shot) -> PathBuf {
+    fn path(&self, incident: &IncidentId, shot: &PictureKey) -> PathBuf {
         self.folder.join(incident.as_str()).join(format!("{}.jpg", shot.name()))
     }
 
     /// Held for a look-up or a change only, never over work of the disk's.
-    fn held(&self) -> MutexGuard<'_, BTreeMap<IncidentId, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn usage(&self) -> MutexGuard<'_, BTreeMap<IncidentId, Usage>> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,8 +227,8 @@ fn private(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-fn shot_of(file: &str) -> Option<Shot> {
-    Shot::parse(file.strip_suffix(".jpg")?)
+fn key_of(file: &str) -> Option<PictureKey> {
+    PictureKey::parse(file.strip_suffix(".jpg")?)
 }
 
 #[cfg(test)]
@@ -239,8 +239,8 @@ mod tests {
         IncidentId::parse(text).unwrap()
     }
 
-    fn shot(camera: &str, moment: Moment, ms: i64) -> Shot {
-        Shot { camera: Id::new(camera).unwrap(), moment, at: Wall(ms * 1_000) }
+    fn shot(camera: &str, moment: Moment, ms: i64) -> PictureKey {
+        PictureKey { camera: Id::new(camera).unwrap(), moment, at: Wall(ms * 1_000) }
     }
 
     #[test]
@@ -254,10 +254,10 @@ mod tests {
             shot("cong", Moment::At, 3_000),
         ];
         for shot in [&after, &before, &other] {
-            assert!(album.keep(&fire, shot, b"jpeg").unwrap());
+            assert!(album.store(&fire, shot, b"jpeg").unwrap());
         }
         let again = shot("hem-42", Moment::Before, 2_000);
-        assert!(!album.keep(&fire, &again, b"another").unwrap(), "the first one stays");
+        assert!(!album.store(&fire, &again, b"another").unwrap(), "the first one stays");
         let half = store.path().join("album").join(fire.as_str()).join("cong.after.1.part");
         fs::write(&half, b"half").unwrap();
         let album = Album::open(store.path()).unwrap();
@@ -274,23 +274,23 @@ mod tests {
         let album = Album::open(store.path()).unwrap();
         for (id, ms) in [("1-old", 1), ("2-first", 50), ("3-second", 60), ("4-third", 70)] {
             let taken = shot("cong", Moment::At, ms);
-            album.keep(&incident(id), &taken, &[0; 100]).unwrap();
+            album.store(&incident(id), &taken, &[0; 100]).unwrap();
         }
-        assert_eq!(album.tidy(Wall(10_000), 1_000).unwrap(), 1);
-        assert_eq!(album.tidy(Wall(10_000), 250).unwrap(), 1);
+        assert_eq!(album.prune(Wall(10_000), 1_000).unwrap(), 1);
+        assert_eq!(album.prune(Wall(10_000), 250).unwrap(), 1);
         let left = |id| album.shots(&incident(id)).unwrap().len();
         assert_eq!(
             [left("1-old"), left("2-first"), left("3-second"), left("4-third")],
             [0, 0, 1, 1]
         );
-        assert_eq!(album.tidy(Wall(10_000), 250).unwrap(), 0);
+        assert_eq!(album.prune(Wall(10_000), 250).unwrap(), 0);
         assert_eq!(fs::read_dir(store.path().join("album")).unwrap().count(), 2);
     }
 
     #[test]
     fn a_name_that_is_none_is_refused() {
         let good = shot("hem-42", Moment::At, 1_763_000_000_123);
-        assert_eq!(Shot::parse(&good.name()), Some(good));
+        assert_eq!(PictureKey::parse(&good.name()), Some(good));
         for bad in [
             "",
             "hem-42",
@@ -304,7 +304,7 @@ mod tests {
             "Hem.at.1",
             "hem-42.at.9223372036854775807",
         ] {
-            assert_eq!(Shot::parse(bad), None, "{bad}");
+            assert_eq!(PictureKey::parse(bad), None, "{bad}");
         }
     }
 }

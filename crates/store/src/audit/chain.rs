@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Actor, Record, Via, Written};
+use super::{Actor, AuditRecord, StoredRecord, Via};
 use crate::time::Wall;
 
 /// Longer lines are none of ours.
@@ -15,21 +15,21 @@ const HASH_MEMBER: &str = ",\"hash\":\"";
 /// The newest record of a log: whoever keeps it elsewhere can tell that all up to it is there
 /// and unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ChainHead {
     /// The record's number; 0: there is none.
     pub number: u64,
     /// The record's hash, 64 hexadecimal digits.
     pub hash: String,
 }
 
-impl Default for Head {
+impl Default for ChainHead {
     fn default() -> Self {
         Self { number: 0, hash: "0".repeat(HASH_CHARS) }
     }
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct ChainLine<'a> {
     number: u64,
     at: String,
     who: &'a Actor,
@@ -41,10 +41,10 @@ struct Line<'a> {
 }
 
 /// The line of `record` after `head`, with its newline; `head` becomes the new one.
-pub(super) fn write(record: &Record, at: Wall, head: &mut Head) -> String {
+pub(super) fn write(record: &AuditRecord, at: Wall, head: &mut ChainHead) -> String {
     let number = head.number + 1;
     let millis = Wall(at.as_millis().saturating_mul(1_000));
-    let line = Line {
+    let line = ChainLine {
         number,
         at: format!("{:.3}", millis.to_jiff()),
         who: &record.who,
@@ -60,7 +60,7 @@ pub(super) fn write(record: &Record, at: Wall, head: &mut Head) -> String {
     text.push_str(HASH_MEMBER);
     text.push_str(&hash);
     text.push_str("\"}\n");
-    *head = Head { number, hash };
+    *head = ChainHead { number, hash };
     text
 }
 
@@ -68,9 +68,9 @@ pub(super) fn write(record: &Record, at: Wall, head: &mut Head) -> String {
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub(super) fn read(line: &[u8]) -> Result<Written, String> {
+pub(super) fn read(line: &[u8]) -> Result<StoredRecord, String> {
     let text = std::str::from_utf8(line).map_err(|_| "is no UTF-8 text".to_owned())?;
-    let written: Written =
+    let written: StoredRecord =
         serde_json::from_str(text).map_err(|error| format!("is no record: {error}"))?;
     let member = format!("{HASH_MEMBER}{}\"}}", written.hash);
     let Some(rest) = text.strip_suffix(&member) else {

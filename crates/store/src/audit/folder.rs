@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::chain::LINE_BYTES_MAX;
-use super::{Error, Written, chain};
+use super::{Error, StoredRecord, chain};
 use crate::segments;
 
 /// Below the store's own folder.
@@ -58,14 +58,14 @@ impl Folder {
 }
 
 /// One line of a segment.
-pub(super) struct Line {
+pub(super) struct ChainLine {
     pub(super) bytes: Vec<u8>,
     /// Whether its end is there.
     pub(super) whole: bool,
 }
 
 /// The lines of a segment, without their newlines; one that is too long is given in pieces.
-pub(super) fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Line>>> {
+pub(super) fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<ChainLine>>> {
     let mut reader = BufReader::new(File::open(path)?);
     Ok(std::iter::from_fn(move || {
         let mut bytes = Vec::new();
@@ -77,7 +77,7 @@ pub(super) fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<L
                 if whole {
                     bytes.pop();
                 }
-                Some(Ok(Line { bytes, whole }))
+                Some(Ok(ChainLine { bytes, whole }))
             }
             Err(error) => Some(Err(error)),
         }
@@ -88,10 +88,10 @@ pub(super) fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<L
 ///
 /// # Errors
 /// The file system's.
-pub fn last(store: &Path, count: usize) -> Result<Vec<Written>, Error> {
+pub fn last(store: &Path, count: usize) -> Result<Vec<StoredRecord>, Error> {
     let folder = Folder::of(store);
     let _held = folder.hold_for_reading();
-    let mut newest: Vec<Written> = Vec::new();
+    let mut newest: Vec<StoredRecord> = Vec::new();
     for segment in folder.segments()?.into_iter().rev() {
         let failed = |source| Error::Io { path: segment.path.clone(), source };
         let mut records = Vec::new();

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 
-use super::chain::Head;
+use super::chain::ChainHead;
 use super::writer::Writer;
-use super::{Error, Record};
+use super::{AuditRecord, Error};
 use crate::metrics::Metrics;
 use crate::time::{Clock, Stamp};
 
@@ -20,27 +20,27 @@ const QUEUE_MAX: usize = 1_024;
 const GROUP_MAX: usize = 256;
 
 enum Job {
-    Write(Record, Stamp, Option<oneshot::Sender<Result<u64, Error>>>),
+    Write(AuditRecord, Stamp, Option<oneshot::Sender<Result<u64, Error>>>),
     /// Answered once all before is done with.
     Flush(oneshot::Sender<()>),
 }
 
 /// The way to the log. Clones share it; the thread ends with the last of them.
 #[derive(Clone)]
-pub struct Log {
+pub struct AuditLog {
     jobs: SyncSender<Job>,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
 
 struct Shared {
-    head: Mutex<Head>,
+    head: Mutex<ChainHead>,
     /// Kept out since the last record that got in.
     missing: AtomicU64,
     lost: Counter,
 }
 
-impl Log {
+impl AuditLog {
     /// Opens the log of the store at `store`, mends what a crash has torn, and starts the thread
     /// `audit`. Blocks on the disk; one that refuses is logged, and tried again with each record.
     ///
@@ -57,17 +57,17 @@ impl Log {
             lost: metrics.audit_lost.clone(),
         });
         let (jobs, waiting) = sync_channel(QUEUE_MAX);
-        let pen = Pen { writer, shared: Arc::clone(&shared), complained };
+        let writer = LogWriter { writer, shared: Arc::clone(&shared), complained };
         std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || pen.run(&waiting))
+            .spawn(move || writer.run(&waiting))
             .map_err(|source| Error::Io { path: store.to_owned(), source })?;
         Ok(Self { jobs, shared, clock })
     }
 
     /// Writes a record down within moments. Never waits, never fails: what can't be recorded is
     /// counted, logged, and told by the next record that gets in.
-    pub fn note(&self, record: Record) {
+    pub fn note(&self, record: AuditRecord) {
         let job = Job::Write(record, self.clock.now(), None);
         if self.jobs.try_send(job).is_err() {
             self.shared.lose(1);
@@ -77,8 +77,8 @@ impl Log {
     /// Writes a record down; answers with its number once it is durable.
     ///
     /// # Errors
-    /// Where it could not be; it is counted then as for [`Log::note`].
-    pub async fn record(&self, record: Record) -> Result<u64, Error> {
+    /// Where it could not be; it is counted then as for [`AuditLog::note`].
+    pub async fn record(&self, record: AuditRecord) -> Result<u64, Error> {
         let (done, written) = oneshot::channel();
         if let Err(error) = self.jobs.try_send(Job::Write(record, self.clock.now(), Some(done))) {
             self.shared.lose(1);
@@ -103,14 +103,14 @@ impl Log {
     }
 
     /// The newest record.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> ChainHead {
         self.shared.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl std::fmt::Debug for Log {
+impl std::fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("head", &self.head()).finish_non_exhaustive()
+        f.debug_struct("AuditLog").field("head", &self.head()).finish_non_exhaustive()
     }
 }
 
@@ -121,13 +121,13 @@ impl Shared {
     }
 }
 
-struct Pen {
+struct LogWriter {
     writer: Writer,
     shared: Arc<Shared>,
     complained: bool,
 }
 
-impl Pen {
+impl LogWriter {
     fn run(mut self, jobs: &Receiver<Job>) {
         let mut group = Vec::new();
         while let Ok(job) = jobs.recv() {
@@ -158,7 +158,7 @@ impl Pen {
             let missing = self.shared.missing.swap(0, Ordering::SeqCst);
             let gap = (missing > 0).then(|| {
                 let detail = format!("{missing} records before could not be written");
-                Record::of_log("audit_gap", &detail)
+                AuditRecord::of_log("audit_gap", &detail)
             });
             let count = records.len() as u64;
             let gap = gap.into_iter().map(|gap| (gap, at));
@@ -187,7 +187,7 @@ impl Pen {
         }
     }
 
-    fn tell(&mut self, written: &Result<Head, Error>, missing: u64, records: u64) {
+    fn tell(&mut self, written: &Result<ChainHead, Error>, missing: u64, records: u64) {
         match written {
             Ok(head) => {
                 *self.shared.head.lock().unwrap_or_else(PoisonError::into_inner) = head.clone();
@@ -216,7 +216,7 @@ fn complain(error: &Error) -> bool {
 ///
 /// # Errors
 /// The file system's.
-pub fn record_once(store: &Path, clock: &dyn Clock, record: Record) -> Result<u64, Error> {
+pub fn record_once(store: &Path, clock: &dyn Clock, record: AuditRecord) -> Result<u64, Error> {
     let at = clock.now().wall;
     Writer::new(store).append(&[(record, at)], at).map(|head| head.number)
 }

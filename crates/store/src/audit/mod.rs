@@ -12,10 +12,10 @@
 //! before, zeros in the first. So [`verify()`] finds whatever was changed, taken out, put in or
 //! moved afterwards, but two things: records cut off at the end, and a log that was written anew
 //! from some record on. Both need a head (the newest record's number and hash) that is kept where
-//! whoever may write the store may not, such as the ward's retained status: [`Expected`].
+//! whoever may write the store may not, such as the ward's retained status: [`ExpectedHead`].
 //!
-//! **Durability.** [`Log::record`] answers once its record has survived an `fdatasync`; what
-//! [`Log::note`] takes is written within moments, and lost where the process dies before. Nothing
+//! **Durability.** [`AuditLog::record`] answers once its record has survived an `fdatasync`; what
+//! [`AuditLog::note`] takes is written within moments, and lost where the process dies before. Nothing
 //! waits for this log that an alert waits for: what a full disk or a full queue keeps out is
 //! counted, logged, and told by the next record that gets in (`audit_gap`). A last line that a
 //! crash has torn is cut off at the next start, which is told too (`audit_repaired`).
@@ -35,13 +35,13 @@ mod writer;
 
 use std::path::PathBuf;
 
-pub use self::chain::Head;
+pub use self::chain::ChainHead;
 pub use self::folder::last;
-pub use self::log::Log;
+pub use self::log::AuditLog;
 pub use self::log::record_once;
 pub use self::quota::Quota;
-pub use self::verify::Broken;
-pub use self::verify::Expected;
+pub use self::verify::ChainError;
+pub use self::verify::ExpectedHead;
 pub use self::verify::Summary;
 pub use self::verify::verify;
 
@@ -120,7 +120,7 @@ impl Via {
 
 /// What is to be written down; number, time and hashes are the log's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct AuditRecord {
     /// Who did it.
     pub who: Actor,
     /// Which way.
@@ -133,7 +133,7 @@ pub struct Record {
     pub detail: String,
 }
 
-impl Record {
+impl AuditRecord {
     /// With nothing else worth knowing. Long texts are cut.
     pub fn new(who: Actor, via: Via, action: &'static str, subject: &str) -> Self {
         let subject = cut(subject, NAME_CHARS_MAX);
@@ -155,7 +155,7 @@ impl Record {
 
 /// A record as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-pub struct Written {
+pub struct StoredRecord {
     /// Counts up by one from 1.
     pub number: u64,
     /// When, RFC 3339, UTC, by the wall's clock of its moment.

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::{Actor, ActorKind, Record};
+use super::{Actor, ActorKind, AuditRecord};
 use crate::time::Mono;
 
 /// Records of which each is written down, a minute.
@@ -27,7 +27,11 @@ pub struct Quota {
 impl Quota {
     /// What is to be written instead of `record`: it, where this minute has room for it; before
     /// it, how many the minute before had no room for.
-    pub fn take(&mut self, record: Record, now: Mono) -> impl Iterator<Item = Record> + use<> {
+    pub fn take(
+        &mut self,
+        record: AuditRecord,
+        now: Mono,
+    ) -> impl Iterator<Item = AuditRecord> + use<> {
         let via = record.via;
         let mut more = 0;
         if self.begun.is_none_or(|begun| now.since(begun) >= MINUTE) {
@@ -39,7 +43,7 @@ impl Quota {
         let told = (more > 0).then(|| {
             let who = Actor::new(ActorKind::System, "keng");
             let detail = format!("{more} more were refused in a minute");
-            Record::new(who, via, "refused", "more").detail(&detail)
+            AuditRecord::new(who, via, "refused", "more").detail(&detail)
         });
         told.into_iter().chain(record)
     }
@@ -50,9 +54,9 @@ mod tests {
     use super::*;
     use crate::audit::Via;
 
-    fn refused(quota: &mut Quota, at: Mono) -> Vec<Record> {
+    fn refused(quota: &mut Quota, at: Mono) -> Vec<AuditRecord> {
         let who = Actor::new(ActorKind::User, "?");
-        quota.take(Record::new(who, Via::Page, "sign_in_failed", "?"), at).collect()
+        quota.take(AuditRecord::new(who, Via::Page, "sign_in_failed", "?"), at).collect()
     }
 
     #[test]

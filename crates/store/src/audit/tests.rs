@@ -11,18 +11,18 @@ use super::*;
 use crate::metrics::Metrics;
 use crate::time::{ManualClock, Stamp, Wall};
 
-fn record(number: u64) -> Record {
+fn record(number: u64) -> AuditRecord {
     let who = Actor::new(ActorKind::Team, "Tổ \"3\"\n");
-    Record::new(who, Via::Mqtt, "acknowledge", &format!("kp3/i-{number}")).detail("đã nhận")
+    AuditRecord::new(who, Via::Mqtt, "acknowledge", &format!("kp3/i-{number}")).detail("đã nhận")
 }
 
-fn write(writer: &mut Writer, numbers: std::ops::RangeInclusive<u64>) -> Head {
+fn write(writer: &mut Writer, numbers: std::ops::RangeInclusive<u64>) -> ChainHead {
     let records: Vec<_> = numbers.map(|number| (record(number), Wall(1_000_000))).collect();
     writer.append(&records, Wall(2_000_000)).unwrap()
 }
 
 /// Three segments of five, three and one records.
-fn filled(store: &Path) -> Head {
+fn filled(store: &Path) -> ChainHead {
     let mut writer = Writer::new(store).with_segments_of(1_500);
     write(&mut writer, 1..=5);
     write(&mut writer, 6..=8);
@@ -44,7 +44,11 @@ fn edit(path: &Path, change: impl FnOnce(String) -> String) {
 #[test]
 fn a_chain_goes_on_over_segments_and_starts() {
     let store = tempfile::tempdir().unwrap();
-    assert_eq!(verify(store.path(), None).unwrap().head, Head::default(), "an empty one holds");
+    assert_eq!(
+        verify(store.path(), None).unwrap().head,
+        ChainHead::default(),
+        "an empty one holds"
+    );
     let head = filled(store.path());
     let summary = verify(store.path(), Some(&head)).unwrap();
     assert_eq!((summary.first, summary.head.number, summary.segments), (1, 10, 3));
@@ -97,7 +101,7 @@ fn a_rewritten_record_with_a_hash_of_its_own_does_not_fit_the_next() {
     let forged = {
         let text = fs::read_to_string(segment(store.path(), 1)).unwrap();
         let first = chain::read(text.lines().next().unwrap().as_bytes()).unwrap();
-        let mut head = Head { number: 1, hash: first.hash };
+        let mut head = ChainHead { number: 1, hash: first.hash };
         chain::write(&record(99), Wall(1_000_000), &mut head)
     };
     edit(&segment(store.path(), 1), |text| {
@@ -188,8 +192,8 @@ fn clock() -> Arc<ManualClock> {
 #[tokio::test]
 async fn the_handle_numbers_flushes_and_tells_its_head() {
     let store = tempfile::tempdir().unwrap();
-    let log = Log::open(store.path(), clock(), &Metrics::new()).unwrap();
-    assert_eq!(log.head(), Head::default());
+    let log = AuditLog::open(store.path(), clock(), &Metrics::new()).unwrap();
+    assert_eq!(log.head(), ChainHead::default());
     log.note(record(1));
     assert_eq!(log.clone().record(record(2)).await.unwrap(), 2);
     log.note(record(3));
@@ -203,7 +207,7 @@ async fn the_handle_numbers_flushes_and_tells_its_head() {
 async fn what_the_disk_refuses_is_counted_and_told_once_it_takes_again() {
     let store = tempfile::tempdir().unwrap();
     let metrics = Metrics::new();
-    let log = Log::open(store.path(), clock(), &metrics).unwrap();
+    let log = AuditLog::open(store.path(), clock(), &metrics).unwrap();
     log.record(record(1)).await.unwrap();
     let (path, aside) = (store.path().join("audit"), store.path().join("aside"));
     fs::rename(&path, &aside).unwrap();
@@ -223,15 +227,15 @@ async fn what_the_disk_refuses_is_counted_and_told_once_it_takes_again() {
 #[test]
 fn long_texts_are_cut() {
     let record = record(1).detail(&"á".repeat(100_000));
-    let line = chain::write(&record, Wall(0), &mut Head::default());
+    let line = chain::write(&record, Wall(0), &mut ChainHead::default());
     assert!(line.len() < chain::LINE_BYTES_MAX / 4, "{}", line.len());
-    let controls = Record::new(
+    let controls = AuditRecord::new(
         Actor::new(ActorKind::Mqtt, &"\u{1}".repeat(1_000)),
         Via::Mqtt,
         "report",
         &"\u{1}".repeat(1_000),
     );
     let line =
-        chain::write(&controls.detail(&"\u{1}".repeat(9_999)), Wall(0), &mut Head::default());
+        chain::write(&controls.detail(&"\u{1}".repeat(9_999)), Wall(0), &mut ChainHead::default());
     assert!(line.len() < chain::LINE_BYTES_MAX, "{}", line.len());
 }

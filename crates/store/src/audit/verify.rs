@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::chain;
-use super::chain::Head;
+use super::chain::ChainHead;
 use super::folder::{Folder, lines};
 
 /// A head that was kept elsewhere: the log must have it.
-pub type Expected = Head;
+pub type ExpectedHead = ChainHead;
 
 /// What a log that checks out holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Summary {
     /// The first record's number; over 1 where older segments have been deleted. 0: no record.
     pub first: u64,
     /// The newest record.
-    pub head: Head,
+    pub head: ChainHead,
     /// Files.
     pub segments: usize,
     /// Bytes of a last line that a crash has torn; the next start cuts them off.
@@ -24,7 +24,7 @@ pub struct Summary {
 
 /// The first thing that does not fit.
 #[derive(Debug, thiserror::Error)]
-pub enum Broken {
+pub enum ChainError {
     /// A line.
     #[error("{path}, line {line}{number}: {reason}", number = named(*number))]
     Line {
@@ -61,50 +61,52 @@ fn named(number: Option<u64>) -> String {
 ///
 /// # Errors
 /// The first thing that does not fit.
-pub fn verify(store: &Path, expected: Option<&Expected>) -> Result<Summary, Broken> {
+pub fn verify(store: &Path, expected: Option<&ExpectedHead>) -> Result<Summary, ChainError> {
     let folder = Folder::of(store);
     // Else a line that is just being written would look torn.
     let _held = folder.hold_for_reading();
     let segments = folder.segments()?;
-    let mut walk = Walk { head: None, first: 0, torn: 0, seen: None };
+    let mut verification = Verification { head: None, first: 0, torn: 0, seen: None };
     let count = segments.len();
     for (index, segment) in segments.iter().enumerate() {
-        walk.segment(&segment.path, index + 1 == count, expected)?;
+        verification.segment(&segment.path, index + 1 == count, expected)?;
     }
-    let head = walk.head.unwrap_or_default();
-    if let Some(Head { number, hash }) = expected.filter(|expected| expected.number > 0) {
-        let absent = |reason| Broken::Head { number: *number, hash: hash.clone(), reason };
-        match walk.seen {
+    let head = verification.head.unwrap_or_default();
+    if let Some(ChainHead { number, hash }) = expected.filter(|expected| expected.number > 0) {
+        let absent = |reason| ChainError::Head { number: *number, hash: hash.clone(), reason };
+        match verification.seen {
             Some(seen) if seen == *hash => {}
             Some(seen) => return Err(absent(format!("record {number} has the hash {seen}"))),
             None if *number > head.number => {
                 return Err(absent(format!("the log ends with record {}", head.number)));
             }
-            None => return Err(absent(format!("the log begins with record {}", walk.first))),
+            None => {
+                return Err(absent(format!("the log begins with record {}", verification.first)));
+            }
         }
     }
-    Ok(Summary { first: walk.first, head, segments: count, torn: walk.torn })
+    Ok(Summary { first: verification.first, head, segments: count, torn: verification.torn })
 }
 
-struct Walk {
-    head: Option<Head>,
+struct Verification {
+    head: Option<ChainHead>,
     first: u64,
     torn: usize,
     /// The hash of the expected record's number.
     seen: Option<String>,
 }
 
-impl Walk {
+impl Verification {
     fn segment(
         &mut self,
         path: &Path,
         is_last: bool,
-        expected: Option<&Expected>,
-    ) -> Result<(), Broken> {
+        expected: Option<&ExpectedHead>,
+    ) -> Result<(), ChainError> {
         let failed = |source| super::Error::Io { path: path.to_owned(), source };
         for (index, line) in lines(path).map_err(failed)?.enumerate() {
             let line = line.map_err(failed)?;
-            let broken = |number, reason: String| Broken::Line {
+            let broken = |number, reason: String| ChainError::Line {
                 path: path.to_owned(),
                 line: index + 1,
                 number,
@@ -131,7 +133,7 @@ impl Walk {
                 }
             } else {
                 self.first = number;
-                if number <= 1 && (number, &record.prev) != (1, &Head::default().hash) {
+                if number <= 1 && (number, &record.prev) != (1, &ChainHead::default().hash) {
                     let reason = "is no beginning: it follows from something else".to_owned();
                     return Err(broken(Some(number), reason));
                 }
@@ -139,7 +141,7 @@ impl Walk {
             if expected.is_some_and(|expected| expected.number == number) {
                 self.seen = Some(record.hash.clone());
             }
-            self.head = Some(Head { number, hash: record.hash });
+            self.head = Some(ChainHead { number, hash: record.hash });
         }
         Ok(())
     }

@@ -6,37 +6,37 @@ use std::io;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::chain::Head;
+use super::chain::ChainHead;
 use super::folder::{Folder, lines};
-use super::{Error, Record, chain};
+use super::{AuditRecord, Error, chain};
 use crate::time::Wall;
 
 /// A segment that has grown over this is followed by another one.
 const SEGMENT_BYTES_MAX: u64 = 4 << 20;
 /// The end of a segment is looked for within as much.
-const TAIL: u64 = 64 * 1024;
+const TAIL_BYTES: u64 = 64 * 1024;
 
 /// The one that writes.
 pub(super) struct Writer {
     folder: Folder,
     lock: Option<File>,
-    open: Option<Open>,
+    open: Option<OpenSegment>,
     segment_bytes_max: u64,
 }
 
 /// The newest segment as this process has left it.
-struct Open {
+struct OpenSegment {
     file: File,
     number: u64,
     bytes: u64,
-    head: Head,
+    head: ChainHead,
 }
 
 /// How the end of the newest segment was found.
-struct End {
-    open: Open,
+struct SegmentEnd {
+    open: OpenSegment,
     /// What is to be told of it.
-    noted: Option<Record>,
+    noted: Option<AuditRecord>,
 }
 
 impl Writer {
@@ -58,7 +58,11 @@ impl Writer {
 
     /// Writes all of `records` with their times, or none, and answers with the newest record once
     /// they are durable. Without records it looks at the log's end alone, and mends it.
-    pub(super) fn append(&mut self, records: &[(Record, Wall)], now: Wall) -> Result<Head, Error> {
+    pub(super) fn append(
+        &mut self,
+        records: &[(AuditRecord, Wall)],
+        now: Wall,
+    ) -> Result<ChainHead, Error> {
         self.append_locked(records, now).map_err(|source| {
             // Whatever was known of the folder is looked at anew.
             (self.open, self.lock) = (None, None);
@@ -66,7 +70,11 @@ impl Writer {
         })
     }
 
-    fn append_locked(&mut self, records: &[(Record, Wall)], now: Wall) -> io::Result<Head> {
+    fn append_locked(
+        &mut self,
+        records: &[(AuditRecord, Wall)],
+        now: Wall,
+    ) -> io::Result<ChainHead> {
         let lock = match self.lock.take() {
             Some(lock) => lock,
             None => {
@@ -83,12 +91,16 @@ impl Writer {
         Ok(head)
     }
 
-    fn append_alone(&mut self, records: &[(Record, Wall)], now: Wall) -> io::Result<Head> {
+    fn append_alone(
+        &mut self,
+        records: &[(AuditRecord, Wall)],
+        now: Wall,
+    ) -> io::Result<ChainHead> {
         let (mut open, noted) = match self.open.take() {
             // Nobody else has written in the meantime.
             Some(open) if self.is_newest(&open)? => (open, None),
             _ => {
-                let End { open, noted } = self.find_end()?;
+                let SegmentEnd { open, noted } = self.find_end()?;
                 (open, noted)
             }
         };
@@ -109,16 +121,16 @@ impl Writer {
         Ok(head)
     }
 
-    fn is_newest(&self, open: &Open) -> io::Result<bool> {
+    fn is_newest(&self, open: &OpenSegment) -> io::Result<bool> {
         let next = self.folder.segment(open.number + 1);
         Ok(open.file.metadata()?.len() == open.bytes && !next.try_exists()?)
     }
 
     /// The newest segment's end; a torn last line is cut off.
-    fn find_end(&self) -> io::Result<End> {
+    fn find_end(&self) -> io::Result<SegmentEnd> {
         let segments = self.folder.segments().map_err(io::Error::other)?;
         let Some(newest) = segments.last() else {
-            return Ok(End { open: self.begin(1, Head::default())?, noted: None });
+            return Ok(SegmentEnd { open: self.begin(1, ChainHead::default())?, noted: None });
         };
         let mut file = private_file().open(&newest.path)?;
         let bytes = file.metadata()?.len();
@@ -127,7 +139,8 @@ impl Writer {
         if whole < bytes {
             file.set_len(whole)?;
             let cut = bytes - whole;
-            noted = Some(Record::of_log("audit_repaired", &format!("cut off {cut} torn bytes")));
+            noted =
+                Some(AuditRecord::of_log("audit_repaired", &format!("cut off {cut} torn bytes")));
             tracing::warn!(bytes = cut, path = %newest.path.display(), "a torn line is cut off");
         }
         let mut is_end = true;
@@ -137,7 +150,7 @@ impl Writer {
             for line in lines(&segment.path)? {
                 match chain::read(&line?.bytes) {
                     Ok(record) => {
-                        found = Some(Head { number: record.number, hash: record.hash });
+                        found = Some(ChainHead { number: record.number, hash: record.hash });
                         damaged = false;
                     }
                     Err(_) => damaged = true,
@@ -146,40 +159,40 @@ impl Writer {
             is_end &= !damaged;
             let Some(head) = found else { continue };
             if is_end {
-                let open = Open { file, number: newest.number, bytes: whole, head };
-                return Ok(End { open, noted });
+                let open = OpenSegment { file, number: newest.number, bytes: whole, head };
+                return Ok(SegmentEnd { open, noted });
             }
             return self.after_damage(newest.number, head);
         }
         if is_end {
-            let head = Head::default();
-            return Ok(End {
-                open: Open { file, number: newest.number, bytes: whole, head },
+            let head = ChainHead::default();
+            return Ok(SegmentEnd {
+                open: OpenSegment { file, number: newest.number, bytes: whole, head },
                 noted,
             });
         }
-        self.after_damage(newest.number, Head::default())
+        self.after_damage(newest.number, ChainHead::default())
     }
 
     /// What is damaged stays as it is, for whoever looks into it; the log goes on behind it.
-    fn after_damage(&self, newest: u64, head: Head) -> io::Result<End> {
+    fn after_damage(&self, newest: u64, head: ChainHead) -> io::Result<SegmentEnd> {
         let path = self.folder.segment(newest);
         tracing::error!(path = %path.display(), "the audit log's end does not check out");
         let detail = format!("the end of segment {newest} does not check out");
-        let noted = Some(Record::of_log("audit_damaged", &detail));
-        Ok(End { open: self.begin(newest + 1, head)?, noted })
+        let noted = Some(AuditRecord::of_log("audit_damaged", &detail));
+        Ok(SegmentEnd { open: self.begin(newest + 1, head)?, noted })
     }
 
-    fn begin(&self, number: u64, head: Head) -> io::Result<Open> {
+    fn begin(&self, number: u64, head: ChainHead) -> io::Result<OpenSegment> {
         let path = self.folder.segment(number);
         let file = private_file().create_new(true).open(path)?;
         // The name must be as durable as what will stand in it.
         File::open(&self.folder.path)?.sync_all()?;
-        Ok(Open { file, number, bytes: 0, head })
+        Ok(OpenSegment { file, number, bytes: 0, head })
     }
 }
 
-impl Open {
+impl OpenSegment {
     /// All of it durably, or nothing.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.bytes))?;
@@ -194,10 +207,10 @@ impl Open {
 
 /// How many bytes of a segment are whole lines.
 fn whole_bytes(file: &mut File, bytes: u64) -> io::Result<u64> {
-    let from = bytes.saturating_sub(TAIL);
+    let from = bytes.saturating_sub(TAIL_BYTES);
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
-    file.take(TAIL).read_to_end(&mut tail)?;
+    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
     match tail.iter().rposition(|byte| *byte == b'\n') {
         Some(at) => Ok(from + at as u64 + 1),
         // A tail without an end of line is no line of ours, however it came there.

@@ -7,7 +7,7 @@ use std::io;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::line::{self, Line};
+use super::line::{self, LedgerLine};
 use super::{Book, Case};
 use crate::incident::IncidentId;
 use crate::segments;
@@ -59,15 +59,15 @@ impl Folder {
             let Some(mut file) = open(path)? else { continue };
             while let Some(line) = next(&mut file, &mut book.damaged)? {
                 match line {
-                    Line::Head => {}
-                    Line::Note(note) => {
+                    LedgerLine::Head => {}
+                    LedgerLine::Note(note) => {
                         let begun = *book.begun.get_or_insert(note.at);
                         book.begun = Some(begun.min(note.at));
                         if !old {
                             book.notes.push(note);
                         }
                     }
-                    Line::Case(case) => {
+                    LedgerLine::Case(case) => {
                         let begun = *book.begun.get_or_insert(case.opened_at);
                         book.begun = Some(begun.min(case.opened_at));
                         let newer = |known: &Case| known.revision <= case.revision;
@@ -115,12 +115,12 @@ impl Folder {
 }
 
 /// The end of the month's file.
-pub(super) struct Pen {
+pub(super) struct LedgerFile {
     folder: Folder,
     open: Option<(String, File)>,
 }
 
-impl Pen {
+impl LedgerFile {
     pub(super) fn new(folder: Folder) -> Self {
         Self { folder, open: None }
     }
@@ -159,7 +159,7 @@ impl Folder {
         let mut file = File::options().read(true).append(true).create(true).open(path)?;
         let mut head = Vec::new();
         if file.seek(SeekFrom::End(0))? == 0 {
-            line::write(&Line::Head, &mut head);
+            line::write(&LedgerLine::Head, &mut head);
             File::open(&self.path)?.sync_all()?;
         } else {
             let mut last = [0];
@@ -184,7 +184,7 @@ fn open(path: &Path) -> io::Result<Option<BufReader<File>>> {
 }
 
 /// The next line that can be read. One without its end at the end of the file is being written.
-fn next(file: &mut BufReader<File>, damaged: &mut u64) -> io::Result<Option<Line>> {
+fn next(file: &mut BufReader<File>, damaged: &mut u64) -> io::Result<Option<LedgerLine>> {
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
@@ -232,7 +232,7 @@ mod tests {
     fn lines(notes: &[&str]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for text in notes {
-            line::write(&Line::Note(alive(text)), &mut bytes);
+            line::write(&LedgerLine::Note(alive(text)), &mut bytes);
         }
         bytes
     }
@@ -242,13 +242,13 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
         let (first, second) = ("2026-11-21T10:00:00Z", "2026-11-21T10:10:00Z");
-        Pen::new(folder.clone()).append(wall(first), &lines(&[first])).unwrap();
+        LedgerFile::new(folder.clone()).append(wall(first), &lines(&[first])).unwrap();
         let path = folder.files().unwrap().remove(0);
         let whole = fs::read(&path).unwrap();
         for torn in 0..lines(&[first]).len() {
             fs::write(&path, &whole[..whole.len() - torn]).unwrap();
-            let mut pen = Pen::new(folder.clone());
-            pen.append(wall(second), &lines(&[second])).unwrap();
+            let mut file = LedgerFile::new(folder.clone());
+            file.append(wall(second), &lines(&[second])).unwrap();
             let book = folder.read(Wall(0)).unwrap();
             // Without its end alone a line can still be read.
             let expected =
@@ -263,12 +263,12 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
         let at = "2026-11-21T10:00:00Z";
-        let mut pen = Pen::new(folder.clone());
-        pen.append(wall(at), &lines(&[at])).unwrap();
-        pen.append(wall(at), br#"{"alive":"2026-11-2"#).unwrap();
+        let mut file = LedgerFile::new(folder.clone());
+        file.append(wall(at), &lines(&[at])).unwrap();
+        file.append(wall(at), br#"{"alive":"2026-11-2"#).unwrap();
         let book = folder.read(Wall(0)).unwrap();
         assert_eq!((book.notes.len(), book.damaged), (1, 0));
-        pen.append(wall(at), b"2T10:00:00Z\"}\n").unwrap();
+        file.append(wall(at), b"2T10:00:00Z\"}\n").unwrap();
         assert_eq!(folder.read(Wall(0)).unwrap().notes.len(), 2);
     }
 
@@ -290,12 +290,12 @@ mod tests {
     fn months_are_files_of_which_a_report_reads_what_it_needs() {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
-        let mut pen = Pen::new(folder.clone());
+        let mut file = LedgerFile::new(folder.clone());
         let months = ["2026-08-31T23:59:59Z", "2026-09-01T00:00:00Z", "2026-10-05T00:00:00Z"];
         for at in months {
-            assert!(pen.would_begin(wall(at)));
-            pen.append(wall(at), &lines(&[at])).unwrap();
-            assert!(!pen.would_begin(wall(at)));
+            assert!(file.would_begin(wall(at)));
+            file.append(wall(at), &lines(&[at])).unwrap();
+            assert!(!file.would_begin(wall(at)));
         }
         assert_eq!(folder.files().unwrap().len(), 3);
         let book = folder.read(wall("2026-10-20T00:00:00Z")).unwrap();

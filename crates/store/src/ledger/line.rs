@@ -13,7 +13,7 @@ pub(super) const SCHEMA: &str = "keng.ledger/1";
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Line {
+pub(super) enum LedgerLine {
     Head,
     Case(Case),
     Note(Note),
@@ -71,11 +71,11 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// Appends a line, its end included.
-pub(super) fn write(line: &Line, bytes: &mut Vec<u8>) {
+pub(super) fn write(line: &LedgerLine, bytes: &mut Vec<u8>) {
     let wire = match line {
-        Line::Head => Wire::Ledger(SCHEMA.to_owned()),
-        Line::Case(case) => Wire::Incident(WireCase::of(case)),
-        Line::Note(Note { at, what }) => match what {
+        LedgerLine::Head => Wire::Ledger(SCHEMA.to_owned()),
+        LedgerLine::Case(case) => Wire::Incident(WireCase::of(case)),
+        LedgerLine::Note(Note { at, what }) => match what {
             Noted::Started => Wire::Started(text(*at)),
             Noted::Alive => Wire::Alive(text(*at)),
             Noted::Stopped => Wire::Stopped(text(*at)),
@@ -92,10 +92,10 @@ pub(super) fn write(line: &Line, bytes: &mut Vec<u8>) {
 }
 
 /// Reads a line; none where it is none of this form.
-pub(super) fn read(bytes: &[u8]) -> Option<Line> {
-    let note = |at: &str, what| Some(Line::Note(Note { at: time(at)?, what }));
+pub(super) fn read(bytes: &[u8]) -> Option<LedgerLine> {
+    let note = |at: &str, what| Some(LedgerLine::Note(Note { at: time(at)?, what }));
     match serde_json::from_slice(bytes).ok()? {
-        Wire::Ledger(schema) => (schema == SCHEMA).then_some(Line::Head),
+        Wire::Ledger(schema) => (schema == SCHEMA).then_some(LedgerLine::Head),
         Wire::Started(at) => note(&at, Noted::Started),
         Wire::Alive(at) => note(&at, Noted::Alive),
         Wire::Stopped(at) => note(&at, Noted::Stopped),
@@ -107,7 +107,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Line> {
             };
             note(&camera.at, what)
         }
-        Wire::Incident(case) => case.read().map(Line::Case),
+        Wire::Incident(case) => case.read().map(LedgerLine::Case),
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
         )
     }
 
-    fn written(line: &Line) -> Vec<u8> {
+    fn written(line: &LedgerLine) -> Vec<u8> {
         let mut bytes = Vec::new();
         write(line, &mut bytes);
         bytes
@@ -228,13 +228,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(case in cases()) {
-            let line = Line::Case(case);
+            let line = LedgerLine::Case(case);
             prop_assert_eq!(read(&written(&line)), Some(line));
         }
 
         #[test]
         fn a_torn_line_is_none(case in cases(), at in any::<prop::sample::Index>()) {
-            let bytes = written(&Line::Case(case));
+            let bytes = written(&LedgerLine::Case(case));
             let whole = bytes.len() - 1;
             prop_assert_eq!(read(&bytes[..at.index(whole)]), None);
         }
@@ -267,11 +267,11 @@ mod tests {
                 ),
             ),
         ] {
-            let line = Line::Note(Note { at, what });
+            let line = LedgerLine::Note(Note { at, what });
             assert_eq!(written(&line), format!("{text}\n").into_bytes());
             assert_eq!(read(text.as_bytes()), Some(line));
         }
-        assert_eq!(read(&written(&Line::Head)), Some(Line::Head));
+        assert_eq!(read(&written(&LedgerLine::Head)), Some(LedgerLine::Head));
         assert_eq!(read(br#"{"ledger":"keng.ledger/2"}"#), None);
     }
 }

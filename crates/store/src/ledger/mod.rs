@@ -3,7 +3,7 @@
 //!
 //! # What is promised
 //!
-//! - **Where it comes from.** [`Keeper`] reads the outbox with a cursor of its own, [`CURSOR`],
+//! - **Where it comes from.** [`LedgerWriter`] reads the outbox with a cursor of its own, [`CURSOR`],
 //!   which moves only once what was read is on the disk: retention waits for it, and a crash costs
 //!   nothing. What it then reads again it writes again.
 //! - **Idempotent.** A line says all of an incident; the one of the highest revision holds, however
@@ -16,21 +16,21 @@
 //! - **Privacy.** No names, words, pictures or places: ids of incidents, cameras and khu phố,
 //!   kinds, states and times.
 //!
-//! Cameras are sampled every half minute, and written when they change; that the daemon lives,
+//! AvailabilitySource are sampled every half minute, and written when they change; that the daemon lives,
 //! every five minutes. What lies between two signs of life that are further apart than two of
 //! these is unknown, neither up nor down.
 //!
 //! Does not belong here: counting. That is `report`'s.
 
 mod folder;
-mod keeper;
+mod writer;
 mod line;
 
 use std::path::PathBuf;
 
 pub use folder::Folder;
-pub use keeper::{CURSOR, Cameras, Keeper, Seen, keep};
 pub use keng_core::history::{Book, Case, Health, Note, Noted, SIGN_EVERY};
+pub use writer::{AvailabilitySource, CURSOR, CameraAvailability, LedgerWriter, run};
 
 use crate::outbox;
 

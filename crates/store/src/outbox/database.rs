@@ -136,7 +136,7 @@ impl Database {
     }
 
     /// Sequences whose snapshots are the newest ones of live subjects.
-    pub(super) fn pictured(&self) -> Result<Vec<Sequence>> {
+    pub(super) fn with_snapshot(&self) -> Result<Vec<Sequence>> {
         self.under(b"n")
     }
 
@@ -146,13 +146,13 @@ impl Database {
     }
 
     /// A number that retention has noted; 0 before the first time.
-    pub(super) fn taken(&self, what: Taken) -> Result<u64> {
+    pub(super) fn counter(&self, what: RetentionCounter) -> Result<u64> {
         Ok(self.place(what.key())?.unwrap_or_default().0)
     }
 
     /// Notes a number, at least as high as the one before.
-    pub(super) fn note(&self, what: Taken, number: u64) -> Result<()> {
-        let number = number.max(self.taken(what)?);
+    pub(super) fn set_counter(&self, what: RetentionCounter, number: u64) -> Result<()> {
+        let number = number.max(self.counter(what)?);
         let mut batch = Batch::default();
         batch.insert(what.key(), &number.to_be_bytes());
         self.apply(batch)?;
@@ -220,7 +220,7 @@ impl Database {
 
 /// What retention notes.
 #[derive(Clone, Copy)]
-pub(super) enum Taken {
+pub(super) enum RetentionCounter {
     /// How many entries were pruned.
     Entries,
     /// Up to which sequence any were.
@@ -231,7 +231,7 @@ pub(super) enum Taken {
     Lost,
 }
 
-impl Taken {
+impl RetentionCounter {
     pub(super) fn key(self) -> &'static [u8] {
         match self {
             Self::Entries => b"tentries",
@@ -298,7 +298,7 @@ pub(super) fn live_key(subject: &str) -> Vec<u8> {
     [b"l", subject.as_bytes()].concat()
 }
 
-pub(super) fn pictured_key(subject: &str) -> Vec<u8> {
+pub(super) fn snapshot_key(subject: &str) -> Vec<u8> {
     [b"n", subject.as_bytes()].concat()
 }
 
@@ -318,12 +318,12 @@ pub(super) fn index(batch: &mut Batch, entry: &Entry) {
     batch.insert(subject_key(&entry.subject), &place);
     if !entry.live {
         batch.remove(live_key(&entry.subject));
-        batch.remove(pictured_key(&entry.subject));
+        batch.remove(snapshot_key(&entry.subject));
         return;
     }
     batch.insert(live_key(&entry.subject), &place);
     if entry.snapshot {
-        batch.insert(pictured_key(&entry.subject), &place);
+        batch.insert(snapshot_key(&entry.subject), &place);
     }
 }
 
@@ -357,12 +357,12 @@ fn storage(folder: &Path, error: sled::Error) -> Error {
 }
 
 /// Farther ahead of the log than any power cut leaves a cursor.
-const AHEAD_MAX: u64 = 100_000;
+const CURSOR_AHEAD_MAX: u64 = 100_000;
 
 /// Whether a cursor may truly have been at `cursor`, with the log known up to `known`: the log may
 /// have lost its end, but a number out of nowhere is damage.
-pub(super) fn follows(cursor: Sequence, known: Sequence) -> bool {
-    cursor.0 <= known.0.saturating_add(AHEAD_MAX)
+pub(super) fn is_plausible_cursor(cursor: Sequence, known: Sequence) -> bool {
+    cursor.0 <= known.0.saturating_add(CURSOR_AHEAD_MAX)
 }
 
 /// The number in an index's or a cursor's value, or in an entry's key.
@@ -374,7 +374,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Sequence {
     Sequence(u64::from_be_bytes(number))
 }
 
-/// Damage is passed on as an entry without a payload: it must not hide those behind it.
+/// RecordError is passed on as an entry without a payload: it must not hide those behind it.
 fn decoded(at: Sequence, bytes: &[u8]) -> Entry {
     record::decode(at, bytes).unwrap_or_else(|damage| {
         tracing::error!(sequence = at.0, %damage, "a record of the outbox is damaged");

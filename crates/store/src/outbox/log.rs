@@ -14,21 +14,21 @@ use sled::Batch;
 use tokio::sync::watch;
 
 use super::Append;
+use super::DiskSpace;
 use super::Entry;
 use super::Error;
-use super::Limits;
-use super::Note;
-use super::Room;
 use super::Sequence;
+use super::StateChange;
+use super::StorageLimits;
 use super::database;
 use super::database::Database;
 use super::database::Result;
-use super::database::Taken;
-use super::mark::Mark;
-use super::note;
+use super::database::RetentionCounter;
+use super::disk_space;
+use super::high_water_mark::HighWaterMark;
 use super::record::SUBJECT_BYTES_MAX;
-use super::room;
 use super::snapshot::Snapshots;
+use super::state;
 use crate::time::Wall;
 
 /// Entries deleted in one batch.
@@ -47,9 +47,9 @@ struct Shared {
     /// None while a failed database could not be reopened. Taken after `writer`.
     database: RwLock<Option<Database>>,
     writer: Mutex<Writer>,
-    mark: Mark,
+    high_water_mark: HighWaterMark,
     durable: watch::Sender<Sequence>,
-    room: watch::Sender<Room>,
+    disk_space: watch::Sender<DiskSpace>,
 }
 
 pub(super) struct Writer {
@@ -74,18 +74,18 @@ impl Outbox {
         private.create(&snapshots).map_err(system)?;
         let database = Database::open(&folder)?;
         let snapshots = Snapshots::open(&snapshots).map_err(system)?;
-        let (mark, told) = Mark::open(&folder).map_err(system)?;
+        let (high_water_mark, told) = HighWaterMark::open(&folder).map_err(system)?;
         let last = number_on(&database, told)?;
-        mark.set(last).and_then(|()| mark.sync()).map_err(system)?;
+        high_water_mark.set(last).and_then(|()| high_water_mark.sync()).map_err(system)?;
         // A crash between a snapshot and its entry; that sequence will be another one's.
         snapshots.forget_behind(last);
         let shared = Shared {
             snapshots,
             database: RwLock::new(Some(database)),
             writer: Mutex::new(Writer { last, broken: false }),
-            mark,
+            high_water_mark,
             durable: watch::Sender::new(last),
-            room: watch::Sender::default(),
+            disk_space: watch::Sender::default(),
             folder,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -111,7 +111,7 @@ impl Outbox {
     where
         M: FnOnce(Sequence) -> Vec<u8>,
     {
-        self.append_noting(appends, &[])
+        self.append_with_state(appends, &[])
     }
 
     /// As [`Outbox::append_many`], with `notes` in the same write: all or nothing. Without entries
@@ -119,7 +119,11 @@ impl Outbox {
     ///
     /// # Errors
     /// As [`Outbox::append`].
-    pub fn append_noting<M>(&self, appends: Vec<(Append, M)>, notes: &[Note]) -> Result<Sequence>
+    pub fn append_with_state<M>(
+        &self,
+        appends: Vec<(Append, M)>,
+        state: &[StateChange],
+    ) -> Result<Sequence>
     where
         M: FnOnce(Sequence) -> Vec<u8>,
     {
@@ -128,19 +132,24 @@ impl Outbox {
                 return Err(Error::Subject(append.subject.len()));
             }
         }
-        let mut writer = self.writer().inspect_err(|_| self.tell_room(Room::Stuck))?;
+        let mut writer =
+            self.writer().inspect_err(|_| self.publish_disk_space(DiskSpace::Stuck))?;
         let mut drafts = Vec::with_capacity(appends.len());
         let (mut jpegs, mut last) = (Vec::new(), writer.last);
         for (append, make) in appends {
             last = last.next();
             // Once the disk is short, what is left of it is for alerts.
-            jpegs
-                .extend(append.snapshot.filter(|_| self.room() == Room::Enough).map(|j| (last, j)));
+            jpegs.extend(
+                append
+                    .snapshot
+                    .filter(|_| self.disk_space() == DiskSpace::Enough)
+                    .map(|j| (last, j)),
+            );
             drafts.push((last, append.subject, append.live, append.wall, make));
         }
         let kept = self.shared.snapshots.write(&jpegs);
         let mut batch = Batch::default();
-        note::insert(&mut batch, notes, (last > writer.last).then_some(last));
+        state::insert(&mut batch, state, (last > writer.last).then_some(last));
         for (sequence, subject, live, wall, make) in drafts {
             let entry = Entry {
                 sequence,
@@ -155,28 +164,28 @@ impl Outbox {
         if let Err(error) = self.write(&mut writer, |database| database.commit(batch)) {
             // Their sequences will be given to others.
             kept.into_iter().for_each(|sequence| self.shared.snapshots.forget(sequence));
-            self.tell_room(Room::Stuck);
+            self.publish_disk_space(DiskSpace::Stuck);
             return Err(error);
         }
         writer.last = last;
-        if let Err(error) = self.shared.mark.set(last) {
+        if let Err(error) = self.shared.high_water_mark.set(last) {
             tracing::warn!(%error, "can't mark how far the outbox is");
         }
         self.shared.durable.send_replace(last);
-        if self.room() == Room::Stuck {
-            self.tell_room(Room::Low);
+        if self.disk_space() == DiskSpace::Stuck {
+            self.publish_disk_space(DiskSpace::Low);
         }
         Ok(last)
     }
 
     /// How much room the disk had when it was last looked at.
-    pub fn room(&self) -> Room {
-        *self.shared.room.borrow()
+    pub fn disk_space(&self) -> DiskSpace {
+        *self.shared.disk_space.borrow()
     }
 
-    /// Tells each change of [`Outbox::room`].
-    pub fn watch_room(&self) -> watch::Receiver<Room> {
-        self.shared.room.subscribe()
+    /// Tells each change of [`Outbox::disk_space`].
+    pub fn watch_disk_space(&self) -> watch::Receiver<DiskSpace> {
+        self.shared.disk_space.subscribe()
     }
 
     /// Looks how much room there is, and deletes the oldest snapshots beyond the bound, but for
@@ -185,13 +194,13 @@ impl Outbox {
     ///
     /// # Errors
     /// [`Error`]; what was deleted until then stays deleted.
-    pub fn keep_within(&self, limits: Limits) -> Result<usize> {
-        let free = room::free(&self.shared.folder)
+    pub fn set_limits(&self, limits: StorageLimits) -> Result<usize> {
+        let free = disk_space::free(&self.shared.folder)
             .map_err(|error| database::system(&self.shared.folder, error))?;
         // Stuck is what an append has found; only an append that succeeds ends it.
-        if self.room() != Room::Stuck {
+        if self.disk_space() != DiskSpace::Stuck {
             let low = free < limits.reserve_bytes;
-            self.tell_room(if low { Room::Low } else { Room::Enough });
+            self.publish_disk_space(if low { DiskSpace::Low } else { DiskSpace::Enough });
         }
         let mut excess = self.shared.snapshots.bytes().saturating_sub(limits.snapshots_bytes_max);
         if excess == 0 {
@@ -199,7 +208,7 @@ impl Outbox {
         }
         // A twentieth more, so that it is not one file at a time for ever after.
         excess = excess.saturating_add(limits.snapshots_bytes_max / 20);
-        let kept = self.read(|database, _| database.pictured())?;
+        let kept = self.read(|database, _| database.with_snapshot())?;
         let mut going = Vec::new();
         for (sequence, bytes) in self.shared.snapshots.list() {
             if excess == 0 {
@@ -212,7 +221,9 @@ impl Outbox {
         }
         let Some(newest) = going.last() else { return Ok(0) };
         let mut writer = self.writer()?;
-        self.write(&mut writer, |database| database.note(Taken::SnapshotsUpTo, newest.0))?;
+        self.write(&mut writer, |database| {
+            database.set_counter(RetentionCounter::SnapshotsUpTo, newest.0)
+        })?;
         drop(writer);
         going.iter().for_each(|sequence| self.shared.snapshots.forget(*sequence));
         Ok(going.len())
@@ -330,13 +341,13 @@ impl Outbox {
     pub fn prune(&self, older_than: Wall) -> Result<usize> {
         let (old, newest) = self.read(|database, last| {
             let passed = database.cursors()?.first().copied().unwrap_or(last);
-            let (live, pictured) = (database.live()?, database.pictured()?);
+            let (live, with_snapshot) = (database.live()?, database.with_snapshot()?);
             let mut old = Vec::new();
             for entry in database.entries(Sequence(1), passed) {
                 let entry = entry?;
                 let at = entry.sequence;
                 let needed = |places: &[Sequence]| places.binary_search(&at).is_ok();
-                let kept = at >= last || needed(&live) || needed(&pictured);
+                let kept = at >= last || needed(&live) || needed(&with_snapshot);
                 if entry.wall < older_than && !kept {
                     old.push((at, entry.subject, entry.snapshot));
                 }
@@ -354,11 +365,12 @@ impl Outbox {
                         batch.remove(key);
                     }
                 }
-                let pruned = database.taken(Taken::Entries)?.saturating_add(chunk.len() as u64);
+                let pruned =
+                    database.counter(RetentionCounter::Entries)?.saturating_add(chunk.len() as u64);
                 let up_to = chunk.iter().map(|(at, ..)| at.0).max().unwrap_or(0);
-                let up_to = up_to.max(database.taken(Taken::EntriesUpTo)?);
-                batch.insert(Taken::Entries.key(), &pruned.to_be_bytes());
-                batch.insert(Taken::EntriesUpTo.key(), &up_to.to_be_bytes());
+                let up_to = up_to.max(database.counter(RetentionCounter::EntriesUpTo)?);
+                batch.insert(RetentionCounter::Entries.key(), &pruned.to_be_bytes());
+                batch.insert(RetentionCounter::EntriesUpTo.key(), &up_to.to_be_bytes());
                 database.commit(batch)
             })?;
             for (sequence, ..) in chunk.iter().filter(|(.., snapshot)| *snapshot) {
@@ -370,18 +382,24 @@ impl Outbox {
     }
 
     /// News once, however often it is found so.
-    fn tell_room(&self, room: Room) {
-        let changed = self.shared.room.send_if_modified(|told| {
-            let changed = *told != room;
-            *told = room;
+    fn publish_disk_space(&self, disk_space: DiskSpace) {
+        let changed = self.shared.disk_space.send_if_modified(|told| {
+            let changed = *told != disk_space;
+            *told = disk_space;
             changed
         });
         let store = self.shared.folder.display().to_string();
-        match room {
+        match disk_space {
             _ if !changed => {}
-            Room::Enough => tracing::info!(store, "the disk has room again; snapshots are kept"),
-            Room::Low => tracing::warn!(store, "the disk is nearly full; no snapshots are kept"),
-            Room::Stuck => tracing::error!(store, "the disk takes nothing; alerts wait for it"),
+            DiskSpace::Enough => {
+                tracing::info!(store, "the disk has room again; snapshots are kept")
+            }
+            DiskSpace::Low => {
+                tracing::warn!(store, "the disk is nearly full; no snapshots are kept")
+            }
+            DiskSpace::Stuck => {
+                tracing::error!(store, "the disk takes nothing; alerts wait for it")
+            }
         }
     }
 
@@ -420,7 +438,7 @@ impl Outbox {
         *slot = None;
         let database = Database::open(&self.shared.folder)?;
         let mut batch = Batch::default();
-        note::take_back(&database, &mut batch, last)?;
+        state::take_back(&database, &mut batch, last)?;
         let mut subjects = BTreeSet::new();
         for unheard in database.entries(last.next(), Sequence(u64::MAX - 1)) {
             let unheard = unheard?;
@@ -430,9 +448,9 @@ impl Outbox {
         for subject in &subjects {
             batch.remove(database::subject_key(subject));
             batch.remove(database::live_key(subject));
-            let pictured = database::pictured_key(subject);
-            if database.place(&pictured)?.is_some_and(|place| place > last) {
-                batch.remove(pictured);
+            let with_snapshot = database::snapshot_key(subject);
+            if database.place(&with_snapshot)?.is_some_and(|place| place > last) {
+                batch.remove(with_snapshot);
             }
         }
         // Once through the log for all of them, newest first; mostly they are found at once.
@@ -464,7 +482,8 @@ fn number_on(database: &Database, told: Option<Sequence>) -> Result<Sequence> {
     let found = database.last()?;
     let known = found.max(told.unwrap_or_default());
     let cursors = database.cursors()?.into_iter();
-    let last = cursors.filter(|at| database::follows(*at, known)).fold(known, Sequence::max);
+    let last =
+        cursors.filter(|at| database::is_plausible_cursor(*at, known)).fold(known, Sequence::max);
     if last > found {
         tracing::error!(
             from = found.0 + 1,

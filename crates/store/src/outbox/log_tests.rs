@@ -96,11 +96,11 @@ fn a_cursor_never_goes_back() {
 fn a_snapshot_that_cannot_be_kept_stops_no_alert() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
-    let pictured = Append { snapshot: Some(vec![7; 9]), ..incident("a", true, 1) };
-    let first = add(&outbox, pictured.clone());
+    let with_snapshot = Append { snapshot: Some(vec![7; 9]), ..incident("a", true, 1) };
+    let first = add(&outbox, with_snapshot.clone());
     assert_eq!(outbox.snapshot(first).unwrap(), Some(vec![7; 9]));
     std::fs::remove_dir_all(folder.path().join("snapshots")).unwrap();
-    let second = add(&outbox, pictured);
+    let second = add(&outbox, with_snapshot);
     assert!(!outbox.get(second).unwrap().unwrap().snapshot);
     assert_eq!(outbox.snapshot(second).unwrap(), None);
 }
@@ -146,7 +146,7 @@ fn a_torn_tail_costs_only_what_was_torn() {
     assert_eq!(add(&outbox, incident("a", true, 1)), Sequence(22));
 }
 
-fn pictured(subject: &str, live: bool, bytes: usize) -> Append {
+fn with_snapshot(subject: &str, live: bool, bytes: usize) -> Append {
     Append { snapshot: Some(vec![7; bytes]), ..incident(subject, live, 1) }
 }
 
@@ -209,12 +209,12 @@ fn snapshots_beyond_the_bound_go_oldest_first_but_never_a_live_ones_newest() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
     for append in [
-        pictured("live", true, 100),
-        pictured("live", true, 100),
+        with_snapshot("live", true, 100),
+        with_snapshot("live", true, 100),
         incident("live", true, 1),
-        pictured("done", true, 100),
-        pictured("done", false, 100),
-        pictured("other", false, 100),
+        with_snapshot("done", true, 100),
+        with_snapshot("done", false, 100),
+        with_snapshot("other", false, 100),
     ] {
         add(&outbox, append);
     }
@@ -222,11 +222,11 @@ fn snapshots_beyond_the_bound_go_oldest_first_but_never_a_live_ones_newest() {
         let has = |at: &u64| outbox.snapshot(Sequence(*at)).unwrap().is_some();
         (1..=6).filter(has).collect()
     };
-    let within = |most| Limits { snapshots_bytes_max: most, reserve_bytes: 0 };
-    assert_eq!(outbox.keep_within(within(500)).unwrap(), 0);
-    assert_eq!(outbox.keep_within(within(400)).unwrap(), 2);
+    let within = |most| StorageLimits { snapshots_bytes_max: most, reserve_bytes: 0 };
+    assert_eq!(outbox.set_limits(within(500)).unwrap(), 0);
+    assert_eq!(outbox.set_limits(within(400)).unwrap(), 2);
     assert_eq!(kept(&outbox), [2, 5, 6]);
-    assert_eq!(outbox.keep_within(within(1)).unwrap(), 2);
+    assert_eq!(outbox.set_limits(within(1)).unwrap(), 2);
     assert_eq!(kept(&outbox), [2]);
     outbox.prune(Wall(9)).unwrap();
     assert_eq!(kept(&outbox), [2], "retention keeps it as well");
@@ -237,14 +237,14 @@ fn snapshots_beyond_the_bound_go_oldest_first_but_never_a_live_ones_newest() {
 fn under_the_reserve_alerts_come_without_snapshots_until_there_is_room_again() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
-    let room = outbox.watch_room();
-    let within = |reserve| Limits { snapshots_bytes_max: 1 << 30, reserve_bytes: reserve };
-    outbox.keep_within(within(u64::MAX)).unwrap();
-    assert_eq!(*room.borrow(), Room::Low);
-    let bare = add(&outbox, pictured("a", true, 9));
+    let disk_space = outbox.watch_disk_space();
+    let within = |reserve| StorageLimits { snapshots_bytes_max: 1 << 30, reserve_bytes: reserve };
+    outbox.set_limits(within(u64::MAX)).unwrap();
+    assert_eq!(*disk_space.borrow(), DiskSpace::Low);
+    let bare = add(&outbox, with_snapshot("a", true, 9));
     assert!(!outbox.get(bare).unwrap().unwrap().snapshot);
-    outbox.keep_within(within(0)).unwrap();
-    assert_eq!(*room.borrow(), Room::Enough);
-    let whole = add(&outbox, pictured("a", true, 9));
+    outbox.set_limits(within(0)).unwrap();
+    assert_eq!(*disk_space.borrow(), DiskSpace::Enough);
+    let whole = add(&outbox, with_snapshot("a", true, 9));
     assert_eq!(outbox.snapshot(whole).unwrap(), Some(vec![7; 9]));
 }

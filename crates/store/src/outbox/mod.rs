@@ -20,10 +20,10 @@
 //!   bytes. Nothing else, as long as a payload has less than 100 KB (an alert has a few): sled
 //!   puts larger ones into files that it refers to before they are synced.
 //! - **What a full disk loses.** Nothing but snapshots: those are refused while less is free than
-//!   [`Limits::reserve_bytes`]. Where an alert finds no room, `append` returns [`Error::Full`], the
+//!   [`StorageLimits::reserve_bytes`]. Where an alert finds no room, `append` returns [`Error::Full`], the
 //!   entry counts as never written, and the caller tries again. The database is opened anew at the
 //!   next call, since sled refuses all work once a write has failed; cleared space is all it
-//!   needs. [`Outbox::room`] tells.
+//!   needs. [`Outbox::disk_space`] tells.
 //! - **Who deletes.** [`Outbox::prune`] by age: never what a cursor has not passed, never a live
 //!   subject's newest entry or newest snapshot, never the last entry. [`Outbox::keep_within`] by
 //!   size, snapshots alone: the oldest, never a live subject's newest.
@@ -31,7 +31,7 @@
 //!   all or nothing. Whoever notes bounds their number.
 //! - **Dead letters.** What a reader can never pass on is set aside for it ([`Outbox::set_aside`]),
 //!   durably, and stays in the log like any other entry; the rest never waits for it.
-//! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that fails
+//! - **RecordError.** Each record carries a checksum over its sequence and bytes. A record that fails
 //!   it is returned with an empty payload, so that readers can pass it; they count it. [`verify`]
 //!   says of a store that nobody has open what is lost, and mends the rest.
 //!
@@ -49,13 +49,13 @@
 //! thread of its own or from `tokio::task::spawn_blocking`.
 
 mod database;
-mod dead;
+mod dead_letters;
 mod log;
-mod mark;
-mod note;
-mod reader;
+mod high_water_mark;
+mod state;
+mod readers;
 mod record;
-mod room;
+mod disk_space;
 mod snapshot;
 mod sync;
 mod verify;
@@ -64,15 +64,15 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use self::dead::DeadLetter;
-pub use self::dead::LETTERS_MAX;
+pub use self::dead_letters::DEAD_LETTERS_MAX;
+pub use self::dead_letters::DeadLetter;
+pub use self::disk_space::DiskSpace;
+pub use self::disk_space::StorageLimits;
 pub use self::log::Outbox;
-pub use self::note::Note;
-pub use self::reader::Enrolment;
-pub use self::room::Limits;
-pub use self::room::Room;
-pub use self::verify::Fault;
-pub use self::verify::Verdict;
+pub use self::readers::ReaderPosition;
+pub use self::state::StateChange;
+pub use self::verify::StoreFault;
+pub use self::verify::StoreReport;
 pub use self::verify::verify;
 
 use crate::time::Wall;

@@ -27,7 +27,7 @@ const CHECKSUM: usize = 8;
 
 /// Why bytes are no record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Damage {
+pub(super) enum RecordError {
     #[error("{0} bytes are too few for a record")]
     Short(usize),
     #[error("the checksum does not fit")]
@@ -55,25 +55,25 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
 }
 
 /// The entry of `bytes`, which lay at `sequence`.
-pub(super) fn decode(sequence: Sequence, bytes: &[u8]) -> Result<Entry, Damage> {
+pub(super) fn decode(sequence: Sequence, bytes: &[u8]) -> Result<Entry, RecordError> {
     if bytes.len() < HEAD + CHECKSUM {
-        return Err(Damage::Short(bytes.len()));
+        return Err(RecordError::Short(bytes.len()));
     }
     let (body, sum) = bytes.split_at(bytes.len() - CHECKSUM);
     if checksum(sequence, body) != *sum {
-        return Err(Damage::Checksum);
+        return Err(RecordError::Checksum);
     }
     if body[0] != VERSION {
-        return Err(Damage::Version(body[0]));
+        return Err(RecordError::Version(body[0]));
     }
     let mut wall = [0; 8];
     wall.copy_from_slice(&body[2..10]);
     let length = usize::from(u16::from_be_bytes([body[10], body[11]]));
     let rest = &body[HEAD..];
-    let subject = rest.get(..length).ok_or(Damage::Short(bytes.len()))?;
+    let subject = rest.get(..length).ok_or(RecordError::Short(bytes.len()))?;
     Ok(Entry {
         sequence,
-        subject: std::str::from_utf8(subject).map_err(|_| Damage::Subject)?.into(),
+        subject: std::str::from_utf8(subject).map_err(|_| RecordError::Subject)?.into(),
         live: body[1] & LIVE != 0,
         wall: Wall(i64::from_be_bytes(wall)),
         payload: Arc::from(&rest[length..]),
@@ -135,7 +135,7 @@ mod tests {
         fn a_record_at_another_place_is_seen(entry in entries()) {
             prop_assert_eq!(
                 decode(Sequence(entry.sequence.0 ^ 1), &encode(&entry)),
-                Err(Damage::Checksum)
+                Err(RecordError::Checksum)
             );
         }
 

@@ -19,18 +19,18 @@ use super::Sequence;
 use super::database;
 use super::database::Database;
 use super::database::Result;
-use super::database::Taken;
-use super::dead;
-use super::mark::Mark;
+use super::database::RetentionCounter;
+use super::dead_letters;
+use super::high_water_mark::HighWaterMark;
 use super::record;
 use super::snapshot::Snapshots;
 
 /// Places that a fault names one by one; of more it says how many.
-const NAMED: usize = 20;
+const LISTED_MAX: usize = 20;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum StoreFault {
     /// The database can't be opened at all; why.
     Unreadable(String),
     /// Alerts that are gone: how many, and between which sequences, as far as that is known.
@@ -47,7 +47,7 @@ pub enum Fault {
     SnapshotsOrphaned(Vec<Sequence>),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for StoreFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(detail) => write!(f, "the log can't be read: {detail}"),
@@ -78,7 +78,7 @@ impl fmt::Display for Fault {
 
 /// What a look at a store came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct StoreReport {
     /// Whole alerts.
     pub entries: u64,
     /// The last sequence that was ever given.
@@ -92,7 +92,7 @@ pub struct Verdict {
     /// What readers have set aside.
     pub set_aside: Vec<DeadLetter>,
     /// What is wrong; with a repair, what was.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<StoreFault>,
     /// What the repair has set aside, if it had to.
     pub aside: Option<PathBuf>,
 }
@@ -101,14 +101,14 @@ pub struct Verdict {
 ///
 /// # Errors
 /// [`Error::Locked`] while a daemon has it open, [`Error::Absent`] where there is none, and the
-/// others where the disk fails. Damage is no error but a [`Fault`].
-pub fn verify(store_path: &Path, repair: bool) -> Result<Verdict> {
+/// others where the disk fails. RecordError is no error but a [`StoreFault`].
+pub fn verify(store_path: &Path, repair: bool) -> Result<StoreReport> {
     let folder = store_path.join("outbox");
     if !folder.join("db").exists() {
         return Err(Error::Absent { path: folder });
     }
     let looked = Database::open(&folder).and_then(|database| {
-        let look = Look::take(&database, store_path)?;
+        let look = Inspection::take(&database, store_path)?;
         if repair && !look.verdict.faults.is_empty() {
             look.mend(&database)?;
         }
@@ -121,15 +121,15 @@ pub fn verify(store_path: &Path, repair: bool) -> Result<Verdict> {
 }
 
 /// Nothing of it can be read: a repair begins a new one behind the last known sequence.
-fn unreadable(store_path: &Path, detail: String, repair: bool) -> Result<Verdict> {
+fn unreadable(store_path: &Path, detail: String, repair: bool) -> Result<StoreReport> {
     let folder = store_path.join("outbox");
     let system = |error| database::system(&folder, error);
-    let last = Mark::open(&folder).map_err(system)?.1.unwrap_or_default();
-    let mut faults = vec![Fault::Unreadable(detail)];
+    let last = HighWaterMark::open(&folder).map_err(system)?.1.unwrap_or_default();
+    let mut faults = vec![StoreFault::Unreadable(detail)];
     if last > Sequence(0) {
-        faults.push(Fault::Lost(last.0, vec![(Sequence(1), last)]));
+        faults.push(StoreFault::Lost(last.0, vec![(Sequence(1), last)]));
     }
-    let mut verdict = Verdict { last, faults, ..Verdict::default() };
+    let mut verdict = StoreReport { last, faults, ..StoreReport::default() };
     if repair {
         let aside = (1..).map(|number| store_path.join(format!("damaged-{number}")));
         let aside = aside.into_iter().find(|path| !path.exists()).unwrap_or_default();
@@ -144,7 +144,7 @@ fn unreadable(store_path: &Path, detail: String, repair: bool) -> Result<Verdict
         let mut batch = Batch::default();
         if last > Sequence(0) {
             database::insert_lost(&mut batch, last);
-            batch.insert(Taken::Lost.key(), &last.0.to_be_bytes());
+            batch.insert(RetentionCounter::Lost.key(), &last.0.to_be_bytes());
         }
         fresh.commit(batch)?;
         verdict.aside = Some(aside);
@@ -155,8 +155,8 @@ fn unreadable(store_path: &Path, detail: String, repair: bool) -> Result<Verdict
 // The mark is a file of the folder that was set aside: the marker in the new log has its place.
 
 /// All that is known of a store.
-struct Look {
-    verdict: Verdict,
+struct Inspection {
+    verdict: StoreReport,
     /// The newest entry of each subject.
     newest: BTreeMap<Arc<str>, Entry>,
     snapshots: Snapshots,
@@ -164,23 +164,23 @@ struct Look {
     index: BTreeMap<Vec<u8>, Option<Sequence>>,
 }
 
-impl Look {
+impl Inspection {
     fn take(database: &Database, store_path: &Path) -> Result<Self> {
         let folder = store_path.join("outbox");
         let system = |error| database::system(&folder, error);
         let snapshots = store_path.join("snapshots");
         std::fs::create_dir_all(&snapshots).map_err(system)?;
         let mut look = Self {
-            verdict: Verdict::default(),
+            verdict: StoreReport::default(),
             newest: BTreeMap::new(),
             snapshots: Snapshots::open(&snapshots).map_err(system)?,
             index: BTreeMap::new(),
         };
-        let told = Mark::open(&folder).map_err(system)?.1.unwrap_or_default();
+        let told = HighWaterMark::open(&folder).map_err(system)?.1.unwrap_or_default();
         look.cursors(database, told.max(database.last()?))?;
         look.entries(database)?;
         look.indexes(database)?;
-        look.verdict.set_aside = dead::letters(database)?;
+        look.verdict.set_aside = dead_letters::letters(database)?;
         Ok(look)
     }
 
@@ -190,8 +190,8 @@ impl Look {
             let (key, value) = item?;
             let name = String::from_utf8_lossy(&key[1..]).into_owned();
             let at = database::sequence(&value);
-            if !database::follows(at, known) {
-                self.verdict.faults.push(Fault::CursorBeyond(name, at));
+            if !database::is_plausible_cursor(at, known) {
+                self.verdict.faults.push(StoreFault::CursorBeyond(name, at));
                 continue;
             }
             self.verdict.last = self.verdict.last.max(at);
@@ -201,10 +201,10 @@ impl Look {
     }
 
     fn entries(&mut self, database: &Database) -> Result<()> {
-        let pruned_up_to = database.taken(Taken::EntriesUpTo)?;
-        let pictures_up_to = database.taken(Taken::SnapshotsUpTo)?;
+        let pruned_up_to = database.counter(RetentionCounter::EntriesUpTo)?;
+        let pictures_up_to = database.counter(RetentionCounter::SnapshotsUpTo)?;
         let (mut damaged, mut missing, mut spans) = (Vec::new(), Vec::new(), Vec::new());
-        let mut pictured = BTreeMap::new();
+        let mut with_snapshot = BTreeMap::new();
         let mut next = Sequence(1);
         for item in database.raw(b"e") {
             let (key, value) = item?;
@@ -219,7 +219,7 @@ impl Look {
                 continue;
             };
             self.verdict.entries += 1;
-            pictured.insert(at, entry.snapshot);
+            with_snapshot.insert(at, entry.snapshot);
             let taken = at.0 <= pictures_up_to;
             if entry.snapshot && !taken && !self.snapshots.has(at) {
                 missing.push(at);
@@ -228,28 +228,28 @@ impl Look {
         }
         let last = self.verdict.last;
         gap(&mut spans, next.max(Sequence(pruned_up_to.saturating_add(1))), last.next());
-        self.verdict.pruned = database.taken(Taken::Entries)?;
-        self.verdict.lost_before = database.taken(Taken::Lost)?;
+        self.verdict.pruned = database.counter(RetentionCounter::Entries)?;
+        self.verdict.lost_before = database.counter(RetentionCounter::Lost)?;
         let known = self.verdict.entries + damaged.len() as u64;
         let known = known + self.verdict.pruned + self.verdict.lost_before;
         let orphans = self.snapshots.list().into_iter().map(|(at, _)| at);
-        let orphans = orphans.filter(|at| pictured.get(at) != Some(&true)).collect();
-        let mut add = |places: Vec<Sequence>, fault: fn(Vec<Sequence>) -> Fault| {
+        let orphans = orphans.filter(|at| with_snapshot.get(at) != Some(&true)).collect();
+        let mut add = |places: Vec<Sequence>, fault: fn(Vec<Sequence>) -> StoreFault| {
             if !places.is_empty() {
                 self.verdict.faults.push(fault(places));
             }
         };
-        add(damaged, Fault::Damaged);
-        add(missing, Fault::SnapshotsMissing);
-        add(orphans, Fault::SnapshotsOrphaned);
+        add(damaged, StoreFault::Damaged);
+        add(missing, StoreFault::SnapshotsMissing);
+        add(orphans, StoreFault::SnapshotsOrphaned);
         if last.0 > known {
-            self.verdict.faults.push(Fault::Lost(last.0 - known, spans));
+            self.verdict.faults.push(StoreFault::Lost(last.0 - known, spans));
         }
         Ok(())
     }
 
     fn indexes(&mut self, database: &Database) -> Result<()> {
-        let pruned_up_to = database.taken(Taken::EntriesUpTo)?;
+        let pruned_up_to = database.counter(RetentionCounter::EntriesUpTo)?;
         let mut wrong = Vec::new();
         // What stands in an index must be there.
         for prefix in [b"s", b"l", b"n"] {
@@ -284,7 +284,7 @@ impl Look {
         wrong.sort_unstable();
         wrong.dedup();
         if !wrong.is_empty() {
-            self.verdict.faults.push(Fault::Index(wrong));
+            self.verdict.faults.push(StoreFault::Index(wrong));
         }
         Ok(())
     }
@@ -294,24 +294,24 @@ impl Look {
         let mut batch = Batch::default();
         let mut lost = self.verdict.lost_before;
         let (mut pictures_up_to, mut orphans) =
-            (database.taken(Taken::SnapshotsUpTo)?, &Vec::new());
+            (database.counter(RetentionCounter::SnapshotsUpTo)?, &Vec::new());
         for fault in &self.verdict.faults {
             match fault {
-                Fault::Unreadable(_) | Fault::Index(_) => {}
-                Fault::Lost(count, _) => lost += count,
-                Fault::Damaged(places) => {
+                StoreFault::Unreadable(_) | StoreFault::Index(_) => {}
+                StoreFault::Lost(count, _) => lost += count,
+                StoreFault::Damaged(places) => {
                     lost += places.len() as u64;
                     places.iter().for_each(|at| database::insert_lost(&mut batch, *at));
                 }
-                Fault::CursorBeyond(name, _) => {
+                StoreFault::CursorBeyond(name, _) => {
                     let end = self.verdict.last.0.to_be_bytes();
                     batch.insert(database::cursor_key(name), &end);
                 }
-                Fault::SnapshotsMissing(places) => {
+                StoreFault::SnapshotsMissing(places) => {
                     let newest = places.last().map_or(0, |at| at.0);
                     pictures_up_to = pictures_up_to.max(newest);
                 }
-                Fault::SnapshotsOrphaned(places) => orphans = places,
+                StoreFault::SnapshotsOrphaned(places) => orphans = places,
             }
         }
         for (key, place) in &self.index {
@@ -323,8 +323,8 @@ impl Look {
         if self.verdict.last > database.last()? {
             database::insert_lost(&mut batch, self.verdict.last);
         }
-        batch.insert(Taken::Lost.key(), &lost.to_be_bytes());
-        batch.insert(Taken::SnapshotsUpTo.key(), &pictures_up_to.to_be_bytes());
+        batch.insert(RetentionCounter::Lost.key(), &lost.to_be_bytes());
+        batch.insert(RetentionCounter::SnapshotsUpTo.key(), &pictures_up_to.to_be_bytes());
         database.commit(batch)?;
         orphans.iter().for_each(|at| self.snapshots.forget(*at));
         Ok(())
@@ -343,8 +343,8 @@ fn numbers(places: &[Sequence]) -> String {
 }
 
 fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
+    let shown = names.iter().take(LISTED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED_MAX) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }

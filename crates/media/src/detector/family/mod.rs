@@ -30,7 +30,7 @@ use crate::frame::Size;
 const IOU_MAX: f32 = 0.5;
 
 /// The coarse-to-fine grids of nearly every model.
-const USUAL_STRIDES: [u32; 3] = [8, 16, 32];
+const STRIDES_DEFAULT: [u32; 3] = [8, 16, 32];
 
 /// A family with what its decoding needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Family {
         classes: &ClassMap,
         strides: Option<&[u32]>,
     ) -> Result<Self, Mismatch> {
-        let strides = strides.unwrap_or(&USUAL_STRIDES).to_vec();
+        let strides = strides.unwrap_or(&STRIDES_DEFAULT).to_vec();
         let total = classes.total();
         let family = match name {
             "yolox" => Self::Yolox { strides },
@@ -127,12 +127,12 @@ impl Family {
         let coco = ClassMap::coco();
         let map = classes.unwrap_or(&coco);
         let total = classes.map_or(COCO_CLASSES, ClassMap::total);
-        let cells: usize = USUAL_STRIDES
+        let cells: usize = STRIDES_DEFAULT
             .iter()
             .map(|s| (input.width / s) as usize * (input.height / s) as usize)
             .sum();
         let family = if is_surely(outputs, &[Some(cells), Some(total + 5)]) {
-            Some(Self::Yolox { strides: USUAL_STRIDES.to_vec() })
+            Some(Self::Yolox { strides: STRIDES_DEFAULT.to_vec() })
         } else if is_surely(outputs, &[Some(cells * 3), Some(total + 5)]) {
             Some(Self::Yolov5)
         } else if is_surely(outputs, &[Some(total + 4), None]) {

@@ -27,7 +27,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use self::place::Change;
-use self::place::Place;
+use self::place::Region;
 use crate::detection::Class;
 use crate::detection::Detection;
 use crate::frame::Frame;
@@ -41,13 +41,13 @@ pub const SUSPICION_MIN: f32 = 0.05;
 /// What is less likely after all is no detection to any rule; admins tune upwards from here.
 pub const CONFIDENCE_MIN: f32 = 0.1;
 /// Places that are watched a camera; one more takes that of the one not seen for longest.
-const PLACES_MAX: usize = 12;
+const REGIONS_MAX: usize = 12;
 /// A place where nothing has been suspected for so long is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(6);
 /// A camera of which nothing came for so long is forgotten.
 const GONE: Duration = Duration::from_secs(60);
 /// A box is at a place that it shares so much with (intersection over union).
-const SAME_PLACE: f32 = 0.25;
+const SAME_REGION_IOU: f32 = 0.25;
 /// What full seething adds to the logarithm of the odds of fire.
 const SEETHING_GAIN: f32 = 1.5;
 /// What full stillness takes from it.
@@ -58,11 +58,11 @@ const SEETHES_AFTER: Duration = Duration::from_millis(380);
 
 /// What is remembered of all cameras' suspicious places.
 #[derive(Default)]
-pub struct SecondStage {
+pub struct FlickerStage {
     cameras: Mutex<BTreeMap<Id, Memory>>,
 }
 
-impl SecondStage {
+impl FlickerStage {
     /// Moves the confidences of fire and smoke among `detections` by what their pixels did over
     /// the camera's last frames. Leaves what comes to [`CONFIDENCE_MIN`], best first.
     pub fn rescore(&self, frame: &Frame, detections: &mut Vec<Detection>) {
@@ -84,7 +84,7 @@ impl SecondStage {
         }
         let memory = cameras.entry(frame.camera.clone()).or_default();
         memory.rescore(&frame.pixels, &frame.letterbox, at, detections);
-        if memory.places.is_empty() {
+        if memory.regions.is_empty() {
             cameras.remove(&frame.camera);
         }
     }
@@ -93,7 +93,7 @@ impl SecondStage {
 /// One camera's.
 #[derive(Default)]
 struct Memory {
-    places: Vec<Place>,
+    regions: Vec<Region>,
     last: Mono,
 }
 
@@ -106,13 +106,13 @@ impl Memory {
         detections: &mut [Detection],
     ) {
         self.last = at;
-        self.places.retain(|place| at.since(place.seen) <= FORGOTTEN);
-        for place in &mut self.places {
+        self.regions.retain(|place| at.since(place.seen) <= FORGOTTEN);
+        for place in &mut self.regions {
             place.look(pixels, letterbox, at);
         }
         for found in detections.iter_mut().filter(|found| found.class != Class::Person) {
-            let Some(place) = self.place_of(&found.bbox) else {
-                let mut place = Place::new(found.bbox, at);
+            let Some(place) = self.region_of(&found.bbox) else {
+                let mut place = Region::new(found.bbox, at);
                 place.look(pixels, letterbox, at);
                 self.add(place);
                 continue;
@@ -124,18 +124,18 @@ impl Memory {
         }
     }
 
-    fn place_of(&mut self, bbox: &BoundingBox) -> Option<&mut Place> {
-        let shared = |place: &Place| place.bbox.iou(bbox);
-        let best = self.places.iter_mut().max_by(|a, b| shared(a).total_cmp(&shared(b)))?;
-        (shared(best) >= SAME_PLACE).then_some(best)
+    fn region_of(&mut self, bbox: &BoundingBox) -> Option<&mut Region> {
+        let shared = |place: &Region| place.bbox.iou(bbox);
+        let best = self.regions.iter_mut().max_by(|a, b| shared(a).total_cmp(&shared(b)))?;
+        (shared(best) >= SAME_REGION_IOU).then_some(best)
     }
 
-    fn add(&mut self, place: Place) {
-        if self.places.len() == PLACES_MAX {
-            let oldest = (0..PLACES_MAX).min_by_key(|index| self.places[*index].seen);
-            self.places.swap_remove(oldest.unwrap_or_default());
+    fn add(&mut self, place: Region) {
+        if self.regions.len() == REGIONS_MAX {
+            let oldest = (0..REGIONS_MAX).min_by_key(|index| self.regions[*index].seen);
+            self.regions.swap_remove(oldest.unwrap_or_default());
         }
-        self.places.push(place);
+        self.regions.push(place);
     }
 }
 

@@ -13,14 +13,14 @@ const GRID: usize = 24;
 const INNER: std::ops::Range<usize> = 6..18;
 const POINTS: usize = GRID * GRID;
 /// Looks that are kept.
-const LOOKS_MAX: usize = 6;
+const SAMPLES_MAX: usize = 6;
 /// Flames hardly change within less, and what is looked at more often would reach back less far.
 const APART: Duration = Duration::from_millis(200);
 /// A look that is older says nothing about what is there now.
 const KEPT: Duration = Duration::from_secs(5);
 
 /// One look at the region, point by point.
-struct Look {
+struct Sample {
     at: Mono,
     /// Brightness, 0..=255.
     light: [u8; POINTS],
@@ -48,52 +48,52 @@ pub(super) struct Change {
 }
 
 /// A region of one camera's picture.
-pub(super) struct Place {
+pub(super) struct Region {
     /// Where the thing was first seen.
     pub(super) bbox: BoundingBox,
     /// When it was seen last.
     pub(super) seen: Mono,
-    looks: VecDeque<Look>,
+    samples: VecDeque<Sample>,
 }
 
-impl Place {
+impl Region {
     pub(super) fn new(bbox: BoundingBox, at: Mono) -> Self {
-        Self { bbox, seen: at, looks: VecDeque::with_capacity(LOOKS_MAX) }
+        Self { bbox, seen: at, samples: VecDeque::with_capacity(SAMPLES_MAX) }
     }
 
     /// Looks at the region in `pixels` (planar red, green, blue), unless it just has.
     pub(super) fn look(&mut self, pixels: &[u8], letterbox: &Letterbox, at: Mono) {
-        self.looks.retain(|look| at.since(look.at) <= KEPT);
-        if self.looks.back().is_some_and(|last| at.since(last.at) < APART) {
+        self.samples.retain(|look| at.since(look.at) <= KEPT);
+        if self.samples.back().is_some_and(|last| at.since(last.at) < APART) {
             return;
         }
-        if self.looks.len() == LOOKS_MAX {
-            self.looks.pop_front();
+        if self.samples.len() == SAMPLES_MAX {
+            self.samples.pop_front();
         }
-        self.looks.extend(take(pixels, letterbox, &self.bbox, at));
+        self.samples.extend(take(pixels, letterbox, &self.bbox, at));
     }
 
     /// What happened there; none with fewer than three looks.
     pub(super) fn change(&self) -> Option<Change> {
-        let (first, last) = (self.looks.front()?, self.looks.back()?);
-        if self.looks.len() < 3 {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        if self.samples.len() < 3 {
             return None;
         }
         let [mut inside, mut around, mut warmth, mut red, mut blue] =
             [(); 5].map(|()| Mean::default());
         for point in 0..POINTS {
-            let light = deviation(self.looks.iter().map(|look| look.light[point]));
+            let light = deviation(self.samples.iter().map(|look| look.light[point]));
             if is_inner(point) {
                 inside.add(light);
-                let over = |look: &Look| look.red[point].saturating_sub(look.blue[point]);
-                warmth.add(deviation(self.looks.iter().map(over)));
-                red.add(deviation(self.looks.iter().map(|look| look.red[point])));
-                blue.add(deviation(self.looks.iter().map(|look| look.blue[point])));
+                let over = |look: &Sample| look.red[point].saturating_sub(look.blue[point]);
+                warmth.add(deviation(self.samples.iter().map(over)));
+                red.add(deviation(self.samples.iter().map(|look| look.red[point])));
+                blue.add(deviation(self.samples.iter().map(|look| look.blue[point])));
             } else {
                 around.add(light);
             }
         }
-        let pairs = self.looks.iter().zip(self.looks.iter().skip(1));
+        let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
         let mut likeness = Mean::default();
         pairs.for_each(|(a, b)| likeness.add(correlation(&a.light, &b.light)));
         Some(Change {
@@ -112,7 +112,7 @@ fn is_inner(point: usize) -> bool {
 }
 
 /// The region's points; none where `pixels` is not what `letterbox` says.
-fn take(pixels: &[u8], letterbox: &Letterbox, bbox: &BoundingBox, at: Mono) -> Option<Look> {
+fn take(pixels: &[u8], letterbox: &Letterbox, bbox: &BoundingBox, at: Mono) -> Option<Sample> {
     let (width, height) = (letterbox.input.width as usize, letterbox.input.height as usize);
     let plane = width * height;
     if pixels.len() != 3 * plane || plane == 0 {
@@ -129,7 +129,7 @@ fn take(pixels: &[u8], letterbox: &Letterbox, bbox: &BoundingBox, at: Mono) -> O
         light[point] = u8::try_from(sum / 4).unwrap_or(u8::MAX);
         (reds[point], blues[point]) = (red, blue);
     }
-    Some(Look { at, light, red: reds, blue: blues })
+    Some(Sample { at, light, red: reds, blue: blues })
 }
 
 /// Where the n-th of [`GRID`] points from half a size before `low` to half a size behind `high`

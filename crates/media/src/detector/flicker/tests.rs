@@ -84,10 +84,10 @@ fn shaken(look: u32) -> Vec<u8> {
 }
 
 /// What becomes of a first `confidence` after `looks` of them, `apart_ms` from each other.
-fn after(class: Class, confidence: f32, apart_ms: u64, looks: &[Vec<u8>]) -> f32 {
-    let stage = SecondStage::default();
+fn after(class: Class, confidence: f32, apart_ms: u64, samples: &[Vec<u8>]) -> f32 {
+    let stage = FlickerStage::default();
     let mut last = confidence;
-    for (n, pixels) in (0u64..).zip(looks) {
+    for (n, pixels) in (0u64..).zip(samples) {
         let frame = frame("a", n * apart_ms, pixels);
         let mut found = vec![seen(class, confidence)];
         stage.rescore(&frame, &mut found);
@@ -117,18 +117,18 @@ fn frame(camera: &str, at_ms: u64, pixels: &[u8]) -> Frame {
         letterbox: Letterbox::none(SIZE),
         picture: Picture::empty(),
         look: None,
-        small: None,
+        thumbnail: None,
         decode_us: 0,
     }
 }
 
-fn looks(of: impl Fn(u32) -> Vec<u8>) -> Vec<Vec<u8>> {
+fn samples(of: impl Fn(u32) -> Vec<u8>) -> Vec<Vec<u8>> {
     (0..6).map(of).collect()
 }
 
 #[test]
 fn flames_gain_at_every_rate() {
-    let flames = looks(|look| flames(look, false));
+    let flames = samples(|look| flames(look, false));
     for apart_ms in [200, 333, 1000] {
         let confidence = after(Class::Fire, 0.2, apart_ms, &flames);
         assert!((0.5..0.6).contains(&confidence), "{confidence} at {apart_ms} ms");
@@ -137,25 +137,25 @@ fn flames_gain_at_every_rate() {
 
 #[test]
 fn a_flag_that_waves_gains_nothing() {
-    assert_eq!(after(Class::Fire, 0.3, 300, &looks(flag)), 0.3);
+    assert_eq!(after(Class::Fire, 0.3, 300, &samples(flag)), 0.3);
 }
 
 #[test]
 fn two_looks_say_nothing() {
-    let flames = looks(|look| flames(look, false));
+    let flames = samples(|look| flames(look, false));
     assert_eq!(after(Class::Fire, 0.2, 1000, &flames[..2]), 0.2);
     assert!(after(Class::Fire, 0.2, 1000, &flames[..3]) > 0.5);
 }
 
 #[test]
 fn looks_that_follow_too_closely_are_one() {
-    let flames = looks(|look| flames(look, false));
+    let flames = samples(|look| flames(look, false));
     assert_eq!(after(Class::Fire, 0.2, 30, &flames), 0.2);
 }
 
 #[test]
 fn a_lamp_loses_and_so_does_smoke_that_stays() {
-    let lamp = looks(lamp);
+    let lamp = samples(lamp);
     for class in [Class::Fire, Class::Smoke] {
         let confidence = after(class, 0.5, 300, &lamp);
         assert!((0.25..0.3).contains(&confidence), "{class:?} {confidence}");
@@ -166,27 +166,27 @@ fn a_lamp_loses_and_so_does_smoke_that_stays() {
 
 #[test]
 fn a_camera_that_shakes_neither_gains_nor_loses() {
-    let shaken = looks(shaken);
+    let shaken = samples(shaken);
     let confidence = after(Class::Fire, 0.3, 300, &shaken);
     assert!((confidence - 0.3).abs() < 0.03, "{confidence}");
 }
 
 #[test]
 fn what_is_grey_gains_nothing() {
-    let grey = looks(|look| flames(look, true));
+    let grey = samples(|look| flames(look, true));
     assert_eq!(after(Class::Fire, 0.3, 300, &grey), 0.3);
 }
 
 #[test]
 fn people_are_left_alone() {
-    assert_eq!(after(Class::Person, 0.5, 300, &looks(lamp)), 0.5);
+    assert_eq!(after(Class::Person, 0.5, 300, &samples(lamp)), 0.5);
 }
 
 #[test]
 fn what_is_hardly_suspected_is_watched_but_told_only_when_it_seethes() {
-    let stage = SecondStage::default();
+    let stage = FlickerStage::default();
     let mut told = Vec::new();
-    for (n, pixels) in (0..).zip(looks(|look| flames(look, false))) {
+    for (n, pixels) in (0..).zip(samples(|look| flames(look, false))) {
         let mut found = vec![seen(Class::Fire, 0.06)];
         stage.rescore(&frame("a", n * 1000, &pixels), &mut found);
         told.push(found.len());
@@ -196,9 +196,9 @@ fn what_is_hardly_suspected_is_watched_but_told_only_when_it_seethes() {
 
 #[test]
 fn the_best_stands_first_again() {
-    let stage = SecondStage::default();
+    let stage = FlickerStage::default();
     let mut found = Vec::new();
-    for (n, pixels) in (0..).zip(looks(|look| flames(look, false))) {
+    for (n, pixels) in (0..).zip(samples(|look| flames(look, false))) {
         found = vec![seen(Class::Person, 0.5), seen(Class::Fire, 0.3)];
         stage.rescore(&frame("a", n * 300, &pixels), &mut found);
     }
@@ -208,12 +208,12 @@ fn the_best_stands_first_again() {
 
 #[test]
 fn cameras_do_not_share_and_nothing_is_kept_for_ever() {
-    let stage = SecondStage::default();
-    let flames = looks(|look| flames(look, false));
+    let stage = FlickerStage::default();
+    let flames = samples(|look| flames(look, false));
     for (n, pixels) in (0..).zip(&flames) {
         let mut found = vec![seen(Class::Fire, 0.2)];
         stage.rescore(&frame(["a", "b"][n % 2], n as u64 * 200, pixels), &mut found);
-        assert_eq!(found[0].confidence, 0.2, "each has had but three looks at most");
+        assert_eq!(found[0].confidence, 0.2, "each has had but three samples at most");
         if n == 3 {
             break;
         }
@@ -229,7 +229,7 @@ fn cameras_do_not_share_and_nothing_is_kept_for_ever() {
 
 #[test]
 fn places_are_bounded() {
-    let stage = SecondStage::default();
+    let stage = FlickerStage::default();
     let flames = flames(0, false);
     for n in 0..50u16 {
         let mut found = seen(Class::Fire, 0.2);
@@ -237,7 +237,7 @@ fn places_are_bounded() {
         found.bbox = BoundingBox::new(x, 0.1, x + 0.015, 0.2);
         stage.rescore(&frame("a", u64::from(n), &flames), &mut vec![found]);
     }
-    assert_eq!(stage.cameras.lock().unwrap().values().next().unwrap().places.len(), PLACES_MAX);
+    assert_eq!(stage.cameras.lock().unwrap().values().next().unwrap().regions.len(), REGIONS_MAX);
 }
 
 #[test]

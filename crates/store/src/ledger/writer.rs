@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::folder::Pen;
-use super::line::{self, Line};
+use super::folder::LedgerFile;
+use super::line::{self, LedgerLine};
 use super::{Case, Error, Folder, Health, Note, Noted};
 use crate::alert;
 use crate::incident::IncidentId;
@@ -22,21 +22,21 @@ use super::SIGN_EVERY;
 pub const CURSOR: &str = "ledger";
 
 /// Nobody waits for the ledger: one write, with its sync, for all that came in meanwhile.
-const STEP_EVERY: Duration = Duration::from_secs(5);
+const STEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How often cameras are looked at. One that comes and goes all day costs 270 KB.
-const SAMPLE_EVERY: Duration = Duration::from_secs(30);
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(30);
 /// Entries that are read at once, and how often in one step: what an update finds in the outbox
 /// is taken in over several.
-const CHUNK: usize = 256;
-const CHUNKS_MAX: usize = 64;
+const READ_ENTRIES: usize = 256;
+const READS_MAX: usize = 64;
 /// Open incidents of which it is known what stands there; one more is only written more often.
-const KNOWN_MAX: usize = 10_000;
+const OPEN_MAX: usize = 10_000;
 /// Files are counted as often.
-const PRUNE_EVERY: Duration = Duration::from_secs(86_400);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// How a camera is just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct CameraAvailability {
     /// Which.
     pub id: Id,
     /// The neighbourhood that it watches.
@@ -48,17 +48,17 @@ pub struct Seen {
 }
 
 /// Tells how all cameras are.
-pub trait Cameras: Send + Sync + 'static {
+pub trait AvailabilitySource: Send + Sync + 'static {
     /// Every camera of the configuration.
-    fn seen(&self) -> Vec<Seen>;
+    fn availability(&self) -> Vec<CameraAvailability>;
 }
 
 /// The ledger's writer. Calls block on the disk.
-pub struct Keeper {
+pub struct LedgerWriter {
     outbox: Outbox,
-    cameras: Arc<dyn Cameras>,
+    cameras: Arc<dyn AvailabilitySource>,
     clock: Arc<dyn Clock>,
-    pen: Pen,
+    file: LedgerFile,
     /// What the ledger says of incidents that go on.
     open: BTreeMap<IncidentId, Case>,
     /// What it says of cameras.
@@ -73,7 +73,7 @@ pub struct Keeper {
 }
 
 /// What one step writes, and what holds once it is written.
-struct Page {
+struct Batch {
     lines: Vec<u8>,
     /// Of incidents that were read of.
     cases: BTreeMap<IncidentId, Case>,
@@ -85,19 +85,19 @@ struct Page {
     more: bool,
 }
 
-impl Keeper {
+impl LedgerWriter {
     /// Of the store at `store`. Nothing is written yet.
     pub fn new(
         store: &Path,
         outbox: Outbox,
-        cameras: Arc<dyn Cameras>,
+        cameras: Arc<dyn AvailabilitySource>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             outbox,
             cameras,
             clock,
-            pen: Pen::new(Folder::of(store)),
+            file: LedgerFile::new(Folder::of(store)),
             open: BTreeMap::new(),
             known: BTreeMap::new(),
             done: Sequence::default(),
@@ -115,17 +115,17 @@ impl Keeper {
     /// [`Error`]; nothing is lost, the next step does it again.
     pub fn step(&mut self, last: bool) -> Result<bool, Error> {
         let now = self.clock.now();
-        let page = self.page(now, last)?;
-        if !page.lines.is_empty() {
-            let path = self.pen.folder().path().to_owned();
-            let written = self.pen.append(now.wall, &page.lines);
+        let batch = self.batch(now, last)?;
+        if !batch.lines.is_empty() {
+            let path = self.file.folder().path().to_owned();
+            let written = self.file.append(now.wall, &batch.lines);
             written.map_err(|source| Error::Write { path, source })?;
         }
-        let Page { cases, known, sampled, signed, read, more, .. } = page;
+        let Batch { cases, known, sampled, signed, read, more, .. } = batch;
         for (id, case) in cases {
             if case.state.is_closed() {
                 self.open.remove(&id);
-            } else if self.open.len() < KNOWN_MAX || self.open.contains_key(&id) {
+            } else if self.open.len() < OPEN_MAX || self.open.contains_key(&id) {
                 self.open.insert(id, case);
             }
         }
@@ -144,8 +144,8 @@ impl Keeper {
         Ok(more)
     }
 
-    fn page(&self, now: Stamp, last: bool) -> Result<Page, Error> {
-        let mut page = Page {
+    fn batch(&self, now: Stamp, last: bool) -> Result<Batch, Error> {
+        let mut batch = Batch {
             lines: Vec::new(),
             cases: BTreeMap::new(),
             known: self.known.clone(),
@@ -155,34 +155,34 @@ impl Keeper {
             more: false,
         };
         if self.signed.is_none() {
-            page.note(now.wall, Noted::Started);
-        } else if self.pen.would_begin(now.wall) {
+            batch.note(now.wall, Noted::Started);
+        } else if self.file.would_begin(now.wall) {
             // A file can be read without the one before.
-            page.note(now.wall, Noted::Alive);
+            batch.note(now.wall, Noted::Alive);
             for (id, (khu_pho, health)) in &self.known {
-                page.camera(now.wall, id, khu_pho, *health);
+                batch.camera(now.wall, id, khu_pho, *health);
             }
         }
         let due = |then: Option<Mono>, every| then.is_none_or(|then| now.mono.since(then) >= every);
-        if last || due(self.sampled.map(|at| at.mono), SAMPLE_EVERY) {
-            self.sample(&mut page, now);
+        if last || due(self.sampled.map(|at| at.mono), SAMPLE_INTERVAL) {
+            self.sample(&mut batch, now);
         }
-        self.follow(&mut page)?;
+        self.follow(&mut batch)?;
         if last {
-            page.note(now.wall, Noted::Stopped);
-        } else if !page.signed && due(self.signed, SIGN_EVERY) {
-            page.note(now.wall, Noted::Alive);
+            batch.note(now.wall, Noted::Stopped);
+        } else if !batch.signed && due(self.signed, SIGN_EVERY) {
+            batch.note(now.wall, Noted::Alive);
         }
-        Ok(page)
+        Ok(batch)
     }
 
     /// Writes how cameras have changed since the last sample, in the order of time.
-    fn sample(&self, page: &mut Page, now: Stamp) {
-        page.sampled = true;
+    fn sample(&self, batch: &mut Batch, now: Stamp) {
+        batch.sampled = true;
         let from = self.sampled.map_or(now.wall, |at| at.wall.min(now.wall));
         let mut changes = Vec::new();
         let mut gone = self.known.clone();
-        for Seen { id, khu_pho, health, since } in self.cameras.seen() {
+        for CameraAvailability { id, khu_pho, health, since } in self.cameras.availability() {
             let before = gone.remove(&id);
             let health = match (health, &before) {
                 (Some(health), _) => health,
@@ -198,44 +198,44 @@ impl Keeper {
         changes.extend(gone.into_iter().map(left));
         changes.sort();
         for (at, id, khu_pho, health) in changes {
-            page.camera(at, &id, &khu_pho, health);
+            batch.camera(at, &id, &khu_pho, health);
         }
-        page.known.retain(|_, (_, health)| *health != Health::Unwatched);
+        batch.known.retain(|_, (_, health)| *health != Health::Unwatched);
     }
 
     /// Reads on in the outbox.
-    fn follow(&self, page: &mut Page) -> Result<(), Error> {
+    fn follow(&self, batch: &mut Batch) -> Result<(), Error> {
         let mut after = self.outbox.cursor(CURSOR)?.max(self.done);
-        for _ in 0..CHUNKS_MAX {
-            let entries = self.outbox.read_after(after, CHUNK)?;
+        for _ in 0..READS_MAX {
+            let entries = self.outbox.read_after(after, READ_ENTRIES)?;
             let Some(last) = entries.last() else {
-                page.more = false;
+                batch.more = false;
                 break;
             };
             after = last.sequence;
-            page.read = Some(after);
-            page.more = entries.len() == CHUNK;
+            batch.read = Some(after);
+            batch.more = entries.len() == READ_ENTRIES;
             for case in entries.iter().filter_map(case) {
-                page.cases.insert(case.id.clone(), case);
+                batch.cases.insert(case.id.clone(), case);
             }
-            if !page.more {
+            if !batch.more {
                 break;
             }
         }
-        for (id, case) in &page.cases {
+        for (id, case) in &batch.cases {
             if self.open.get(id).is_none_or(|known| known.differs(case)) {
-                line::write(&Line::Case(case.clone()), &mut page.lines);
+                line::write(&LedgerLine::Case(case.clone()), &mut batch.lines);
             }
         }
         Ok(())
     }
 
     fn prune(&mut self, now: Mono) {
-        if self.pruned.is_some_and(|then| now.since(then) < PRUNE_EVERY) {
+        if self.pruned.is_some_and(|then| now.since(then) < PRUNE_INTERVAL) {
             return;
         }
         self.pruned = Some(now);
-        match self.pen.folder().prune() {
+        match self.file.folder().prune() {
             Ok(0) => {}
             Ok(files) => tracing::warn!(files, "the oldest files of the ledger deleted"),
             Err(error) => tracing::warn!(%error, "the ledger's files can't be counted"),
@@ -262,15 +262,15 @@ impl Keeper {
     }
 }
 
-impl Page {
+impl Batch {
     fn note(&mut self, at: Wall, what: Noted) {
         self.signed = true;
-        line::write(&Line::Note(Note { at, what }), &mut self.lines);
+        line::write(&LedgerLine::Note(Note { at, what }), &mut self.lines);
     }
 
     fn camera(&mut self, at: Wall, id: &Id, khu_pho: &Id, health: Health) {
         let what = Noted::Camera { id: id.clone(), khu_pho: khu_pho.clone(), health };
-        line::write(&Line::Note(Note { at, what }), &mut self.lines);
+        line::write(&LedgerLine::Note(Note { at, what }), &mut self.lines);
         self.known.insert(id.clone(), (khu_pho.clone(), health));
     }
 }
@@ -290,8 +290,8 @@ fn case(entry: &Entry) -> Option<Case> {
 }
 
 /// Keeps the ledger until `stop`, and then once more.
-pub async fn keep(mut keeper: Keeper, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(STEP_EVERY);
+pub async fn run(mut writer: LedgerWriter, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(STEP_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut more = false;
     loop {
@@ -302,11 +302,11 @@ pub async fn keep(mut keeper: Keeper, stop: CancellationToken) {
             () = std::future::ready(()), if more => false,
         };
         let step = move || {
-            let more = keeper.try_step(last);
-            (keeper, more)
+            let more = writer.try_step(last);
+            (writer, more)
         };
         match tokio::task::spawn_blocking(step).await {
-            Ok((kept, waits)) => (keeper, more) = (kept, waits),
+            Ok((kept, waits)) => (writer, more) = (kept, waits),
             Err(error) => {
                 tracing::error!(%error, "the ledger is gone; everything else goes on");
                 return;
@@ -319,5 +319,5 @@ pub async fn keep(mut keeper: Keeper, stop: CancellationToken) {
 }
 
 #[cfg(test)]
-#[path = "keeper_tests.rs"]
+#[path = "writer_tests.rs"]
 mod tests;

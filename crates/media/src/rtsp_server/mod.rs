@@ -2,7 +2,7 @@
 //!
 //! It is the demo's camera, the tests' and the load rig's, and a way to try things out. It speaks
 //! RTSP 1.0 over TCP and UDP, asks for passwords as cameras do, and does on purpose what bad
-//! cameras do ([`Fault`]). Everything but `session` and `respond` is pure.
+//! cameras do ([`InjectedFault`]). Everything but `session` and `respond` is pure.
 //!
 //! Does not belong here: anything that receives a stream; the daemon never needs this module.
 //!
@@ -38,7 +38,7 @@ use crate::frame::clip::Clip;
 use crate::time::Clock;
 
 pub use auth::{Credentials, Scheme};
-pub use fault::{Answer, Error as FaultError, Fault};
+pub use fault::{Answer, Error as FaultError, InjectedFault};
 
 use auth::Guard;
 use player::Reel;
@@ -90,7 +90,7 @@ pub struct Mount {
     /// one joins a live camera. Spreads the key frames of many cameras.
     pub offset: Duration,
     /// What it does wrong.
-    pub fault: Fault,
+    pub fault: InjectedFault,
 }
 
 impl Mount {
@@ -99,7 +99,7 @@ impl Mount {
         let stem = clip.file_stem().unwrap_or_default().to_string_lossy();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let name = stem.chars().map(|c| if plain(c) { c } else { '_' }).collect();
-        let (offset, fault) = (Duration::ZERO, Fault::default());
+        let (offset, fault) = (Duration::ZERO, InjectedFault::default());
         Self { name, clips: vec![clip.to_owned()], offset, fault }
     }
 }
@@ -115,7 +115,7 @@ pub struct Options {
     pub mounts: Vec<Mount>,
     /// Of all randomness: faults, sequence numbers, nonces. None takes the system's.
     pub seed: Option<u64>,
-    /// After so long without a sign of life a UDP client is forgotten.
+    /// Continuation so long without a sign of life a UDP client is forgotten.
     pub session_timeout: Duration,
     /// Paces the streams, and tells the time in sender reports.
     pub clock: Arc<dyn Clock>,
@@ -137,7 +137,7 @@ impl Options {
 
 /// What one camera serves.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Served {
+pub struct ServedMount {
     /// The mount's name.
     pub name: String,
     /// `rtsp://address/name`.
@@ -150,7 +150,7 @@ pub struct Served {
     pub frame_rate: f64,
 }
 
-/// The way to a [`Running`] server.
+/// The way to a [`RunningServer`] server.
 #[derive(Debug)]
 pub struct Server;
 
@@ -159,7 +159,7 @@ impl Server {
     ///
     /// # Errors
     /// Where a clip can't be read, two mounts have one name, or the address can't be had.
-    pub async fn start(options: Options) -> Result<Running, Error> {
+    pub async fn start(options: Options) -> Result<RunningServer, Error> {
         let Options { listen, credentials, mounts, seed, session_timeout, clock } = options;
         let loaded = tokio::task::spawn_blocking(move || load(mounts))
             .await
@@ -177,7 +177,7 @@ impl Server {
             rng: Mutex::new(rng),
             playing: AtomicUsize::new(0),
         });
-        let running = Running {
+        let running = RunningServer {
             address,
             served,
             shared,
@@ -197,19 +197,19 @@ impl Server {
 }
 
 /// A server at work. Dropping it stops it.
-pub struct Running {
+pub struct RunningServer {
     /// Where it listens, with the port that the system chose.
     pub address: SocketAddr,
-    served: Vec<Served>,
+    served: Vec<ServedMount>,
     shared: Arc<Shared>,
     stop: CancellationToken,
     kick: Arc<Mutex<CancellationToken>>,
     tasks: TaskTracker,
 }
 
-impl Running {
+impl RunningServer {
     /// The cameras, ordered by name.
-    pub fn served(&self) -> &[Served] {
+    pub fn served(&self) -> &[ServedMount] {
         &self.served
     }
 
@@ -226,7 +226,7 @@ impl Running {
 
     /// From the next connection on, the camera does this wrong. False where there is none of
     /// that name.
-    pub fn set_fault(&self, mount: &str, fault: Fault) -> bool {
+    pub fn set_fault(&self, mount: &str, fault: InjectedFault) -> bool {
         let state = self.shared.mounts.get(mount);
         if let Some(state) = state {
             *state.fault.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(fault);
@@ -243,16 +243,16 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         self.stop.cancel();
         self.kick();
     }
 }
 
-impl std::fmt::Debug for Running {
+impl std::fmt::Debug for RunningServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("RunningServer").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -274,18 +274,18 @@ struct Loaded {
     size: Size,
     offset: Duration,
     /// A connection keeps the one that it found.
-    fault: Mutex<Arc<Fault>>,
+    fault: Mutex<Arc<InjectedFault>>,
 }
 
 impl Loaded {
-    fn describe(&self, address: SocketAddr) -> Served {
+    fn describe(&self, address: SocketAddr) -> ServedMount {
         let Self { name, size, .. } = self;
         let Reel { codec, frame_rate, .. } = *self.reels[0];
         let url = format!("rtsp://{address}/{name}");
-        Served { name: name.clone(), url, codec, size: *size, frame_rate }
+        ServedMount { name: name.clone(), url, codec, size: *size, frame_rate }
     }
 
-    fn fault(&self) -> Arc<Fault> {
+    fn fault(&self) -> Arc<InjectedFault> {
         Arc::clone(&self.fault.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

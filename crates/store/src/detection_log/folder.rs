@@ -13,7 +13,7 @@ use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
 use super::codec;
-use super::{Damage, Record, Run};
+use super::{DaemonRun, Damage, LoggedInput};
 use crate::segments;
 use crate::time::Wall;
 
@@ -62,7 +62,7 @@ impl Folder {
     pub fn read(
         &self,
         span: &Span,
-        mut take: impl FnMut(Vec<(Run, Record)>),
+        mut take: impl FnMut(Vec<(DaemonRun, LoggedInput)>),
     ) -> io::Result<Damage> {
         let mut damage = Damage::default();
         for segment in self.segments()? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Everything that a mount does wrong; by default nothing.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct Fault {
+pub struct InjectedFault {
     /// `drop=0.01`: share of RTP packets that are lost.
     pub drop: f64,
     /// `corrupt=0.01`: share of RTP packets with one wrong byte.
@@ -66,7 +66,7 @@ pub enum Error {
     },
 }
 
-impl FromStr for Fault {
+impl FromStr for InjectedFault {
     type Err = Error;
 
     /// Several faults are separated by commas.
@@ -83,7 +83,7 @@ impl FromStr for Fault {
     }
 }
 
-impl Fault {
+impl InjectedFault {
     fn set(&mut self, setting: &Setting<'_>) -> Result<(), Error> {
         match setting.name {
             "drop" => self.drop = setting.share()?,
@@ -168,17 +168,17 @@ mod tests {
 
     #[test]
     fn several_faults_are_joined_by_commas() {
-        let fault: Fault =
+        let fault: InjectedFault =
             "drop=0.01, stall-after=10s,slow-describe=500ms,no-video".parse().unwrap();
-        let expected = Fault {
+        let expected = InjectedFault {
             drop: 0.01,
             stall_after: Some(Duration::from_secs(10)),
             slow_describe: Some(Duration::from_millis(500)),
             no_video: true,
-            ..Fault::default()
+            ..InjectedFault::default()
         };
         assert_eq!(fault, expected);
-        assert_eq!("".parse(), Ok(Fault::default()));
+        assert_eq!("".parse(), Ok(InjectedFault::default()));
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             ("half-open", Answer::Silence),
         ];
         for (text, answer) in cases {
-            assert_eq!(text.parse::<Fault>().unwrap().answer, answer);
+            assert_eq!(text.parse::<InjectedFault>().unwrap().answer, answer);
         }
     }
 
@@ -208,16 +208,16 @@ mod tests {
             ("fps-lie=NaN", "the fault fps-lie wants a factor from 0.01 to 100, not \"NaN\""),
         ];
         for (text, message) in cases {
-            assert_eq!(text.parse::<Fault>().unwrap_err().to_string(), message);
+            assert_eq!(text.parse::<InjectedFault>().unwrap_err().to_string(), message);
         }
-        let unknown = "flood".parse::<Fault>().unwrap_err().to_string();
+        let unknown = "flood".parse::<InjectedFault>().unwrap_err().to_string();
         assert!(unknown.starts_with("no fault is called \"flood\"; there are drop="));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[a-z0-9=.,sm-]{0,40}") {
-            drop(text.parse::<Fault>());
+            drop(text.parse::<InjectedFault>());
         }
     }
 }

@@ -12,7 +12,7 @@ use super::database::Result;
 use crate::time::Wall;
 
 /// Letters kept of one reader.
-pub const LETTERS_MAX: usize = 256;
+pub const DEAD_LETTERS_MAX: usize = 256;
 /// Longer reasons are cut, characters.
 const REASON_MAX: usize = 300;
 
@@ -58,7 +58,7 @@ impl Outbox {
             for found in tree.scan_prefix(prefix).keys() {
                 own.push(found.map_err(|error| database.failed(error))?);
             }
-            for oldest in own.iter().take(own.len().saturating_sub(LETTERS_MAX)) {
+            for oldest in own.iter().take(own.len().saturating_sub(DEAD_LETTERS_MAX)) {
                 database.removed(&tree, oldest)?;
             }
             database.sync()?;
@@ -93,7 +93,7 @@ impl Outbox {
         let letters = self.set_aside_list()?.into_iter().filter(|l| l.reader == reader);
         let again: Vec<Sequence> = letters.map(|letter| letter.sequence).collect();
         if !again.is_empty() {
-            self.give_again(reader, &again)?;
+            self.requeue(reader, &again)?;
         }
         self.forget_set_aside(reader)
     }
@@ -183,14 +183,14 @@ mod tests {
     fn what_was_set_aside_is_read_once_more_when_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = open(&folder);
-        let backlog = |outbox: &Outbox, reader| outbox.enrol(reader).unwrap().backlog;
+        let backlog = |outbox: &Outbox, reader| outbox.register_reader(reader).unwrap().backlog;
         for reader in ["webhook/a", "webhook/b"] {
-            outbox.enrol(reader).unwrap();
+            outbox.register_reader(reader).unwrap();
             for at in [9, 7] {
                 outbox.set_aside(reader, Sequence(at), "HTTP 400", Wall(1)).unwrap();
             }
         }
-        outbox.leave("webhook/a", &[Sequence(7), Sequence(8)]).unwrap();
+        outbox.set_backlog("webhook/a", &[Sequence(7), Sequence(8)]).unwrap();
         assert_eq!(outbox.retry_set_aside("webhook/a").unwrap(), 2);
         assert_eq!(outbox.retry_set_aside("webhook/a").unwrap(), 0);
         assert_eq!(outbox.forget_set_aside("webhook/b").unwrap(), 2);
@@ -206,11 +206,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let outbox = open(&folder);
         outbox.set_aside("b", Sequence(1), "x", Wall(1)).unwrap();
-        for sequence in 1..=LETTERS_MAX as u64 + 3 {
+        for sequence in 1..=DEAD_LETTERS_MAX as u64 + 3 {
             outbox.set_aside("a", Sequence(sequence), "x", Wall(1)).unwrap();
         }
         let list = outbox.set_aside_list().unwrap();
-        assert_eq!(list.len(), LETTERS_MAX + 1);
+        assert_eq!(list.len(), DEAD_LETTERS_MAX + 1);
         assert_eq!(list[0].sequence, Sequence(4));
         assert_eq!(list.last().unwrap().reader, "b");
     }

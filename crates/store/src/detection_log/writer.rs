@@ -17,7 +17,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 
 use super::codec::{Encoder, HEADER};
-use super::{Folder, Record, Run};
+use super::{DaemonRun, Folder, LoggedInput};
 use crate::metrics::Metrics;
 use crate::time::{Clock, Mono, Stamp, Wall};
 
@@ -52,14 +52,14 @@ impl Config {
 
 /// The way to the thread. Never waits.
 #[derive(Clone, Debug)]
-pub struct Keeper {
-    records: Option<SyncSender<Record>>,
+pub struct DetectionLogWriter {
+    records: Option<SyncSender<LoggedInput>>,
     dropped: Counter,
 }
 
-impl Keeper {
+impl DetectionLogWriter {
     /// Keeps a record; drops and counts it where the thread is behind.
-    pub fn keep(&self, record: Record) {
+    pub fn append(&self, record: LoggedInput) {
         if let Some(records) = &self.records
             && records.try_send(record).is_err()
         {
@@ -68,7 +68,7 @@ impl Keeper {
     }
 
     /// Whether anything is kept at all.
-    pub fn is_on(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         self.records.is_some()
     }
 }
@@ -82,19 +82,20 @@ pub fn spawn(
     config: Config,
     metrics: &Metrics,
     clock: Arc<dyn Clock>,
-) -> io::Result<(Keeper, JoinHandle<()>)> {
+) -> io::Result<(DetectionLogWriter, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::sync_channel(QUEUE_MAX);
     let dropped = metrics.detections_dropped.clone();
     let records = (config.bytes_max > 0).then_some(sender);
-    let keeper = Keeper { records, dropped: dropped.clone() };
-    let mut pen = Pen::new(config, clock, dropped);
-    let thread =
-        std::thread::Builder::new().name("diary".to_owned()).spawn(move || pen.run(&receiver))?;
-    Ok((keeper, thread))
+    let log = DetectionLogWriter { records, dropped: dropped.clone() };
+    let mut writer = WriterThread::new(config, clock, dropped);
+    let thread = std::thread::Builder::new()
+        .name("diary".to_owned())
+        .spawn(move || writer.run(&receiver))?;
+    Ok((log, thread))
 }
 
 /// The segment that is being written.
-struct Open {
+struct OpenSegment {
     file: fs::File,
     path: PathBuf,
     encoder: Encoder,
@@ -102,22 +103,22 @@ struct Open {
     bytes: u64,
 }
 
-struct Pen {
+struct WriterThread {
     config: Config,
     clock: Arc<dyn Clock>,
     dropped: Counter,
-    run: Run,
-    open: Option<Open>,
-    waiting: Vec<Record>,
+    run: DaemonRun,
+    open: Option<OpenSegment>,
+    waiting: Vec<LoggedInput>,
     pruned: Option<Mono>,
     complained: bool,
 }
 
-impl Pen {
+impl WriterThread {
     fn new(config: Config, clock: Arc<dyn Clock>, dropped: Counter) -> Self {
         // Tells this start from others; that two have the same wall time would take a clock that
         // was set back to the microsecond.
-        let run = Run(clock.now().wall.0.unsigned_abs());
+        let run = DaemonRun(clock.now().wall.0.unsigned_abs());
         Self {
             config,
             clock,
@@ -130,12 +131,12 @@ impl Pen {
         }
     }
 
-    fn run(&mut self, records: &Receiver<Record>) {
+    fn run(&mut self, records: &Receiver<LoggedInput>) {
         self.prune();
         loop {
             match records.recv_timeout(BLOCK_SPAN) {
                 Ok(record) => {
-                    let first = self.waiting.first().map_or(record.at(), Record::at);
+                    let first = self.waiting.first().map_or(record.at(), LoggedInput::at);
                     let full = record.at().mono.since(first.mono) >= BLOCK_SPAN
                         || self.waiting.len() >= BLOCK_RECORDS_MAX;
                     if full {
@@ -171,8 +172,8 @@ impl Pen {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let now = self.waiting.first().map_or(Stamp::default(), Record::at).mono;
-        let over = |open: &Open| {
+        let now = self.waiting.first().map_or(Stamp::default(), LoggedInput::at).mono;
+        let over = |open: &OpenSegment| {
             now.since(open.begun) >= SEGMENT_SPAN || open.bytes >= self.config.segment_bytes()
         };
         if self.open.as_ref().is_some_and(over) {
@@ -184,7 +185,7 @@ impl Pen {
             none => {
                 let (file, path) = self.config.folder.begin()?;
                 let encoder = Encoder::default();
-                let mut open = Open { file, path, encoder, begun: now, bytes: 0 };
+                let mut open = OpenSegment { file, path, encoder, begun: now, bytes: 0 };
                 open.append(&HEADER)?;
                 none.insert(open)
             }
@@ -213,7 +214,7 @@ impl Pen {
     }
 }
 
-impl Open {
+impl OpenSegment {
     /// All of it, or nothing.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.file.write_all(bytes);
@@ -235,10 +236,10 @@ mod tests {
     use crate::time::{ManualClock, Wall};
     use crate::ward::Id;
 
-    fn frame(second: u64) -> Record {
+    fn frame(second: u64) -> LoggedInput {
         let at = Stamp { mono: Mono(second * 1_000_000), wall: Wall(0) };
         let camera = Id::new("hem-42").unwrap();
-        Record::Frame(FrameResult { camera, at, detections: Vec::new() })
+        LoggedInput::Frame(FrameResult { camera, at, detections: Vec::new() })
     }
 
     #[test]
@@ -250,11 +251,12 @@ mod tests {
         let retention = Duration::from_secs(86_400);
         let config = Config { folder: folder.clone(), retention, bytes_max: 1 << 30 };
         let dropped = Counter::default();
-        let mut pen = Pen::new(config, Arc::new(ManualClock::default()), dropped.clone());
+        let mut writer =
+            WriterThread::new(config, Arc::new(ManualClock::default()), dropped.clone());
         let mut give = |seconds: std::ops::Range<u64>| {
-            pen.waiting.extend(seconds.map(frame));
-            pen.flush();
-            pen.complained
+            writer.waiting.extend(seconds.map(frame));
+            writer.flush();
+            writer.complained
         };
         assert!(give(0..3) && give(3..5), "it refuses");
         std::fs::remove_file(&blocked).unwrap();
@@ -263,7 +265,7 @@ mod tests {
         let mut kept = Vec::new();
         let all = Wall(i64::MIN)..Wall(i64::MAX);
         folder.read(&all, |part| kept.extend(part)).unwrap();
-        let kept: Vec<Record> = kept.into_iter().map(|(_, record)| record).collect();
+        let kept: Vec<LoggedInput> = kept.into_iter().map(|(_, record)| record).collect();
         assert_eq!(kept, (5..10).map(frame).collect::<Vec<_>>());
     }
 
@@ -275,11 +277,11 @@ mod tests {
         let config = Config { folder: folder.clone(), retention, bytes_max: 8_000 };
         let now = crate::clock::SystemClock::new().now();
         let clock = Arc::new(ManualClock::new(now));
-        let mut pen = Pen::new(config, clock, Counter::default());
+        let mut writer = WriterThread::new(config, clock, Counter::default());
         let mut most = 0;
         for second in (0..36_000u64).step_by(1_800) {
-            pen.waiting.extend((second..second + 60).map(frame));
-            pen.flush();
+            writer.waiting.extend((second..second + 60).map(frame));
+            writer.flush();
             let segments = folder.segments().unwrap();
             most = most.max(segments.iter().map(|segment| segment.bytes).sum());
         }
@@ -291,8 +293,8 @@ mod tests {
     fn a_thread_that_is_behind_costs_nobody_time() {
         let (sender, receiver) = mpsc::sync_channel(2);
         let dropped = Counter::default();
-        let keeper = Keeper { records: Some(sender), dropped: dropped.clone() };
-        (0..5).for_each(|second| keeper.keep(frame(second)));
+        let log = DetectionLogWriter { records: Some(sender), dropped: dropped.clone() };
+        (0..5).for_each(|second| log.append(frame(second)));
         assert_eq!((receiver.try_iter().count(), dropped.get()), (2, 3));
     }
 }

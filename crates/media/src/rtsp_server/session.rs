@@ -11,12 +11,12 @@ use rand::{RngExt, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use crate::serve::Shared;
-use crate::serve::fault::Fault;
-use crate::serve::player::Player;
-use crate::serve::request;
-use crate::serve::request::Message;
-use crate::serve::rtp;
+use crate::rtsp_server::Shared;
+use crate::rtsp_server::fault::InjectedFault;
+use crate::rtsp_server::player::Player;
+use crate::rtsp_server::request;
+use crate::rtsp_server::request::Message;
+use crate::rtsp_server::rtp;
 use crate::time::Mono;
 
 /// A client that takes nothing for so long is cut off.
@@ -30,7 +30,7 @@ const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// What carries RTP to the client.
 #[derive(Debug)]
-pub(super) enum Transport {
+pub(super) enum ClientTransport {
     /// On the RTSP connection.
     Interleaved { rtp: u8, rtcp: u8 },
     /// By datagrams, from these sockets to these addresses.
@@ -42,12 +42,12 @@ pub(super) struct Playing {
     pub(super) player: Player,
     started: Mono,
     report_due: Duration,
-    fault: Arc<Fault>,
+    fault: Arc<InjectedFault>,
     shared: Arc<Shared>,
 }
 
 impl Playing {
-    pub(super) fn new(player: Player, fault: Arc<Fault>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(player: Player, fault: Arc<InjectedFault>, shared: Arc<Shared>) -> Self {
         shared.playing.fetch_add(1, Ordering::SeqCst);
         let started = shared.clock.now().mono;
         Self { player, started, report_due: Duration::ZERO, fault, shared }
@@ -69,7 +69,7 @@ impl Drop for Playing {
 
 /// Whether a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum Continuation {
     Continue,
     Close,
 }
@@ -82,10 +82,10 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) rng: StdRng,
     pub(super) id: String,
-    pub(super) transport: Option<Transport>,
+    pub(super) transport: Option<ClientTransport>,
     pub(super) playing: Option<Playing>,
     /// What the mount of the first request does wrong.
-    pub(super) fault: Option<Arc<Fault>>,
+    pub(super) fault: Option<Arc<InjectedFault>>,
     inbox: Vec<u8>,
     last_heard: Mono,
     /// Reused from access unit to access unit: packets one after another, and where each ends.
@@ -134,7 +134,7 @@ impl Connection {
                 () = tokio::time::sleep(wait) => Event::Due,
             };
             let after = match event {
-                Event::Read(0) => After::Close,
+                Event::Read(0) => Continuation::Close,
                 Event::Read(length) => {
                     self.last_heard = self.now();
                     self.inbox.extend_from_slice(&buffer[..length]);
@@ -142,11 +142,11 @@ impl Connection {
                 }
                 Event::Reported => {
                     self.last_heard = self.now();
-                    After::Continue
+                    Continuation::Continue
                 }
                 Event::Due => self.send_due().await?,
             };
-            if after == After::Close {
+            if after == Continuation::Close {
                 return Ok(());
             }
         }
@@ -174,49 +174,49 @@ impl Connection {
     /// A client that takes what is sent to it by TCP is alive; of the others one must hear.
     fn silence_max(&self) -> Duration {
         match (&self.transport, &self.playing) {
-            (Some(Transport::Interleaved { .. }), Some(_)) => WAIT_MAX * 24 * 365,
+            (Some(ClientTransport::Interleaved { .. }), Some(_)) => WAIT_MAX * 24 * 365,
             // Some are only just in time.
             _ => self.shared.session_timeout * 5 / 4,
         }
     }
 
-    async fn answer(&mut self) -> io::Result<After> {
+    async fn answer(&mut self) -> io::Result<Continuation> {
         loop {
             match request::parse(&self.inbox) {
-                Ok(None) => return Ok(After::Continue),
+                Ok(None) => return Ok(Continuation::Continue),
                 Ok(Some((message, used))) => {
                     self.inbox.drain(..used);
                     if let Message::Request(request) = message
-                        && self.respond(&request).await? == After::Close
+                        && self.respond(&request).await? == Continuation::Close
                     {
-                        return Ok(After::Close);
+                        return Ok(Continuation::Close);
                     }
                 }
                 Err(error) => {
                     tracing::debug!(peer = %self.peer, %error, "no RTSP");
                     let status = if error == request::Error::RequestLine { 505 } else { 400 };
                     self.write(&request::Reply::new(status).encode(0)).await?;
-                    return Ok(After::Close);
+                    return Ok(Continuation::Close);
                 }
             }
         }
     }
 
-    async fn send_due(&mut self) -> io::Result<After> {
+    async fn send_due(&mut self) -> io::Result<Continuation> {
         let now = self.shared.clock.now();
         if now.mono.since(self.last_heard) >= self.silence_max() {
             tracing::debug!(peer = %self.peer, "no sign of life");
-            return Ok(After::Close);
+            return Ok(Continuation::Close);
         }
         let (Some(playing), Some(transport)) = (&mut self.playing, &self.transport) else {
-            return Ok(After::Continue);
+            return Ok(Continuation::Continue);
         };
         let elapsed = now.mono.since(playing.started);
         if playing.fault.close_after.is_some_and(|at| elapsed >= at) {
-            return Ok(After::Close);
+            return Ok(Continuation::Close);
         }
         if playing.wake() > elapsed {
-            return Ok(After::Continue);
+            return Ok(Continuation::Continue);
         }
         let (packets, ends) = &mut self.scratch;
         packets.clear();
@@ -242,7 +242,7 @@ impl Connection {
             });
         }
         self.flush(reports).await?;
-        Ok(After::Continue)
+        Ok(Continuation::Continue)
     }
 
     /// Sends what lies in `scratch`; the first packet of it is a report where `reports`.
@@ -250,11 +250,11 @@ impl Connection {
         let (packets, ends) = &self.scratch;
         match &self.transport {
             None => {}
-            Some(Transport::Interleaved { .. }) => {
+            Some(ClientTransport::Interleaved { .. }) => {
                 let write = self.socket.write_all(packets);
                 tokio::time::timeout(WRITE_TIMEOUT, write).await??;
             }
-            Some(Transport::Udp { rtp, rtcp, to_rtp, to_rtcp }) => {
+            Some(ClientTransport::Udp { rtp, rtcp, to_rtp, to_rtcp }) => {
                 let mut from = 0;
                 for (index, end) in ends.iter().enumerate() {
                     let (socket, to) =
@@ -272,8 +272,8 @@ impl Connection {
 }
 
 /// Appends one packet as the transport carries it.
-fn put(transport: &Transport, report: bool, parts: &[&[u8]], packets: &mut Vec<u8>) {
-    if let Transport::Interleaved { rtp, rtcp } = transport {
+fn put(transport: &ClientTransport, report: bool, parts: &[&[u8]], packets: &mut Vec<u8>) {
+    if let ClientTransport::Interleaved { rtp, rtcp } = transport {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u16::try_from(length).expect("a packet is far below 64 KiB");
         packets.extend_from_slice(&[b'$', if report { *rtcp } else { *rtp }]);
@@ -285,8 +285,8 @@ fn put(transport: &Transport, report: bool, parts: &[&[u8]], packets: &mut Vec<u
 }
 
 /// Returns when a UDP client's RTCP arrives; that it is alive is all that is read from it.
-async fn reported(transport: Option<&Transport>) {
-    let Some(Transport::Udp { rtcp, .. }) = transport else {
+async fn reported(transport: Option<&ClientTransport>) {
+    let Some(ClientTransport::Udp { rtcp, .. }) = transport else {
         return std::future::pending().await;
     };
     loop {

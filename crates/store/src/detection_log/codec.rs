@@ -23,7 +23,7 @@ use sha2::Sha256;
 
 use super::bytes::{Reader, put_signed, put_text, put_unsigned};
 use super::{BOX_STEPS, CONFIDENCE_STEPS, DETECTIONS_MAX, share, steps};
-use super::{PatrolNotice, Record, Run, Verdict};
+use super::{DaemonRun, LoggedInput, PatrolNotice, StoredVerdict};
 use crate::detection::Class;
 use crate::detection::Detection;
 use crate::geometry::BoundingBox;
@@ -85,16 +85,16 @@ impl Damage {
 pub(super) struct Encoder {
     numbers: BTreeMap<Id, u64>,
     names: Vec<Id>,
-    told: usize,
+    named: usize,
     blocks: u64,
 }
 
 impl Encoder {
     /// A block of these records; `None` where there are none.
-    pub(super) fn block(&mut self, run: Run, records: &[Record]) -> Option<Vec<u8>> {
+    pub(super) fn block(&mut self, run: DaemonRun, records: &[LoggedInput]) -> Option<Vec<u8>> {
         let base = records.first()?.at();
         for record in records {
-            if let Record::Frame(frame) = record
+            if let LoggedInput::Frame(frame) = record
                 && !self.numbers.contains_key(&frame.camera)
             {
                 self.names.push(frame.camera.clone());
@@ -102,39 +102,39 @@ impl Encoder {
             }
         }
         if self.blocks.is_multiple_of(NAMES_EVERY) {
-            self.told = 0;
+            self.named = 0;
         }
         let mut block = MARK.to_vec();
         block.extend([0; LENGTH]);
         put_unsigned(&mut block, run.0);
         put_unsigned(&mut block, base.mono.0);
         put_signed(&mut block, base.wall.0);
-        put_unsigned(&mut block, self.told as u64);
-        put_unsigned(&mut block, (self.names.len() - self.told) as u64);
-        for name in &self.names[self.told..] {
+        put_unsigned(&mut block, self.named as u64);
+        put_unsigned(&mut block, (self.names.len() - self.named) as u64);
+        for name in &self.names[self.named..] {
             put_text(&mut block, name.as_str());
         }
-        let mut hands = Hands::at(base);
+        let mut clocks = LastClocks::at(base);
         for record in records {
-            self.record(&mut block, record, &mut hands);
+            self.record(&mut block, record, &mut clocks);
         }
         let payload = block.len() - MARK.len() - LENGTH;
         let length = u32::try_from(payload).ok().filter(|_| payload <= BLOCK_BYTES_MAX)?;
         block[MARK.len()..][..LENGTH].copy_from_slice(&length.to_le_bytes());
         let sum = checksum(&block[MARK.len()..]);
         block.extend(sum);
-        self.told = self.names.len();
+        self.named = self.names.len();
         self.blocks += 1;
         Some(block)
     }
 
-    fn record(&self, block: &mut Vec<u8>, record: &Record, hands: &mut Hands) {
+    fn record(&self, block: &mut Vec<u8>, record: &LoggedInput, clocks: &mut LastClocks) {
         let camera = match record {
-            Record::Frame(frame) => self.numbers.get(&frame.camera).copied().unwrap_or(0),
-            Record::Verdict(_) | Record::Patrol(_) => 0,
+            LoggedInput::Frame(frame) => self.numbers.get(&frame.camera).copied().unwrap_or(0),
+            LoggedInput::Verdict(_) | LoggedInput::Patrol(_) => 0,
         };
-        let shows = matches!(record, Record::Frame(frame) if !frame.detections.is_empty());
-        let (mono, wall) = hands.moved_to(record.at());
+        let shows = matches!(record, LoggedInput::Frame(frame) if !frame.detections.is_empty());
+        let (mono, wall) = clocks.moved_to(record.at());
         let moved = if wall == 0 { 0 } else { WALL_MOVED };
         let head = camera * CAMERA + moved + if shows { SHOWS_SOMETHING } else { 0 };
         put_unsigned(block, head);
@@ -143,22 +143,22 @@ impl Encoder {
             put_signed(block, wall);
         }
         match record {
-            Record::Frame(frame) if shows => put_detections(block, &frame.detections),
-            Record::Frame(_) => {}
-            Record::Verdict(verdict) => put_verdict(block, verdict),
-            Record::Patrol(patrol) => put_patrol(block, patrol),
+            LoggedInput::Frame(frame) if shows => put_detections(block, &frame.detections),
+            LoggedInput::Frame(_) => {}
+            LoggedInput::Verdict(verdict) => put_verdict(block, verdict),
+            LoggedInput::Patrol(patrol) => put_patrol(block, patrol),
         }
     }
 }
 
 /// Both clocks as the record before has left them.
-struct Hands {
+struct LastClocks {
     mono: u64,
     /// Wall time less monotonic time.
     ahead: i64,
 }
 
-impl Hands {
+impl LastClocks {
     fn at(stamp: Stamp) -> Self {
         Self { mono: stamp.mono.0, ahead: ahead(stamp) }
     }
@@ -206,7 +206,7 @@ fn put_detections(block: &mut Vec<u8>, detections: &[Detection]) {
     }
 }
 
-fn put_verdict(block: &mut Vec<u8>, verdict: &Verdict) {
+fn put_verdict(block: &mut Vec<u8>, verdict: &StoredVerdict) {
     let place = |found: Option<usize>| u8::try_from(found.unwrap_or(0)).unwrap_or(0);
     block.push(VERDICT);
     put_text(block, verdict.incident.as_str());
@@ -231,7 +231,7 @@ fn put_patrol(block: &mut Vec<u8>, patrol: &PatrolNotice) {
 }
 
 /// Reads a whole segment, and tells what of it can't be read.
-pub(super) fn decode(bytes: &[u8], take: &mut dyn FnMut(Run, Record)) -> Damage {
+pub(super) fn decode(bytes: &[u8], take: &mut dyn FnMut(DaemonRun, LoggedInput)) -> Damage {
     let mut damage = Damage::default();
     let (form, version) = HEADER.split_at(HEADER.len() - 1);
     if bytes.starts_with(form) && bytes.get(form.len()).is_some_and(|v| [*v] != version) {
@@ -284,10 +284,10 @@ fn records(
     payload: &[u8],
     names: &mut Vec<Option<Id>>,
     nameless: &mut u64,
-    take: &mut dyn FnMut(Run, Record),
+    take: &mut dyn FnMut(DaemonRun, LoggedInput),
 ) -> Option<()> {
     let mut reader = Reader(payload);
-    let run = Run(reader.unsigned()?);
+    let run = DaemonRun(reader.unsigned()?);
     let (mono, wall) = (Mono(reader.unsigned()?), Wall(reader.signed()?));
     let first = usize::try_from(reader.unsigned()?).ok()?;
     let count = reader.count(1)?;
@@ -299,12 +299,12 @@ fn records(
     for name in &mut names[first..first + count] {
         *name = Some(Id::new(reader.text()?).ok()?);
     }
-    let mut hands = Hands::at(Stamp { mono, wall });
+    let mut clocks = LastClocks::at(Stamp { mono, wall });
     while !reader.is_empty() {
         let head = reader.unsigned()?;
         let mono = reader.signed()?;
         let wall = if head & WALL_MOVED == 0 { 0 } else { reader.signed()? };
-        let at = hands.moved_by(mono, wall);
+        let at = clocks.moved_by(mono, wall);
         let Some(camera) = (head / CAMERA).checked_sub(1) else {
             take(run, other(&mut reader, at)?);
             continue;
@@ -315,7 +315,7 @@ fn records(
         };
         let known = usize::try_from(camera).ok().and_then(|camera| names.get(camera));
         match known.cloned().flatten() {
-            Some(camera) => take(run, Record::Frame(FrameResult { camera, at, detections })),
+            Some(camera) => take(run, LoggedInput::Frame(FrameResult { camera, at, detections })),
             None => *nameless += 1,
         }
     }
@@ -341,15 +341,15 @@ fn detections(reader: &mut Reader<'_>) -> Option<Vec<Detection>> {
     (0..count).map(one).collect()
 }
 
-fn other(reader: &mut Reader<'_>, at: Stamp) -> Option<Record> {
+fn other(reader: &mut Reader<'_>, at: Stamp) -> Option<LoggedInput> {
     match reader.byte()? {
-        VERDICT => verdict(reader, at).map(Record::Verdict),
-        PATROL => patrol(reader, at).map(Record::Patrol),
+        VERDICT => verdict(reader, at).map(LoggedInput::Verdict),
+        PATROL => patrol(reader, at).map(LoggedInput::Patrol),
         _ => None,
     }
 }
 
-fn verdict(reader: &mut Reader<'_>, at: Stamp) -> Option<Verdict> {
+fn verdict(reader: &mut Reader<'_>, at: Stamp) -> Option<StoredVerdict> {
     let incident = IncidentId::parse(reader.text()?)?;
     let khu_pho = Id::new(reader.text()?).ok()?;
     let kind = Kind::of_log_number(reader.byte()?)?;
@@ -358,7 +358,7 @@ fn verdict(reader: &mut Reader<'_>, at: Stamp) -> Option<Verdict> {
     let opened_at = Wall(reader.signed()?);
     let count = reader.count(1)?;
     let cameras: Option<Vec<Id>> = (0..count).map(|_| Id::new(reader.text()?).ok()).collect();
-    Some(Verdict {
+    Some(StoredVerdict {
         at,
         incident,
         khu_pho,

@@ -10,8 +10,8 @@ use rand::rngs::StdRng;
 use crate::camera::Codec;
 use crate::frame::clip::Clip;
 use crate::frame::clip::ParameterSets;
-use crate::serve::fault::Fault;
-use crate::serve::rtp;
+use crate::rtsp_server::fault::InjectedFault;
+use crate::rtsp_server::rtp;
 
 /// So that no clip, however short it says it is, makes a loop that burns a core.
 const PERIOD_MIN_US: u64 = 10_000;
@@ -95,7 +95,7 @@ impl Player {
     pub(super) fn new(
         reels: Vec<Arc<Reel>>,
         offset: Duration,
-        fault: &Fault,
+        fault: &InjectedFault,
         mut rng: StdRng,
     ) -> Self {
         let reels = if fault.resolution_switch { reels } else { reels[..1].to_vec() };

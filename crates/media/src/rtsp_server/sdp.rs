@@ -7,14 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::camera::Codec;
 use crate::frame::clip::ParameterSets;
-use crate::serve::rtp::{CLOCK_RATE, PAYLOAD_TYPE};
+use crate::rtsp_server::rtp::{CLOCK_RATE, PAYLOAD_TYPE};
 
 /// What the one track is called below the mount's URL.
 pub(super) const CONTROL: &str = "trackID=0";
 
 /// What is told about a mount.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Description<'a> {
+pub(super) struct StreamDescription<'a> {
     /// The mount's name.
     pub name: &'a str,
     /// The video's codec.
@@ -26,8 +26,8 @@ pub(super) struct Description<'a> {
 }
 
 /// The description of a mount with one video track.
-pub(super) fn video(description: &Description<'_>) -> String {
-    let Description { name, codec, frame_rate, sets } = *description;
+pub(super) fn video(description: &StreamDescription<'_>) -> String {
+    let StreamDescription { name, codec, frame_rate, sets } = *description;
     let (encoding, parameters) = match codec {
         Codec::H264 => ("H264", h264_parameters(sets)),
         Codec::H265 => ("H265", h265_parameters(sets)),
@@ -101,8 +101,12 @@ mod tests {
             sps: vec![vec![0x67, 0x64, 0x00, 0x1f, 1]],
             pps: vec![vec![0x68, 0xee]],
         };
-        let text =
-            video(&Description { name: "a", codec: Codec::H264, frame_rate: 15.0, sets: &sets });
+        let text = video(&StreamDescription {
+            name: "a",
+            codec: Codec::H264,
+            frame_rate: 15.0,
+            sets: &sets,
+        });
         assert!(text.contains("a=rtpmap:96 H264/90000\r\n"));
         assert!(text.contains(";profile-level-id=64001F;sprop-parameter-sets=Z2QAHwE=,aO4=\r\n"));
         assert!(text.contains("a=framerate:15.00\r\na=control:trackID=0\r\n"));
@@ -112,8 +116,12 @@ mod tests {
     fn h265_tells_three_kinds_of_sets() {
         let sets =
             ParameterSets { vps: vec![vec![0x40]], sps: vec![vec![0x42]], pps: vec![vec![0x44]] };
-        let text =
-            video(&Description { name: "a", codec: Codec::H265, frame_rate: 15.0, sets: &sets });
+        let text = video(&StreamDescription {
+            name: "a",
+            codec: Codec::H265,
+            frame_rate: 15.0,
+            sets: &sets,
+        });
         assert!(text.contains("a=fmtp:96 sprop-vps=QA==;sprop-sps=Qg==;sprop-pps=RA==\r\n"));
     }
 

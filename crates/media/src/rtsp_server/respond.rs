@@ -9,20 +9,20 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::net::UdpSocket;
 
-use crate::serve::Loaded;
-use crate::serve::auth::Verdict;
-use crate::serve::fault::Answer;
-use crate::serve::fault::Fault;
-use crate::serve::player::Player;
-use crate::serve::request::{Reply, Request};
-use crate::serve::sdp;
-use crate::serve::session::{After, Connection, Playing, Transport};
+use crate::rtsp_server::Loaded;
+use crate::rtsp_server::auth::AuthResult;
+use crate::rtsp_server::fault::Answer;
+use crate::rtsp_server::fault::InjectedFault;
+use crate::rtsp_server::player::Player;
+use crate::rtsp_server::request::{Reply, Request};
+use crate::rtsp_server::sdp;
+use crate::rtsp_server::session::{ClientTransport, Connection, Continuation, Playing};
 
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
 
 impl Connection {
     /// Answers one request.
-    pub(super) async fn respond(&mut self, request: &Request) -> io::Result<After> {
+    pub(super) async fn respond(&mut self, request: &Request) -> io::Result<Continuation> {
         let shared = Arc::clone(&self.shared);
         let mount = shared.mounts.get(mount_name(&request.uri));
         if self.fault.is_none()
@@ -32,7 +32,7 @@ impl Connection {
             let refuse = fault.refuse;
             self.fault = Some(fault);
             if self.rng.random_bool(refuse) {
-                return Ok(After::Close);
+                return Ok(Continuation::Close);
             }
         }
         let fault = self.fault.clone().unwrap_or_default();
@@ -48,10 +48,15 @@ impl Connection {
             },
         };
         self.write(&reply.encode(request.cseq)).await?;
-        Ok(After::Continue)
+        Ok(Continuation::Continue)
     }
 
-    async fn serve(&mut self, request: &Request, mount: &Loaded, fault: &Arc<Fault>) -> Reply {
+    async fn serve(
+        &mut self,
+        request: &Request,
+        mount: &Loaded,
+        fault: &Arc<InjectedFault>,
+    ) -> Reply {
         match request.method.as_str() {
             "DESCRIBE" => {
                 if let Some(late) = fault.slow_describe {
@@ -77,9 +82,9 @@ impl Connection {
         let guard = self.shared.guard.as_ref()?;
         let now = self.now();
         let stale = match guard.check(&request.method, request.header("Authorization"), now) {
-            Verdict::Granted => return None,
-            Verdict::Denied => false,
-            Verdict::Stale => true,
+            AuthResult::Granted => return None,
+            AuthResult::Denied => false,
+            AuthResult::Stale => true,
         };
         Some(Reply::new(401).header("WWW-Authenticate", guard.challenge(now, stale)))
     }
@@ -96,7 +101,7 @@ impl Connection {
         };
         let (transport, accepted) = match offer {
             Offer::Interleaved { rtp, rtcp } => (
-                Transport::Interleaved { rtp, rtcp },
+                ClientTransport::Interleaved { rtp, rtcp },
                 format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}"),
             ),
             Offer::Udp { rtp, rtcp } => match self.bind(rtp, rtcp).await {
@@ -115,7 +120,7 @@ impl Connection {
     }
 
     /// Datagrams go to the RTSP client's own address only, whatever it asks for.
-    async fn bind(&self, to_rtp: u16, to_rtcp: u16) -> io::Result<(Transport, String)> {
+    async fn bind(&self, to_rtp: u16, to_rtcp: u16) -> io::Result<(ClientTransport, String)> {
         let (rtp, rtcp) = port_pair(self.local).await?;
         let ports = (rtp.local_addr()?.port(), rtcp.local_addr()?.port());
         let accepted = format!(
@@ -124,10 +129,10 @@ impl Connection {
         );
         let to = |port| SocketAddr::new(self.peer.ip(), port);
         let (to_rtp, to_rtcp) = (to(to_rtp), to(to_rtcp));
-        Ok((Transport::Udp { rtp, rtcp, to_rtp, to_rtcp }, accepted))
+        Ok((ClientTransport::Udp { rtp, rtcp, to_rtp, to_rtcp }, accepted))
     }
 
-    fn play(&mut self, request: &Request, mount: &Loaded, fault: &Arc<Fault>) -> Reply {
+    fn play(&mut self, request: &Request, mount: &Loaded, fault: &Arc<InjectedFault>) -> Reply {
         if self.transport.is_none() {
             return Reply::new(455);
         }
@@ -149,13 +154,13 @@ impl Connection {
         reply.header("Range", "npt=now-").header("RTP-Info", info)
     }
 
-    async fn misbehave(&mut self, answer: Answer, request: &Request) -> io::Result<After> {
+    async fn misbehave(&mut self, answer: Answer, request: &Request) -> io::Result<Continuation> {
         match answer {
-            Answer::Proper | Answer::Silence => Ok(After::Continue),
+            Answer::Proper | Answer::Silence => Ok(Continuation::Continue),
             Answer::Status(_) if request.method == "OPTIONS" => {
                 let reply = Reply::new(200).header("Public", METHODS);
                 self.write(&reply.encode(request.cseq)).await?;
-                Ok(After::Continue)
+                Ok(Continuation::Continue)
             }
             Answer::Status(status) => {
                 let mut reply = Reply::new(status);
@@ -165,20 +170,20 @@ impl Connection {
                     reply = reply.header("WWW-Authenticate", challenge);
                 }
                 self.write(&reply.encode(request.cseq)).await?;
-                Ok(After::Continue)
+                Ok(Continuation::Continue)
             }
             Answer::Html => {
                 let page = "<!DOCTYPE html><html><body>Web login</body></html>\r\n";
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close";
                 let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len());
                 self.write(answer.as_bytes()).await?;
-                Ok(After::Close)
+                Ok(Continuation::Close)
             }
             Answer::Garbage => {
                 let mut bytes = [0_u8; 512];
                 self.rng.fill(&mut bytes);
                 self.write(&bytes).await?;
-                Ok(After::Continue)
+                Ok(Continuation::Continue)
             }
         }
     }
@@ -244,12 +249,12 @@ async fn port_pair(local: SocketAddr) -> io::Result<(UdpSocket, UdpSocket)> {
     Err(failure)
 }
 
-fn describe(request: &Request, mount: &Loaded, fault: &Fault) -> Reply {
+fn describe(request: &Request, mount: &Loaded, fault: &InjectedFault) -> Reply {
     let reel = &mount.reels[0];
     let text = if fault.no_video {
         sdp::sound_only(&mount.name)
     } else {
-        sdp::video(&sdp::Description {
+        sdp::video(&sdp::StreamDescription {
             name: &mount.name,
             codec: reel.codec,
             frame_rate: reel.frame_rate * fault.fps_lie.unwrap_or(1.0),

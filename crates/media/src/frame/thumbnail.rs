@@ -17,7 +17,7 @@ use jpeg_encoder::ColorType;
 
 use super::Letterbox;
 use super::Size;
-use super::heads::Note;
+use super::redaction::PeopleNote;
 use super::snapshot;
 use super::snapshot::Error;
 
@@ -26,14 +26,14 @@ const SIDE_MAX: u32 = 512;
 
 /// Luminance of each pixel, and colour of each four (JFIF's Y, Cb and Cr, 4:2:0).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Small {
+pub struct Thumbnail {
     size: Size,
     luminance: Box<[u8]>,
     /// Cb and Cr of two by two pixels, one after the other.
     colour: Box<[[u8; 2]]>,
 }
 
-impl Small {
+impl Thumbnail {
     /// Of the part of a detector's input (planar red, green, blue) that shows the picture. `None`
     /// where there is none, or `pixels` is not what `letterbox` says.
     pub fn of(pixels: &[u8], letterbox: &Letterbox) -> Option<Self> {
@@ -66,7 +66,7 @@ impl Small {
     ///
     /// # Errors
     /// Where the JPEG encoder refuses.
-    pub fn noted(&self, note: &Note) -> Result<Vec<u8>, Error> {
+    pub fn jpeg_with_people(&self, note: &PeopleNote) -> Result<Vec<u8>, Error> {
         let width = self.size.width as usize;
         let across = width.div_ceil(2);
         let pixels = self.luminance.iter().enumerate().flat_map(|(index, light)| {
@@ -88,9 +88,9 @@ impl Small {
     }
 }
 
-impl fmt::Debug for Small {
+impl fmt::Debug for Thumbnail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Small").field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Thumbnail").field("size", &self.size).finish_non_exhaustive()
     }
 }
 
@@ -147,7 +147,7 @@ fn tint([red, green, blue]: [u32; 3]) -> [u8; 2] {
 mod tests {
     use super::super::InputFormat;
     use super::super::Placement;
-    use super::super::heads;
+    use super::super::redaction;
     use super::*;
     use crate::ward::Id;
 
@@ -178,7 +178,7 @@ mod tests {
             ((641, 480), 640, (320, 239), 114_880),
         ] {
             let (pixels, letterbox) = bars(from.0, from.1, input);
-            let small = Small::of(&pixels, &letterbox).unwrap();
+            let small = Thumbnail::of(&pixels, &letterbox).unwrap();
             assert_eq!((small.size().width, small.size().height), size);
             assert_eq!(small.bytes(), bytes, "{from:?}");
             let at = |x: u32| {
@@ -196,17 +196,17 @@ mod tests {
     #[test]
     fn its_jpeg_can_be_read_and_says_whose_it_is() {
         let (pixels, letterbox) = bars(1920, 1080, 416);
-        let small = Small::of(&pixels, &letterbox).unwrap();
-        let note = Note { camera: Id::new("hem-42").unwrap(), people: Vec::new() };
-        let jpeg = small.noted(&note).unwrap();
-        assert_eq!(Note::read(&jpeg), Some(note));
-        assert!(heads::hidden(&jpeg).is_ok());
+        let small = Thumbnail::of(&pixels, &letterbox).unwrap();
+        let note = PeopleNote { camera: Id::new("hem-42").unwrap(), people: Vec::new() };
+        let jpeg = small.jpeg_with_people(&note).unwrap();
+        assert_eq!(PeopleNote::read(&jpeg), Some(note));
+        assert!(redaction::redact_jpeg(&jpeg).is_ok());
     }
 
     #[test]
     fn what_is_no_picture_gives_none() {
         let (pixels, letterbox) = bars(1920, 1080, 416);
-        assert_eq!(Small::of(&pixels[1..], &letterbox), None);
-        assert_eq!(Small::of(&[], &letterbox), None);
+        assert_eq!(Thumbnail::of(&pixels[1..], &letterbox), None);
+        assert_eq!(Thumbnail::of(&[], &letterbox), None);
     }
 }

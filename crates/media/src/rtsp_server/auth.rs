@@ -14,7 +14,7 @@ use crate::ward::Secret;
 
 /// What the camera calls itself when it asks for a password.
 const REALM: &str = "keng";
-/// After this long a nonce is stale: the client is asked again, with a new one.
+/// Continuation this long a nonce is stale: the client is asked again, with a new one.
 const NONCE_LIFETIME_S: f64 = 300.0;
 
 /// How a password is asked for.
@@ -42,7 +42,7 @@ pub struct Credentials {
 
 /// What became of a request's authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum AuthResult {
     /// Right user, right password.
     Granted,
     /// None given, or wrong.
@@ -78,10 +78,10 @@ impl Guard {
     }
 
     /// Judges the value of `Authorization` of a request with this method.
-    pub(super) fn check(&self, method: &str, authorization: Option<&str>, now: Mono) -> Verdict {
+    pub(super) fn check(&self, method: &str, authorization: Option<&str>, now: Mono) -> AuthResult {
         let Some((scheme, rest)) = authorization.and_then(|value| value.trim().split_once(' '))
         else {
-            return Verdict::Denied;
+            return AuthResult::Denied;
         };
         let digest = self.credentials.scheme != Scheme::Basic;
         if digest && scheme.eq_ignore_ascii_case("Digest") {
@@ -91,31 +91,31 @@ impl Guard {
             let expected = STANDARD.encode(format!("{username}:{}", password.reveal()));
             verdict(same(&expected, rest.trim()))
         } else {
-            Verdict::Denied
+            AuthResult::Denied
         }
     }
 
-    fn check_digest(&self, method: &str, given: &[(String, String)], now: Mono) -> Verdict {
+    fn check_digest(&self, method: &str, given: &[(String, String)], now: Mono) -> AuthResult {
         let get = |name: &str| {
             given.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
         };
         let (Some(username), Some(realm), Some(nonce), Some(uri), Some(response)) =
             (get("username"), get("realm"), get("nonce"), get("uri"), get("response"))
         else {
-            return Verdict::Denied;
+            return AuthResult::Denied;
         };
         let quality = match (self.credentials.scheme, get("qop"), get("nc"), get("cnonce")) {
             (_, None, _, _) => None,
             (Scheme::DigestQop, Some("auth"), Some(count), Some(client)) => Some((count, client)),
-            _ => return Verdict::Denied,
+            _ => return AuthResult::Denied,
         };
         let password = &self.credentials.password;
         let expected = Proof { username, realm, nonce, uri, quality }.response(method, password);
         let known = username == self.credentials.username && realm == REALM;
         match known && same(&expected, response) {
-            false => Verdict::Denied,
-            true if self.is_fresh(nonce, now) => Verdict::Granted,
-            true => Verdict::Stale,
+            false => AuthResult::Denied,
+            true if self.is_fresh(nonce, now) => AuthResult::Granted,
+            true => AuthResult::Stale,
         }
     }
 
@@ -158,8 +158,8 @@ impl Proof<'_> {
     }
 }
 
-fn verdict(granted: bool) -> Verdict {
-    if granted { Verdict::Granted } else { Verdict::Denied }
+fn verdict(granted: bool) -> AuthResult {
+    if granted { AuthResult::Granted } else { AuthResult::Denied }
 }
 
 /// Takes as long for a near miss as for a far one.
@@ -243,11 +243,11 @@ mod tests {
             let challenge = guard.challenge(Mono(5), false);
             let check = |value: &str, at| guard.check("DESCRIBE", Some(value), Mono(at));
             let right = answer(&challenge, "s3cret, indeed", quality);
-            assert_eq!(check(&right, 6), Verdict::Granted);
-            assert_eq!(check(&right, 301_000_000), Verdict::Stale);
-            assert_eq!(check(&answer(&challenge, "guess", quality), 6), Verdict::Denied);
-            assert_eq!(guard.check("PLAY", Some(&right), Mono(6)), Verdict::Denied);
-            assert_eq!(guard.check("DESCRIBE", None, Mono(6)), Verdict::Denied);
+            assert_eq!(check(&right, 6), AuthResult::Granted);
+            assert_eq!(check(&right, 301_000_000), AuthResult::Stale);
+            assert_eq!(check(&answer(&challenge, "guess", quality), 6), AuthResult::Denied);
+            assert_eq!(guard.check("PLAY", Some(&right), Mono(6)), AuthResult::Denied);
+            assert_eq!(guard.check("DESCRIBE", None, Mono(6)), AuthResult::Denied);
         }
     }
 
@@ -256,23 +256,23 @@ mod tests {
         let other = Guard { key: 8, ..guard(Scheme::Digest) };
         let value = answer(&other.challenge(Mono(5), false), "s3cret, indeed", None);
         let verdict = guard(Scheme::Digest).check("DESCRIBE", Some(&value), Mono(6));
-        assert_eq!(verdict, Verdict::Stale);
+        assert_eq!(verdict, AuthResult::Stale);
     }
 
     #[test]
     fn basic_compares_user_and_password() {
         let guard = guard(Scheme::Basic);
         let value = format!("Basic {}", STANDARD.encode(b"viewer:s3cret, indeed"));
-        assert_eq!(guard.check("DESCRIBE", Some(&value), Mono(0)), Verdict::Granted);
+        assert_eq!(guard.check("DESCRIBE", Some(&value), Mono(0)), AuthResult::Granted);
         let value = format!("Basic {}", STANDARD.encode(b"viewer:other"));
-        assert_eq!(guard.check("DESCRIBE", Some(&value), Mono(0)), Verdict::Denied);
+        assert_eq!(guard.check("DESCRIBE", Some(&value), Mono(0)), AuthResult::Denied);
     }
 
     proptest! {
         #[test]
         fn no_header_makes_it_panic(value in "(Digest |Basic )?[ -~é]{0,80}") {
             let verdict = guard(Scheme::Digest).check("PLAY", Some(&value), Mono(0));
-            prop_assert_eq!(verdict, Verdict::Denied);
+            prop_assert_eq!(verdict, AuthResult::Denied);
         }
 
         #[test]

@@ -5,7 +5,7 @@
 //! verdicts and patrols. Of a person there is the box alone: what somebody wears is never stored.
 //! Ticks are not kept; they come once a second.
 //!
-//! Belongs here: the records ([`Record`]), their bytes, the files, the thread that writes them.
+//! Belongs here: the records ([`LoggedInput`]), their bytes, the files, the thread that writes them.
 //! Does not belong here: what to make of them (that is `tune`'s).
 //!
 //! **Invariant:** keeping never slows the core down: what the thread can't take is dropped and
@@ -14,7 +14,7 @@
 mod bytes;
 mod codec;
 mod folder;
-mod keeper;
+mod writer;
 
 use std::time::Duration;
 
@@ -32,9 +32,9 @@ use crate::ward::Id;
 pub use codec::Damage;
 pub use folder::Folder;
 pub use folder::Span;
-pub use keeper::Config;
-pub use keeper::Keeper;
-pub use keeper::spawn;
+pub use writer::Config;
+pub use writer::DetectionLogWriter;
+pub use writer::spawn;
 
 /// Confidences are kept in steps of 1 / this: thresholds with up to four decimals lie on a step.
 const CONFIDENCE_STEPS: f32 = 10_000.0;
@@ -45,20 +45,20 @@ const DETECTIONS_MAX: usize = 64;
 
 /// Which start of the daemon: monotonic time begins anew with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Run(pub u64);
+pub struct DaemonRun(pub u64);
 
 /// One thing that the core was told.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Record {
+pub enum LoggedInput {
     /// What a frame showed, also where that is nothing.
     Frame(FrameResult),
     /// What became of an incident.
-    Verdict(Verdict),
+    Verdict(StoredVerdict),
     /// A patrol is there.
     Patrol(PatrolNotice),
 }
 
-impl Record {
+impl LoggedInput {
     /// When it came in. Wall time is kept to the millisecond.
     pub fn at(&self) -> Stamp {
         match self {
@@ -71,7 +71,7 @@ impl Record {
 
 /// What became of an incident, so far.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct StoredVerdict {
     /// Since when it is so.
     pub at: Stamp,
     /// Of which.
@@ -92,7 +92,7 @@ pub struct Verdict {
     pub cameras: Vec<Id>,
 }
 
-impl Verdict {
+impl StoredVerdict {
     /// Of a revision; `None` where nothing has become of it yet, or it goes on as another.
     pub fn of(incident: &Incident, at: Stamp) -> Option<Self> {
         if incident.state == State::Open || incident.merged_into.is_some() {

@@ -11,19 +11,19 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::decode::Want;
-use super::rhythm::KeyFrames;
-use super::rhythm::Packets;
+use super::decode::DecodeMode;
+use super::key_frames::KeyFrames;
+use super::key_frames::Packets;
 use crate::time::Mono;
 
 /// How often a camera's pictures are wanted, and what its decoder's thread noticed. Clones share
 /// the values.
 #[derive(Clone, Debug, Default)]
-pub struct Pace(Arc<Shared>);
+pub struct DecodeRate(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// See [`Wanted::lead`].
+    /// See [`RateTarget::lead`].
     lead: f64,
     period_ms: AtomicU64,
     /// 0: no bound.
@@ -39,7 +39,7 @@ struct Shared {
 
 /// What is wanted of a camera's pictures just now.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Wanted {
+pub struct RateTarget {
     /// One picture a `period`; zero: every one.
     pub period: Duration,
     /// Two pictures are never further apart, as far as the stream allows.
@@ -59,7 +59,7 @@ pub struct Wanted {
     pub lead: f64,
 }
 
-impl From<Duration> for Wanted {
+impl From<Duration> for RateTarget {
     fn from(period: Duration) -> Self {
         Self {
             period,
@@ -72,17 +72,17 @@ impl From<Duration> for Wanted {
     }
 }
 
-impl Pace {
-    /// For a camera with this [`Wanted::lead`].
+impl DecodeRate {
+    /// For a camera with this [`RateTarget::lead`].
     pub fn with_lead(lead: f64) -> Self {
         Self(Arc::new(Shared { lead, ..Shared::default() }))
     }
 
     /// One picture a `period`; zero: every one.
     pub fn every(period: Duration) -> Self {
-        let pace = Self::default();
-        pace.set(period);
-        pace
+        let decode_rate = Self::default();
+        decode_rate.set(period);
+        decode_rate
     }
 
     /// From now on, one picture a `period`, counted in milliseconds; zero: every one.
@@ -108,7 +108,7 @@ impl Pace {
     }
 
     /// What is wanted; what was asked for is told once.
-    pub fn wanted(&self) -> Wanted {
+    pub fn wanted(&self) -> RateTarget {
         let shared = &*self.0;
         let gap = match shared.gap_ms.load(Ordering::Relaxed) {
             0 => Duration::MAX,
@@ -120,11 +120,11 @@ impl Pace {
         let period = Duration::from_millis(shared.period_ms.load(Ordering::Relaxed));
         let thrift = Duration::from_millis(shared.thrift_ms.load(Ordering::Relaxed));
         let patient = shared.patient.load(Ordering::Relaxed);
-        Wanted { period, gap, thrift, patient, asked, lead: shared.lead }
+        RateTarget { period, gap, thrift, patient, asked, lead: shared.lead }
     }
 
     /// A wanted picture was late already when it was its turn to be decoded.
-    pub fn note_late(&self) {
+    pub fn report_late(&self) {
         self.0.late.store(true, Ordering::Relaxed);
     }
 
@@ -134,7 +134,7 @@ impl Pace {
     }
 
     /// Something moved at `at`.
-    pub fn note_motion(&self, at: Mono) {
+    pub fn report_motion(&self, at: Mono) {
         self.0.moved_us.store(at.0.max(1), Ordering::Relaxed);
     }
 
@@ -153,16 +153,16 @@ fn millis(duration: Duration) -> u64 {
 
 /// What to do with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct DecodeChoice {
     /// What the decoder shall do with it.
-    pub want: Want,
+    pub mode: DecodeMode,
     /// The packets after it are not decoded, so its picture must be had without them.
     pub alone: bool,
 }
 
 /// Decides packet by packet, by the stream's rhythm.
 #[derive(Debug, Default)]
-pub struct Schedule {
+pub struct DecodeSchedule {
     key_frames: KeyFrames,
     packets: Packets,
     /// As it was wanted at the packet before.
@@ -177,7 +177,7 @@ pub struct Schedule {
     alone: bool,
 }
 
-impl Schedule {
+impl DecodeSchedule {
     /// What arrives next does not continue what arrived before; the rhythm is likely the same.
     pub fn interrupt(&mut self) {
         self.key_frames.interrupt();
@@ -190,7 +190,7 @@ impl Schedule {
     }
 
     /// What to do with the packet that arrived at `at`, pictures being wanted as `wanted` says.
-    pub fn choose(&mut self, at: Mono, key: bool, wanted: impl Into<Wanted>) -> Choice {
+    pub fn choose(&mut self, at: Mono, key: bool, wanted: impl Into<RateTarget>) -> DecodeChoice {
         let wanted = wanted.into();
         let period = wanted.period;
         let grown = period.saturating_sub(std::mem::replace(&mut self.period, period));
@@ -213,18 +213,18 @@ impl Schedule {
         let is_due = in_turn || is_last || self.asked || self.last_due.is_none();
         let want = match (key_frames_do, key, is_due) {
             // The decoder can still give one, and the next key frame may be too late.
-            (true, false, _) if leaves && self.key_frame_misses(wanted.gap) => Want::Picture,
-            (true, false, _) | (true, true, false) => Want::Nothing,
-            (false, _, false) => Want::Reference,
-            (_, _, true) => Want::Picture,
+            (true, false, _) if leaves && self.key_frame_misses(wanted.gap) => DecodeMode::Picture,
+            (true, false, _) | (true, true, false) => DecodeMode::Skip,
+            (false, _, false) => DecodeMode::Reference,
+            (_, _, true) => DecodeMode::Picture,
         };
-        if want == Want::Picture {
+        if want == DecodeMode::Picture {
             let due = self.last_due.map_or(at, |last| last + period);
             self.last_due = Some(if in_turn && at.since(due) <= period { due } else { at });
             self.last_picture = Some(at);
             self.asked = false;
         }
-        Choice { want, alone: key_frames_do }
+        DecodeChoice { mode: want, alone: key_frames_do }
     }
 
     /// Whether the next key frame is still to be expected at its time.
@@ -242,7 +242,7 @@ impl Schedule {
     /// Whether key frames alone come often enough. While their rhythm is not known yet, they are
     /// given one period to show it: should they not, nothing is lost but the work is done later.
     /// For thrift's sake more is left out only once they have shown it twice.
-    fn key_frames_do(&self, at: Mono, wanted: Wanted) -> bool {
+    fn key_frames_do(&self, at: Mono, wanted: RateTarget) -> bool {
         let Some(last) = self.key_frames.last() else { return false };
         let since = at.since(last);
         let (period, thrifty) = (wanted.period, wanted.period.max(wanted.thrift));
@@ -261,18 +261,23 @@ mod tests {
 
     /// A stream of `fps`, a key frame every `group`; what becomes of each packet, as text:
     /// P picture, r reference, . nothing.
-    fn choices(schedule: &mut Schedule, from_ms: u64, packets: Packets, period_ms: u64) -> String {
+    fn choices(
+        schedule: &mut DecodeSchedule,
+        from_ms: u64,
+        packets: Packets,
+        period_ms: u64,
+    ) -> String {
         let choose = |index: u64| {
             // Arrival jitters by a third of the distance between packets.
             let jitter = [0, 9, 3, 13][(index % 4) as usize];
             let at = Mono((from_ms + index * 1000 / packets.fps + jitter) * 1000);
             let period = Duration::from_millis(period_ms);
-            schedule.choose(at, index.is_multiple_of(packets.group), period).want
+            schedule.choose(at, index.is_multiple_of(packets.group), period).mode
         };
         let text = (0..packets.count).map(choose).map(|want| match want {
-            Want::Picture => 'P',
-            Want::Reference => 'r',
-            Want::Nothing => '.',
+            DecodeMode::Picture => 'P',
+            DecodeMode::Reference => 'r',
+            DecodeMode::Skip => '.',
         });
         text.collect()
     }
@@ -287,46 +292,46 @@ mod tests {
     #[test]
     fn every_picture_is_wanted_at_period_zero() {
         let packets = Packets { count: 6, fps: 25, group: 3 };
-        assert_eq!(choices(&mut Schedule::default(), 0, packets, 0), "PPPPPP");
+        assert_eq!(choices(&mut DecodeSchedule::default(), 0, packets, 0), "PPPPPP");
     }
 
     #[test]
     fn five_a_second_of_twenty_five_are_every_fifth() {
         let packets = Packets { count: 50, fps: 25, group: 50 };
-        let text = choices(&mut Schedule::default(), 0, packets, 200);
+        let text = choices(&mut DecodeSchedule::default(), 0, packets, 200);
         assert_eq!(text, format!("P....{}", "Prrrr".repeat(9)));
     }
 
     #[test]
     fn a_period_that_is_no_multiple_is_kept_on_average() {
         let packets = Packets { count: 250, fps: 25, group: 1000 };
-        let text = choices(&mut Schedule::default(), 0, packets, 300);
+        let text = choices(&mut DecodeSchedule::default(), 0, packets, 300);
         assert_eq!(text.matches('P').count(), 34);
     }
 
     #[test]
     fn key_frames_that_come_often_enough_are_all_that_is_decoded() {
         let packets = Packets { count: 100, fps: 10, group: 20 };
-        let text = choices(&mut Schedule::default(), 0, packets, 2000);
+        let text = choices(&mut DecodeSchedule::default(), 0, packets, 2000);
         assert_eq!(text, format!("P{}", ".".repeat(19)).repeat(5));
         let often = Packets { group: 5, ..packets };
-        let text = choices(&mut Schedule::default(), 0, often, 2000);
+        let text = choices(&mut DecodeSchedule::default(), 0, often, 2000);
         assert_eq!(text, format!("P{}", ".".repeat(19)).repeat(5));
     }
 
     #[test]
     fn key_frames_do_though_pictures_are_wanted_sooner_only_as_far_as_thrift_goes() {
         let pictures = |group: u64, thrift: u32| {
-            let mut schedule = Schedule::default();
+            let mut schedule = DecodeSchedule::default();
             let thrift = thrift * SECOND;
-            let wanted = Wanted { thrift, gap: 5 * SECOND, ..Wanted::from(SECOND) };
+            let wanted = RateTarget { thrift, gap: 5 * SECOND, ..RateTarget::from(SECOND) };
             let choose = |index: u64| {
                 let key = index.is_multiple_of(group);
-                schedule.choose(Mono(index * 100_000), key, wanted).want
+                schedule.choose(Mono(index * 100_000), key, wanted).mode
             };
-            let wants: Vec<Want> = (0..200).map(choose).collect();
+            let wants: Vec<DecodeMode> = (0..200).map(choose).collect();
             // What it has come to when the rhythm of key frames is known.
-            [Want::Picture, Want::Reference]
+            [DecodeMode::Picture, DecodeMode::Reference]
                 .map(|want| wants[120..].iter().filter(|chosen| **chosen == want).count())
         };
         assert_eq!(pictures(20, 0), [8, 72]);
@@ -340,11 +345,11 @@ mod tests {
     fn key_frames_where_the_scene_changes_are_not_lived_on() {
         // A key frame at 1.3 s of each 5.8, as some encoders put one where something flares up: an
         // idle camera that waited for the next one would miss what it was put for.
-        let mut schedule = Schedule::default();
-        let wanted = Wanted { thrift: 2 * SECOND, gap: 3 * SECOND, ..Wanted::from(SECOND) };
+        let mut schedule = DecodeSchedule::default();
+        let wanted = RateTarget { thrift: 2 * SECOND, gap: 3 * SECOND, ..RateTarget::from(SECOND) };
         let picture = |index: &u64| {
             let key = matches!(index % 58, 0 | 13);
-            schedule.choose(Mono(index * 100_000), key, wanted).want == Want::Picture
+            schedule.choose(Mono(index * 100_000), key, wanted).mode == DecodeMode::Picture
         };
         let times: Vec<u64> = (0..300).filter(picture).collect();
         let apart = times.windows(2).map(|pair| pair[1] - pair[0]);
@@ -353,41 +358,42 @@ mod tests {
 
     #[test]
     fn a_quicker_pace_decodes_everything_from_the_next_packet_on() {
-        let mut schedule = Schedule::default();
+        let mut schedule = DecodeSchedule::default();
         let packets = Packets { count: 45, fps: 10, group: 20 };
         choices(&mut schedule, 0, packets, 2000);
         let later = schedule.choose(Mono(4_500_000), false, Duration::from_millis(200));
-        assert_eq!(later, Choice { want: Want::Picture, alone: false });
+        assert_eq!(later, DecodeChoice { mode: DecodeMode::Picture, alone: false });
         let next = schedule.choose(Mono(4_600_000), false, Duration::from_millis(200));
-        assert_eq!(next.want, Want::Reference);
+        assert_eq!(next.mode, DecodeMode::Reference);
     }
 
     #[test]
     fn key_frames_that_stay_away_are_not_waited_for() {
-        let mut schedule = Schedule::default();
+        let mut schedule = DecodeSchedule::default();
         let packets = Packets { count: 41, fps: 10, group: 20 };
         choices(&mut schedule, 0, packets, 2000);
-        let wants: Vec<Want> = (1..60)
-            .map(|i| schedule.choose(Mono((4000 + i * 100) * 1000), false, 2 * SECOND).want)
+        let wants: Vec<DecodeMode> = (1..60)
+            .map(|i| schedule.choose(Mono((4000 + i * 100) * 1000), false, 2 * SECOND).mode)
             .collect();
-        assert_eq!(wants.iter().filter(|want| **want == Want::Picture).count(), 2);
-        assert_eq!(wants[10], Want::Nothing);
-        assert_eq!(wants[50], Want::Reference);
+        assert_eq!(wants.iter().filter(|want| **want == DecodeMode::Picture).count(), 2);
+        assert_eq!(wants[10], DecodeMode::Skip);
+        assert_eq!(wants[50], DecodeMode::Reference);
     }
 
     #[test]
     fn a_bound_on_the_gap_is_kept_where_key_frames_miss_the_period() {
         // A key frame every 3 s, and one picture in 4.5 s: on average that leaves some out.
         let pictures = |gap: u32| {
-            let mut schedule = Schedule::default();
-            let wanted = Wanted {
+            let mut schedule = DecodeSchedule::default();
+            let wanted = RateTarget {
                 period: Duration::from_millis(4500),
                 gap: gap * SECOND,
-                ..Wanted::from(Duration::ZERO)
+                ..RateTarget::from(Duration::ZERO)
             };
             let at = |index: u64| Mono(index * 100_000);
             let chosen = (0..600u64).filter(|index| {
-                schedule.choose(at(*index), index.is_multiple_of(30), wanted).want == Want::Picture
+                schedule.choose(at(*index), index.is_multiple_of(30), wanted).mode
+                    == DecodeMode::Picture
             });
             let times: Vec<u64> = chosen.collect();
             times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
@@ -403,16 +409,16 @@ mod tests {
         let of_each_second = |lead: fn(u64) -> f64| {
             let mut pictures = [0; 20];
             for camera in 0..100_u64 {
-                let mut schedule = Schedule::default();
+                let mut schedule = DecodeSchedule::default();
                 for number in 0..30_u64 {
                     let at = Mono(number * 2_000_000 + camera * 20_000);
                     let ms = if number < 10 { 2_000 } else { 4_500 };
                     let period = Duration::from_millis(ms);
                     let lead = lead(camera);
-                    let wanted = Wanted { gap: 5 * SECOND, lead, ..Wanted::from(period) };
+                    let wanted = RateTarget { gap: 5 * SECOND, lead, ..RateTarget::from(period) };
                     let second = (at.0 / 1_000_000).checked_sub(40).and_then(|s| s.try_into().ok());
                     let place = second.and_then(|second: usize| pictures.get_mut(second));
-                    if schedule.choose(at, true, wanted).want == Want::Picture
+                    if schedule.choose(at, true, wanted).mode == DecodeMode::Picture
                         && let Some(pictures) = place
                     {
                         *pictures += 1;
@@ -430,46 +436,46 @@ mod tests {
     fn who_goes_over_to_key_frames_gives_a_last_picture_where_the_next_one_would_be_late() {
         // A key frame every 4 s, a picture every 3.5 s, at 3.5 and 7 s; at 8.5 s thrift sets in.
         let wants = |gap_s: u32| {
-            let mut schedule = Schedule::default();
+            let mut schedule = DecodeSchedule::default();
             let mut choose = |index: u64| {
                 let thrift = if index < 85 { Duration::ZERO } else { 5 * SECOND };
                 let period = Duration::from_millis(3500);
-                let wanted = Wanted { thrift, gap: gap_s * SECOND, ..Wanted::from(period) };
+                let wanted = RateTarget { thrift, gap: gap_s * SECOND, ..RateTarget::from(period) };
                 let at = Mono(index * 100_000);
                 schedule.choose(at, index.is_multiple_of(40), wanted)
             };
             (0..85).for_each(|index| {
                 choose(index);
             });
-            let choices: Vec<Choice> = (85..121).map(choose).collect();
+            let choices: Vec<DecodeChoice> = (85..121).map(choose).collect();
             assert!(choices.iter().all(|choice| choice.alone));
-            [choices[0].want, choices[1].want, choices[35].want]
+            [choices[0].mode, choices[1].mode, choices[35].mode]
         };
-        assert_eq!(wants(6), [Want::Nothing, Want::Nothing, Want::Picture]);
-        assert_eq!(wants(5), [Want::Nothing, Want::Nothing, Want::Picture]);
-        assert_eq!(wants(4), [Want::Picture, Want::Nothing, Want::Picture]);
+        assert_eq!(wants(6), [DecodeMode::Skip, DecodeMode::Skip, DecodeMode::Picture]);
+        assert_eq!(wants(5), [DecodeMode::Skip, DecodeMode::Skip, DecodeMode::Picture]);
+        assert_eq!(wants(4), [DecodeMode::Picture, DecodeMode::Skip, DecodeMode::Picture]);
     }
 
     #[test]
     fn a_lost_picture_is_made_up_for_by_the_next_packet_that_gives_one() {
-        let mut schedule = Schedule::default();
+        let mut schedule = DecodeSchedule::default();
         let packets = Packets { count: 35, fps: 10, group: 1000 };
         choices(&mut schedule, 0, packets, 2000);
-        let pace = Pace::every(2 * SECOND);
-        pace.ask();
-        let next = schedule.choose(Mono(3_500_000), false, pace.wanted());
-        assert_eq!(next.want, Want::Picture);
-        let then = schedule.choose(Mono(3_600_000), false, pace.wanted());
-        assert_eq!(then.want, Want::Reference);
+        let decode_rate = DecodeRate::every(2 * SECOND);
+        decode_rate.ask();
+        let next = schedule.choose(Mono(3_500_000), false, decode_rate.wanted());
+        assert_eq!(next.mode, DecodeMode::Picture);
+        let then = schedule.choose(Mono(3_600_000), false, decode_rate.wanted());
+        assert_eq!(then.mode, DecodeMode::Reference);
     }
 
     #[test]
     fn what_a_thread_noticed_is_told_once() {
-        let pace = Pace::default();
-        pace.note_motion(Mono(7));
-        pace.note_late();
-        assert_eq!((pace.take_motion(), pace.take_motion()), (Some(Mono(7)), None));
-        assert!(pace.take_late() && !pace.take_late());
+        let decode_rate = DecodeRate::default();
+        decode_rate.report_motion(Mono(7));
+        decode_rate.report_late();
+        assert_eq!((decode_rate.take_motion(), decode_rate.take_motion()), (Some(Mono(7)), None));
+        assert!(decode_rate.take_late() && !decode_rate.take_late());
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ const TREE: &str = "backlog";
 
 /// Where a reader stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enrolment {
+pub struct ReaderPosition {
     /// Up to where it is done.
     pub cursor: Sequence,
     /// What it still has to read of before its cursor, oldest first: what was live at its first
@@ -26,17 +26,17 @@ impl Outbox {
     ///
     /// # Errors
     /// [`Error`](super::Error); it may then be tried again.
-    pub fn enrol(&self, name: &str) -> Result<Enrolment> {
+    pub fn register_reader(&self, name: &str) -> Result<ReaderPosition> {
         let key = database::cursor_key(name);
         let mut writer = self.writer()?;
         let known = self.read(|database, _| match database.place(&key)? {
-            Some(cursor) => Ok(Some(Enrolment { cursor, backlog: backlog(database, name)? })),
+            Some(cursor) => Ok(Some(ReaderPosition { cursor, backlog: backlog(database, name)? })),
             None => Ok(None),
         })?;
         if let Some(known) = known {
             return Ok(known);
         }
-        let mut new = Enrolment { cursor: self.last(), backlog: Vec::new() };
+        let mut new = ReaderPosition { cursor: self.last(), backlog: Vec::new() };
         self.write(&mut writer, |database| {
             new.backlog = database.live()?;
             new.backlog.retain(|live| *live <= new.cursor);
@@ -55,7 +55,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`Error`](super::Error); more may then be read again after a restart.
-    pub fn leave(&self, name: &str, left: &[Sequence]) -> Result<()> {
+    pub fn set_backlog(&self, name: &str, left: &[Sequence]) -> Result<()> {
         let mut writer = self.writer()?;
         self.write(&mut writer, |database| {
             database.inserted(&database.tree(TREE)?, name.as_bytes(), bytes(left))?;
@@ -65,7 +65,7 @@ impl Outbox {
 
     /// Lets the reader `name` read `again` too before what lies behind its cursor; on the disk when
     /// this returns.
-    pub(super) fn give_again(&self, name: &str, again: &[Sequence]) -> Result<()> {
+    pub(super) fn requeue(&self, name: &str, again: &[Sequence]) -> Result<()> {
         let mut writer = self.writer()?;
         self.write(&mut writer, |database| {
             let mut left = backlog(database, name)?;
@@ -82,7 +82,11 @@ impl Outbox {
     ///
     /// # Errors
     /// [`Error`](super::Error); some may then be forgotten and others not.
-    pub fn dismiss(&self, prefix: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    pub fn remove_reader(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>> {
         let names = self.read(|database, _| database.cursor_names())?;
         let gone = names.into_iter().filter(|name| name.starts_with(prefix) && !wanted(name));
         let gone: Vec<String> = gone.collect();
@@ -147,15 +151,18 @@ mod tests {
         for (subject, live) in [("a", true), ("b", true), ("a", true), ("b", false), ("c", true)] {
             add(&outbox, subject, live);
         }
-        let new = outbox.enrol("webhook/x").unwrap();
-        assert_eq!(new, Enrolment { cursor: Sequence(5), backlog: vec![Sequence(3), Sequence(5)] });
+        let new = outbox.register_reader("webhook/x").unwrap();
+        assert_eq!(
+            new,
+            ReaderPosition { cursor: Sequence(5), backlog: vec![Sequence(3), Sequence(5)] }
+        );
         add(&outbox, "d", true);
-        outbox.leave("webhook/x", &[Sequence(5)]).unwrap();
+        outbox.set_backlog("webhook/x", &[Sequence(5)]).unwrap();
         outbox.advance("webhook/x", Sequence(6)).unwrap();
         drop(outbox);
         let outbox = Outbox::open(folder.path()).unwrap();
-        let again = outbox.enrol("webhook/x").unwrap();
-        assert_eq!(again, Enrolment { cursor: Sequence(6), backlog: vec![Sequence(5)] });
+        let again = outbox.register_reader("webhook/x").unwrap();
+        assert_eq!(again, ReaderPosition { cursor: Sequence(6), backlog: vec![Sequence(5)] });
     }
 
     #[test]
@@ -164,16 +171,19 @@ mod tests {
         let outbox = Outbox::open(folder.path()).unwrap();
         outbox.advance("mqtt", Sequence(0)).unwrap();
         for reader in ["webhook/a", "webhook/b"] {
-            outbox.enrol(reader).unwrap();
+            outbox.register_reader(reader).unwrap();
             outbox.set_aside(reader, Sequence(1), "x", Wall(1)).unwrap();
         }
         add(&outbox, "s", false);
         add(&outbox, "s", false);
-        assert_eq!(outbox.dismiss("webhook/", |name| name == "webhook/b").unwrap(), ["webhook/a"]);
+        assert_eq!(
+            outbox.remove_reader("webhook/", |name| name == "webhook/b").unwrap(),
+            ["webhook/a"]
+        );
         assert_eq!(outbox.set_aside_count().unwrap(), 1);
         outbox.advance("mqtt", Sequence(2)).unwrap();
         assert_eq!(outbox.prune(Wall(9)).unwrap(), 0, "b has read nothing");
-        outbox.dismiss("webhook/", |_| false).unwrap();
+        outbox.remove_reader("webhook/", |_| false).unwrap();
         assert_eq!(outbox.prune(Wall(9)).unwrap(), 1);
         assert_eq!(outbox.cursor("mqtt").unwrap(), Sequence(2));
     }

@@ -25,25 +25,25 @@ use crate::geometry::BoundingBox;
 use crate::ward::Id;
 
 /// The JPEG's own place for what programs note (APP11).
-pub(super) const SEGMENT: u8 = 11;
+pub(super) const NOTE_SEGMENT: u8 = 11;
 /// What the note begins with: others use such places too.
-const MARK: &[u8] = b"keng.people/1\0";
+const NOTE_PREFIX: &[u8] = b"keng.people/1\0";
 /// More people are a crowd; those found with least confidence are not noted.
 pub(super) const PEOPLE_MAX: usize = 200;
 /// Of a standing person, the head and the neck, with room for what a box is off by.
 const HEAD_SHARE: f32 = 0.3;
 /// A box is grown by so much of its width to each side, and of its head's height upwards.
-const ROOM: f32 = 0.15;
+const MARGIN: f32 = 0.15;
 /// Squares across a head: nobody is known by four.
-const ACROSS: usize = 4;
+const HEAD_SQUARES: usize = 4;
 /// Squares across a picture where nobody knows where heads are.
-const ACROSS_PICTURE: usize = 32;
+const PICTURE_SQUARES: usize = 32;
 /// A square has a side of so many pixels at least: heads that are far away.
-const SIDE_MIN: usize = 6;
+const SQUARE_SIDE_MIN: usize = 6;
 
 /// What is noted in a snapshot: of whom it is, and where people are in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Note {
+pub struct PeopleNote {
     /// Whose picture it is.
     pub camera: Id,
     /// Everybody the detector found.
@@ -57,18 +57,18 @@ struct Wire {
     people: Vec<[f32; 4]>,
 }
 
-impl Note {
+impl PeopleNote {
     pub(super) fn render(&self) -> Vec<u8> {
         let corners = |b: &BoundingBox| [b.x0, b.y0, b.x1, b.y1];
         let people = self.people.iter().take(PEOPLE_MAX).map(corners).collect();
         let wire = Wire { camera: self.camera.to_string(), people };
         let text = serde_json::to_vec(&wire).expect("texts and finite numbers always serialise");
-        [MARK, &text].concat()
+        [NOTE_PREFIX, &text].concat()
     }
 
     /// The note of a snapshot; none where there is none, or a damaged one.
     pub fn read(jpeg: &[u8]) -> Option<Self> {
-        let text = segments(jpeg).find_map(|segment| segment.strip_prefix(MARK))?;
+        let text = segments(jpeg).find_map(|segment| segment.strip_prefix(NOTE_PREFIX))?;
         let wire: Wire = serde_json::from_slice(text).ok()?;
         let corners = |[x0, y0, x1, y1]: [f32; 4]| BoundingBox::new(x0, y0, x1, y1);
         let people = wire.people.into_iter().map(corners).collect();
@@ -76,7 +76,7 @@ impl Note {
     }
 }
 
-/// What stands in the segments [`SEGMENT`] of a JPEG, before its picture begins.
+/// What stands in the segments [`NOTE_SEGMENT`] of a JPEG, before its picture begins.
 fn segments(jpeg: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = jpeg.strip_prefix(&[0xff, 0xd8]).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -90,7 +90,7 @@ fn segments(jpeg: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = &rest[2 + length..];
         Some((kind, segment))
     })
-    .filter(|(kind, _)| *kind == 0xe0 + SEGMENT)
+    .filter(|(kind, _)| *kind == 0xe0 + NOTE_SEGMENT)
     .map(|(_, segment)| segment)
 }
 
@@ -98,19 +98,19 @@ fn segments(jpeg: &[u8]) -> impl Iterator<Item = &[u8]> {
 ///
 /// # Errors
 /// [`Error`] where it is no JPEG, or can't be encoded again.
-pub fn hidden(jpeg: &[u8]) -> Result<Vec<u8>, Error> {
-    let (mut rgb, size) = scale::to_rgb(&decoded(jpeg)?, &Masks::default(), u32::MAX)?;
-    match Note::read(jpeg) {
-        Some(note) => note.people.iter().for_each(|person| hide(&mut rgb, size, person)),
+pub fn redact_jpeg(jpeg: &[u8]) -> Result<Vec<u8>, Error> {
+    let (mut rgb, size) = scale::to_rgb(&decode_jpeg(jpeg)?, &Masks::default(), u32::MAX)?;
+    match PeopleNote::read(jpeg) {
+        Some(note) => note.people.iter().for_each(|person| redact_head(&mut rgb, size, person)),
         None => {
             let whole = BoundingBox::new(0.0, 0.0, 1.0, 1.0);
-            squares(&mut rgb, size, &whole, ACROSS_PICTURE);
+            pixelate(&mut rgb, size, &whole, PICTURE_SQUARES);
         }
     }
     snapshot::encode(&rgb, size, None)
 }
 
-fn decoded(jpeg: &[u8]) -> Result<Video, Error> {
+fn decode_jpeg(jpeg: &[u8]) -> Result<Video, Error> {
     decode::quiet_ffmpeg();
     let decode = || {
         let found = codec::decoder::find(codec::Id::MJPEG);
@@ -128,8 +128,8 @@ fn decoded(jpeg: &[u8]) -> Result<Video, Error> {
 }
 
 /// Paints over the head of `person`; of one who lies, all of them: the head may be at either end.
-pub(super) fn hide(rgb: &mut [u8], size: Size, person: &BoundingBox) {
-    squares(rgb, size, &head(person, size), ACROSS);
+pub(super) fn redact_head(rgb: &mut [u8], size: Size, person: &BoundingBox) {
+    pixelate(rgb, size, &head(person, size), HEAD_SQUARES);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes of pictures are far below 2^24")]
@@ -137,7 +137,7 @@ fn head(person: &BoundingBox, size: Size) -> BoundingBox {
     let (width, height) = (person.width(), person.height());
     let stands = height * size.height as f32 > width * size.width as f32;
     let share = if stands { height * HEAD_SHARE } else { height };
-    let (aside, above) = (width * ROOM, share * ROOM);
+    let (aside, above) = (width * MARGIN, share * MARGIN);
     BoundingBox::new(person.x0 - aside, person.y0 - above, person.x1 + aside, person.y0 + share)
 }
 
@@ -145,23 +145,28 @@ fn head(person: &BoundingBox, size: Size) -> BoundingBox {
 #[expect(clippy::cast_precision_loss, reason = "sizes of pictures are far below 2^24")]
 #[expect(clippy::cast_possible_truncation, reason = "a box lies within 0..1")]
 #[expect(clippy::cast_sign_loss, reason = "a box lies within 0..1")]
-fn squares(rgb: &mut [u8], size: Size, area: &BoundingBox, across: usize) {
+fn pixelate(rgb: &mut [u8], size: Size, area: &BoundingBox, across: usize) {
     let (width, height) = (size.width as usize, size.height as usize);
     let down = |share: f32, side: usize| ((share * side as f32).floor() as usize).min(side);
     let up = |share: f32, side: usize| ((share * side as f32).ceil() as usize).min(side);
     let (left, right) = (down(area.x0, width), up(area.x1, width));
     let (top, bottom) = (down(area.y0, height), up(area.y1, height));
     let longer = right.saturating_sub(left).max(bottom.saturating_sub(top));
-    let side = longer.div_ceil(across).max(SIDE_MIN);
+    let side = longer.div_ceil(across).max(SQUARE_SIDE_MIN);
     for y in (top..bottom).step_by(side) {
         for x in (left..right).step_by(side) {
-            square(rgb, width, (x, (x + side).min(right)), (y, (y + side).min(bottom)));
+            pixelate_square(rgb, width, (x, (x + side).min(right)), (y, (y + side).min(bottom)));
         }
     }
 }
 
 /// One square: every pixel gets the mean of all.
-fn square(rgb: &mut [u8], width: usize, (left, right): (usize, usize), rows: (usize, usize)) {
+fn pixelate_square(
+    rgb: &mut [u8],
+    width: usize,
+    (left, right): (usize, usize),
+    rows: (usize, usize),
+) {
     let mut sums = [0_usize; 3];
     for y in rows.0..rows.1 {
         for pixel in rgb[(y * width + left) * 3..(y * width + right) * 3].chunks_exact(3) {
@@ -202,12 +207,12 @@ mod tests {
     }
 
     fn snapshot_of(rgb: &[u8], people: Vec<BoundingBox>) -> Vec<u8> {
-        let note = Note { camera: Id::new("hem-42").unwrap(), people };
+        let note = PeopleNote { camera: Id::new("hem-42").unwrap(), people };
         snapshot::encode(rgb, SIZE, Some(&note)).unwrap()
     }
 
     fn pixels(jpeg: &[u8]) -> Vec<u8> {
-        scale::to_rgb(&decoded(jpeg).unwrap(), &Masks::default(), u32::MAX).unwrap().0
+        scale::to_rgb(&decode_jpeg(jpeg).unwrap(), &Masks::default(), u32::MAX).unwrap().0
     }
 
     /// Differing values of a part of the picture: how much of what was there is left.
@@ -226,16 +231,16 @@ mod tests {
     #[test]
     fn a_note_survives_its_snapshot_and_damage_is_no_note() {
         let jpeg = snapshot_of(&street(1), vec![person()]);
-        let note = Note::read(&jpeg).unwrap();
+        let note = PeopleNote::read(&jpeg).unwrap();
         assert_eq!((note.camera.as_str(), note.people), ("hem-42", vec![person()]));
         for end in 0..jpeg.len().min(400) {
             // Cut anywhere it is a note or none, and never a panic.
-            Note::read(&jpeg[..end]);
+            PeopleNote::read(&jpeg[..end]);
         }
         for damaged in [&b""[..], b"\xff\xd8", b"\xff\xd8\xff\xeb\x00\x00", b"\xff\xd8\xff\xeb\xff"]
         {
-            assert_eq!(Note::read(damaged), None);
-            assert!(hidden(damaged).is_err());
+            assert_eq!(PeopleNote::read(damaged), None);
+            assert!(redact_jpeg(damaged).is_err());
         }
     }
 
@@ -243,17 +248,17 @@ mod tests {
     fn a_head_becomes_a_few_squares_and_the_rest_stays() {
         let mut rgb = street(1);
         let before = rgb.clone();
-        hide(&mut rgb, SIZE, &person());
+        redact_head(&mut rgb, SIZE, &person());
         assert!(colours(&rgb, &BoundingBox::new(0.4, 0.2, 0.6, 0.4)) <= 20);
         let below = BoundingBox::new(0.4, 0.45, 0.6, 0.9);
         assert_eq!(colours(&rgb, &below), colours(&before, &below));
         // Lying, nobody knows at which end the head is.
         let lies = BoundingBox::new(0.2, 0.6, 0.8, 0.8);
-        hide(&mut rgb, SIZE, &lies);
+        redact_head(&mut rgb, SIZE, &lies);
         assert!(colours(&rgb, &lies) <= 20);
         // At the edge, and outside of it, nothing is out of bounds.
-        hide(&mut rgb, SIZE, &BoundingBox::new(0.9, 0.0, 1.0, 1.0));
-        hide(&mut rgb, SIZE, &BoundingBox::default());
+        redact_head(&mut rgb, SIZE, &BoundingBox::new(0.9, 0.0, 1.0, 1.0));
+        redact_head(&mut rgb, SIZE, &BoundingBox::default());
     }
 
     /// Two snapshots whose faces hold the same colours at other places come out the same.
@@ -264,12 +269,13 @@ mod tests {
             // The face's pixels, shifted within each row of a square.
             let face = &mut rgb[..];
             for y in 22..46 {
-                for square in [(59, 70), (70, 81), (81, 92), (92, 101)] {
-                    let row = &mut face[(y * 160 + square.0) * 3..(y * 160 + square.1) * 3];
+                for pixelate_square in [(59, 70), (70, 81), (81, 92), (92, 101)] {
+                    let row = &mut face
+                        [(y * 160 + pixelate_square.0) * 3..(y * 160 + pixelate_square.1) * 3];
                     row.rotate_left(3 * (seed % 9));
                 }
             }
-            hide(&mut rgb, SIZE, &person());
+            redact_head(&mut rgb, SIZE, &person());
             rgb
         };
         let one = served(0);
@@ -279,14 +285,14 @@ mod tests {
     #[test]
     fn where_nobody_knows_where_heads_are_nothing_is_shown() {
         let jpeg = snapshot::encode(&street(1), SIZE, None).unwrap();
-        let left = pixels(&hidden(&jpeg).unwrap());
+        let left = pixels(&redact_jpeg(&jpeg).unwrap());
         // Flat squares, but for what JPEG itself adds at their edges.
         let flat = left.chunks_exact(3).zip(left.chunks_exact(3).skip(1));
         let same = flat.filter(|(a, b)| a.iter().zip(*b).all(|(a, b)| a.abs_diff(*b) < 8)).count();
         assert!(same > 160 * 120 / 2, "{same}");
-        let noted = snapshot_of(&street(1), vec![person()]);
-        let (told, all) = (hidden(&noted).unwrap(), pixels(&noted));
-        assert_eq!(Note::read(&told), None, "who is where is not told either");
+        let jpeg_with_people = snapshot_of(&street(1), vec![person()]);
+        let (told, all) = (redact_jpeg(&jpeg_with_people).unwrap(), pixels(&jpeg_with_people));
+        assert_eq!(PeopleNote::read(&told), None, "who is where is not told either");
         let head = BoundingBox::new(0.42, 0.21, 0.58, 0.38);
         assert!(colours(&pixels(&told), &head) < colours(&all, &head) / 2);
     }

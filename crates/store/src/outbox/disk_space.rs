@@ -5,14 +5,14 @@ use std::path::Path;
 
 /// What the store may take of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct StorageLimits {
     /// Snapshots take no more, bytes; the oldest go first.
     pub snapshots_bytes_max: u64,
     /// With less free on the disk, bytes, no more snapshots are kept: what is left is for alerts.
     pub reserve_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for StorageLimits {
     /// No bounds at all.
     fn default() -> Self {
         Self { snapshots_bytes_max: u64::MAX, reserve_bytes: 0 }
@@ -21,7 +21,7 @@ impl Default for Limits {
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Room {
+pub enum DiskSpace {
     /// As much as is wanted.
     #[default]
     Enough,
@@ -31,7 +31,7 @@ pub enum Room {
     Stuck,
 }
 
-impl Room {
+impl DiskSpace {
     /// One word, as the topics tell it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -22,9 +22,9 @@ const PLACE: usize = 8;
 const BYTES: usize = 16;
 
 /// The open file.
-pub(super) struct Mark(File);
+pub(super) struct HighWaterMark(File);
 
-impl Mark {
+impl HighWaterMark {
     /// Opens, or makes, the mark in `folder`. The place is none where it is new or torn.
     pub(super) fn open(folder: &Path) -> io::Result<(Self, Option<Sequence>)> {
         let path = folder.join(NAME);
@@ -71,20 +71,20 @@ mod tests {
     #[test]
     fn a_mark_is_read_back_and_a_torn_one_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let (mark, place) = Mark::open(folder.path()).unwrap();
+        let (high_water_mark, place) = HighWaterMark::open(folder.path()).unwrap();
         assert_eq!(place, None);
-        mark.set(Sequence(7)).unwrap();
-        mark.set(Sequence(1 << 40)).unwrap();
-        assert_eq!(Mark::open(folder.path()).unwrap().1, Some(Sequence(1 << 40)));
+        high_water_mark.set(Sequence(7)).unwrap();
+        high_water_mark.set(Sequence(1 << 40)).unwrap();
+        assert_eq!(HighWaterMark::open(folder.path()).unwrap().1, Some(Sequence(1 << 40)));
         let path = folder.path().join(NAME);
         let whole = std::fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut torn = whole.clone();
             torn[at] ^= 1;
             std::fs::write(&path, &torn).unwrap();
-            assert_eq!(Mark::open(folder.path()).unwrap().1, None, "byte {at}");
+            assert_eq!(HighWaterMark::open(folder.path()).unwrap().1, None, "byte {at}");
             std::fs::write(&path, &whole[..at]).unwrap();
-            assert_eq!(Mark::open(folder.path()).unwrap().1, None, "cut at {at}");
+            assert_eq!(HighWaterMark::open(folder.path()).unwrap().1, None, "cut at {at}");
         }
     }
 }

@@ -13,16 +13,16 @@ use super::database::Result;
 
 /// A change of what is noted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
+pub enum StateChange {
     /// `value` stands at `key` from now on.
-    Keep {
+    Put {
         /// Up to a few hundred bytes.
         key: Vec<u8>,
         /// Up to a few thousand.
         value: Vec<u8>,
     },
     /// Nothing stands at `key` any more.
-    Forget {
+    Delete {
         /// As it was kept.
         key: Vec<u8>,
     },
@@ -33,10 +33,10 @@ impl Outbox {
     ///
     /// # Errors
     /// [`Error`](super::Error), as every call that reads the disk.
-    pub fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    pub fn state(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         self.read(|database, _| {
             let mut found = Vec::new();
-            for item in database.raw(&noted_key(prefix)) {
+            for item in database.raw(&state_key(prefix)) {
                 let (key, value) = item?;
                 let value = value.get(PLACE..).unwrap_or_default();
                 found.push((key[1..].to_vec(), value.to_vec()));
@@ -50,21 +50,21 @@ impl Outbox {
 const PLACE: usize = 8;
 
 /// Adds `notes` to `batch`, which come with the entry at `last`.
-pub(super) fn insert(batch: &mut Batch, notes: &[Note], last: Option<Sequence>) {
+pub(super) fn insert(batch: &mut Batch, state: &[StateChange], last: Option<Sequence>) {
     let place = last.unwrap_or_default().0.to_be_bytes();
-    for note in notes {
+    for note in state {
         match note {
-            Note::Keep { key, value } => {
-                batch.insert(noted_key(key), [&place[..], value.as_slice()].concat());
+            StateChange::Put { key, value } => {
+                batch.insert(state_key(key), [&place[..], value.as_slice()].concat());
             }
-            Note::Forget { key } => batch.remove(noted_key(key)),
+            StateChange::Delete { key } => batch.remove(state_key(key)),
         }
     }
 }
 
 /// Takes back in `batch` what came with entries behind `last`: they count as never written.
 pub(super) fn take_back(database: &Database, batch: &mut Batch, last: Sequence) -> Result<()> {
-    for item in database.raw(&noted_key(b"")) {
+    for item in database.raw(&state_key(b"")) {
         let (key, value) = item?;
         if value.get(..PLACE).map(database::sequence).is_some_and(|place| place > last) {
             batch.remove(key);
@@ -73,7 +73,7 @@ pub(super) fn take_back(database: &Database, batch: &mut Batch, last: Sequence) 
     Ok(())
 }
 
-fn noted_key(key: &[u8]) -> Vec<u8> {
+fn state_key(key: &[u8]) -> Vec<u8> {
     [b"k", key].concat()
 }
 
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
     use crate::time::Wall;
 
-    fn keep(key: &str, value: &str) -> Note {
-        Note::Keep { key: key.into(), value: value.into() }
+    fn keep(key: &str, value: &str) -> StateChange {
+        StateChange::Put { key: key.into(), value: value.into() }
     }
 
     fn entry(subject: &str) -> (Append, impl FnOnce(Sequence) -> Vec<u8> + Clone) {
@@ -100,16 +100,16 @@ mod tests {
     fn notes_come_with_entries_or_alone_and_outlive_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path()).unwrap();
-        let notes = [keep("a/1", "x"), keep("b/1", "y")];
-        assert_eq!(outbox.append_noting(vec![entry("s")], &notes).unwrap(), Sequence(1));
+        let state = [keep("a/1", "x"), keep("b/1", "y")];
+        assert_eq!(outbox.append_with_state(vec![entry("s")], &state).unwrap(), Sequence(1));
         let mut none = vec![entry("s")];
         none.clear();
-        let notes = [keep("a/2", "z"), Note::Forget { key: b"b/1".to_vec() }];
-        assert_eq!(outbox.append_noting(none, &notes).unwrap(), Sequence(1));
+        let state = [keep("a/2", "z"), StateChange::Delete { key: b"b/1".to_vec() }];
+        assert_eq!(outbox.append_with_state(none, &state).unwrap(), Sequence(1));
         drop(outbox);
         let outbox = Outbox::open(folder.path()).unwrap();
-        assert_eq!(outbox.notes(b"a/").unwrap(), [pair("a/1", "x"), pair("a/2", "z")]);
-        assert_eq!(outbox.notes(b"b").unwrap(), []);
+        assert_eq!(outbox.state(b"a/").unwrap(), [pair("a/1", "x"), pair("a/2", "z")]);
+        assert_eq!(outbox.state(b"b").unwrap(), []);
         assert_eq!(outbox.last(), Sequence(1));
     }
 
@@ -117,8 +117,8 @@ mod tests {
     fn what_came_with_an_entry_that_counts_as_unwritten_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path()).unwrap();
-        outbox.append_noting(vec![entry("s")], &[keep("old", "x")]).unwrap();
-        outbox.append_noting(vec![entry("s")], &[keep("new", "y")]).unwrap();
+        outbox.append_with_state(vec![entry("s")], &[keep("old", "x")]).unwrap();
+        outbox.append_with_state(vec![entry("s")], &[keep("new", "y")]).unwrap();
         drop(outbox);
         let database = Database::open(&folder.path().join("outbox")).unwrap();
         let mut batch = Batch::default();
@@ -126,6 +126,6 @@ mod tests {
         database.commit(batch).unwrap();
         drop(database);
         let outbox = Outbox::open(folder.path()).unwrap();
-        assert_eq!(outbox.notes(b"").unwrap(), [pair("old", "x")]);
+        assert_eq!(outbox.state(b"").unwrap(), [pair("old", "x")]);
     }
 }

@@ -31,13 +31,13 @@ fn any_detection() -> impl Strategy<Value = Detection> {
 }
 
 /// Stamps as they come: mostly a little later, now and then earlier; wall time may jump.
-fn any_record() -> impl Strategy<Value = (i64, i64, Record)> {
+fn any_record() -> impl Strategy<Value = (i64, i64, LoggedInput)> {
     let frame = ("[a-e]", prop::collection::vec(any_detection(), 0..5)).prop_map(|(camera, d)| {
-        Record::Frame(FrameResult { camera: id(&camera), at: at(0), detections: d })
+        LoggedInput::Frame(FrameResult { camera: id(&camera), at: at(0), detections: d })
     });
     let verdict = (1usize..6, any::<(bool, bool, i64)>(), prop::collection::vec("[a-e]", 0..4));
     let verdict = verdict.prop_map(|(state, (on_scene, exercise, opened), cameras)| {
-        Record::Verdict(Verdict {
+        LoggedInput::Verdict(StoredVerdict {
             at: at(0),
             incident: IncidentId::parse("20261121t151403120z-hem-42").unwrap(),
             khu_pho: id("kp3"),
@@ -51,7 +51,7 @@ fn any_record() -> impl Strategy<Value = (i64, i64, Record)> {
     });
     let patrol = (0u64..100_000, prop::option::of("[a-zạ-ỹ ]{0,9}")).prop_map(|(ms, zone)| {
         let lasts = Duration::from_millis(ms);
-        Record::Patrol(PatrolNotice { at: at(0), khu_pho: id("kp3"), lasts, zone })
+        LoggedInput::Patrol(PatrolNotice { at: at(0), khu_pho: id("kp3"), lasts, zone })
     });
     let record = prop_oneof![8 => frame, 1 => verdict, 1 => patrol];
     let jump = prop_oneof![8 => Just(0i64), 1 => -3_600_000i64..3_600_000];
@@ -59,7 +59,7 @@ fn any_record() -> impl Strategy<Value = (i64, i64, Record)> {
 }
 
 /// The records with their stamps set one after another, rounded as they are before the core.
-fn in_order(drawn: Vec<(i64, i64, Record)>) -> Vec<Record> {
+fn in_order(drawn: Vec<(i64, i64, LoggedInput)>) -> Vec<LoggedInput> {
     let (mut now, mut ahead) = (at(10_000_000), 0);
     let mut records = Vec::new();
     for (step, jump, mut record) in drawn {
@@ -67,37 +67,37 @@ fn in_order(drawn: Vec<(i64, i64, Record)>) -> Vec<Record> {
         now.mono = Mono(now.mono.0.saturating_add_signed(step));
         now.wall = Wall(WALL + ahead + now.mono.0.cast_signed());
         match &mut record {
-            Record::Frame(frame) => {
+            LoggedInput::Frame(frame) => {
                 frame.at = now;
                 round(&mut frame.detections);
             }
-            Record::Verdict(verdict) => verdict.at = now,
-            Record::Patrol(patrol) => patrol.at = now,
+            LoggedInput::Verdict(verdict) => verdict.at = now,
+            LoggedInput::Patrol(patrol) => patrol.at = now,
         }
         records.push(record);
     }
     records
 }
 
-fn read(bytes: &[u8]) -> (Vec<Record>, Damage) {
+fn read(bytes: &[u8]) -> (Vec<LoggedInput>, Damage) {
     let mut records = Vec::new();
     let damage = decode(bytes, &mut |run, record| {
-        assert_eq!(run, Run(7));
+        assert_eq!(run, DaemonRun(7));
         records.push(record);
     });
     (records, damage)
 }
 
 /// A segment with so many records a block.
-fn segment(records: &[Record], a_block: usize) -> Vec<u8> {
+fn segment(records: &[LoggedInput], a_block: usize) -> Vec<u8> {
     let mut encoder = Encoder::default();
-    let blocks = records.chunks(a_block).filter_map(|part| encoder.block(Run(7), part));
+    let blocks = records.chunks(a_block).filter_map(|part| encoder.block(DaemonRun(7), part));
     let mut bytes = HEADER.to_vec();
     blocks.for_each(|block| bytes.extend(block));
     bytes
 }
 
-fn frames(count: u64) -> Vec<Record> {
+fn frames(count: u64) -> Vec<LoggedInput> {
     let frame = |n: u64| {
         let detections = match n % 3 {
             0 => vec![Detection {
@@ -109,7 +109,7 @@ fn frames(count: u64) -> Vec<Record> {
             _ => Vec::new(),
         };
         let camera = id(["a", "b"][usize::try_from(n % 2).unwrap()]);
-        Record::Frame(FrameResult { camera, at: at(n * 500_000), detections })
+        LoggedInput::Frame(FrameResult { camera, at: at(n * 500_000), detections })
     };
     (0..count).map(frame).collect()
 }
@@ -220,30 +220,33 @@ fn a_quiet_hour_takes_few_bytes() {
     let ids: Vec<Id> = (0..50).map(|n| id(&format!("hem-{n}"))).collect();
     let frame = |n: u64| {
         let camera = ids[usize::try_from(n % 50).unwrap()].clone();
-        Record::Frame(FrameResult {
+        LoggedInput::Frame(FrameResult {
             camera,
             at: at(n * 20_000 + n * 7_919 % 9_973),
             detections: vec![],
         })
     };
-    let records: Vec<Record> = (0..50 * 600).map(frame).collect();
+    let records: Vec<LoggedInput> = (0..50 * 600).map(frame).collect();
     let bytes = segment(&records, 250).len();
     let a_frame = f64::from(u32::try_from(bytes).unwrap()) / 30_000.0;
     assert!(a_frame < 5.0, "{a_frame} bytes a frame");
 }
 
 /// A keeper in a folder of its own, its clock, and its thread.
-fn keeper(folder: &Folder, bytes_max: u64) -> (Keeper, Metrics, std::thread::JoinHandle<()>) {
+fn log(
+    folder: &Folder,
+    bytes_max: u64,
+) -> (DetectionLogWriter, Metrics, std::thread::JoinHandle<()>) {
     let config =
         Config { folder: folder.clone(), retention: Duration::from_secs(86_400), bytes_max };
     let metrics = Metrics::new();
     let now = crate::clock::SystemClock::new().now().wall;
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Stamp { mono: Mono(1), wall: now }));
-    let (keeper, thread) = spawn(config, &metrics, clock).unwrap();
-    (keeper, metrics, thread)
+    let (log, thread) = spawn(config, &metrics, clock).unwrap();
+    (log, metrics, thread)
 }
 
-fn kept(folder: &Folder) -> Vec<(Run, Record)> {
+fn kept(folder: &Folder) -> Vec<(DaemonRun, LoggedInput)> {
     let mut all = Vec::new();
     let damage = folder.read(&(Wall(i64::MIN)..Wall(i64::MAX)), |part| all.extend(part)).unwrap();
     assert_eq!(damage, Damage::default());
@@ -256,13 +259,13 @@ fn what_was_given_to_the_thread_is_in_the_folder_when_it_has_ended() {
     let folder = Folder::of(store.path());
     let records = frames(8_000);
     for part in records.chunks(4_000) {
-        let (keeper, metrics, thread) = keeper(&folder, 1 << 30);
-        part.iter().for_each(|record| keeper.keep(record.clone()));
-        drop(keeper);
+        let (log, metrics, thread) = log(&folder, 1 << 30);
+        part.iter().for_each(|record| log.append(record.clone()));
+        drop(log);
         thread.join().unwrap();
         assert_eq!(metrics.detections_dropped.get(), 0);
     }
-    let (runs, found): (Vec<Run>, Vec<Record>) = kept(&folder).into_iter().unzip();
+    let (runs, found): (Vec<DaemonRun>, Vec<LoggedInput>) = kept(&folder).into_iter().unzip();
     assert_eq!(found, records);
     assert!(runs[0] <= runs[7_999] && runs[0] == runs[3_999]);
     // 4 000 frames are 2 000 s, so each start wrote one segment.
@@ -296,8 +299,8 @@ fn old_segments_go_by_age_and_the_oldest_by_size() {
     assert_eq!(folder.prune(Wall(0), 3_000).unwrap(), 0);
     assert_eq!(numbers(&folder), [3, 4, 5]);
     // Off: nothing is kept, and what was goes.
-    let (keeper, _, thread) = keeper(&folder, 0);
-    keeper.keep(frames(1).remove(0));
+    let (log, _, thread) = log(&folder, 0);
+    log.append(frames(1).remove(0));
     thread.join().unwrap();
     assert_eq!(numbers(&folder), [0u64; 0]);
 }
@@ -309,9 +312,9 @@ fn a_disk_that_refuses_is_counted_and_nothing_else() {
     let blocked = store.path().join("store");
     std::fs::write(&blocked, "x").unwrap();
     let folder = Folder::of(&blocked);
-    let (keeper, metrics, thread) = keeper(&folder, 1 << 30);
-    frames(20).into_iter().for_each(|record| keeper.keep(record));
-    drop(keeper);
+    let (log, metrics, thread) = log(&folder, 1 << 30);
+    frames(20).into_iter().for_each(|record| log.append(record));
+    drop(log);
     thread.join().unwrap();
     assert_eq!(metrics.detections_dropped.get(), 20);
 }
