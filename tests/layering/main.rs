@@ -32,7 +32,7 @@ const CIRCLES_LEFT: &[(&str, &str)] = &[
     ("incident", "mended next"),
     ("outbox", "mended next"),
     ("push", "mended next"),
-    ("serve", "mended next"),
+    ("rtsp_server", "mended next"),
     ("web", "mended next"),
 ];
 

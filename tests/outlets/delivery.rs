@@ -335,7 +335,7 @@ async fn the_embedded_broker_carries_alerts_and_commands() {
 /// Runs one of this file's tests as a process of its own, which may be killed.
 fn child(test: &str, store: &Path, port: u16) -> Command {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", test, "--nocapture"]);
+    child.args(["--exact", &format!("delivery::{test}"), "--nocapture"]);
     child.env("KENG_TEST_STORE", store).env("KENG_TEST_PORT", port.to_string());
     child.stdout(Stdio::piped()).stderr(Stdio::null());
     child

@@ -9,8 +9,8 @@
 //! Neither side blocks the other: the sender never waits, and the receiver waits on a condition
 //! that ends when a packet comes, when the sender is gone, or when a [`Closer`] says so.
 //!
-//! **Invariant:** the first packet, and the first one after each [`QueueItem::Discontinuity`], is a key
-//! frame. A decoder never has to start, or to go on over a gap made here, without one.
+//! **Invariant:** the first packet, and the first one after each [`QueueItem::Discontinuity`], is a
+//! key frame. A decoder never has to start, or to go on over a gap made here, without one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -276,8 +276,8 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
         });
     }
 
-    /// Until it is time for the next attempt. RetryPolicies are counted from the beginning of the last
-    /// attempt, so that a camera that is not there is asked just as often as one that refuses.
+    /// Until it is time for the next attempt. RetryPolicies are counted from the beginning of the
+    /// last attempt, so that a camera that is not there is asked just as often as one that refuses.
     async fn waiting(&mut self, failure: Error, began: Stamp) -> Result<(), Stopped> {
         let RetryPolicies { away, refused } = self.context.waits;
         let nominal = match failure.needs_person() {

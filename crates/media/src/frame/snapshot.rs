@@ -78,8 +78,8 @@ impl Picture {
         encode(&rgb, size, None)
     }
 
-    /// The same with a note of where people are, by which [`hidden`](super::redaction::redact_jpeg) finds
-    /// their heads.
+    /// The same with a note of where people are, by which [`hidden`](super::redaction::redact_jpeg)
+    /// finds their heads.
     ///
     /// # Errors
     /// As [`Picture::jpeg`].

@@ -15,9 +15,9 @@
 //! whoever may write the store may not, such as the ward's retained status: [`ExpectedHead`].
 //!
 //! **Durability.** [`AuditLog::record`] answers once its record has survived an `fdatasync`; what
-//! [`AuditLog::note`] takes is written within moments, and lost where the process dies before. Nothing
-//! waits for this log that an alert waits for: what a full disk or a full queue keeps out is
-//! counted, logged, and told by the next record that gets in (`audit_gap`). A last line that a
+//! [`AuditLog::note`] takes is written within moments, and lost where the process dies before.
+//! Nothing waits for this log that an alert waits for: what a full disk or a full queue keeps out
+//! is counted, logged, and told by the next record that gets in (`audit_gap`). A last line that a
 //! crash has torn is cut off at the next start, which is told too (`audit_repaired`).
 //!
 //! **Writers.** One at a time, over processes: each takes `audit/lock` for as long as it writes,

@@ -5,8 +5,8 @@
 //! verdicts and patrols. Of a person there is the box alone: what somebody wears is never stored.
 //! Ticks are not kept; they come once a second.
 //!
-//! Belongs here: the records ([`LoggedInput`]), their bytes, the files, the thread that writes them.
-//! Does not belong here: what to make of them (that is `tune`'s).
+//! Belongs here: the records ([`LoggedInput`]), their bytes, the files, the thread that writes
+//! them. Does not belong here: what to make of them (that is `tune`'s).
 //!
 //! **Invariant:** keeping never slows the core down: what the thread can't take is dropped and
 //! counted.

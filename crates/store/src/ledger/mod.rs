@@ -3,9 +3,9 @@
 //!
 //! # What is promised
 //!
-//! - **Where it comes from.** [`LedgerWriter`] reads the outbox with a cursor of its own, [`CURSOR`],
-//!   which moves only once what was read is on the disk: retention waits for it, and a crash costs
-//!   nothing. What it then reads again it writes again.
+//! - **Where it comes from.** [`LedgerWriter`] reads the outbox with a cursor of its own,
+//!   [`CURSOR`], which moves only once what was read is on the disk: retention waits for it, and a
+//!   crash costs nothing. What it then reads again it writes again.
 //! - **Idempotent.** A line says all of an incident; the one of the highest revision holds, however
 //!   often and in whatever order it stands there.
 //! - **Form.** A file a month of wall time (UTC), one JSON object a line, only ever appended to. A
@@ -16,9 +16,9 @@
 //! - **Privacy.** No names, words, pictures or places: ids of incidents, cameras and khu phố,
 //!   kinds, states and times.
 //!
-//! AvailabilitySource are sampled every half minute, and written when they change; that the daemon lives,
-//! every five minutes. What lies between two signs of life that are further apart than two of
-//! these is unknown, neither up nor down.
+//! AvailabilitySource are sampled every half minute, and written when they change; that the daemon
+//! lives, every five minutes. What lies between two signs of life that are further apart than two
+//! of these is unknown, neither up nor down.
 //!
 //! Does not belong here: counting. That is `report`'s.
 

@@ -20,10 +20,10 @@
 //!   bytes. Nothing else, as long as a payload has less than 100 KB (an alert has a few): sled
 //!   puts larger ones into files that it refers to before they are synced.
 //! - **What a full disk loses.** Nothing but snapshots: those are refused while less is free than
-//!   [`StorageLimits::reserve_bytes`]. Where an alert finds no room, `append` returns [`Error::Full`], the
-//!   entry counts as never written, and the caller tries again. The database is opened anew at the
-//!   next call, since sled refuses all work once a write has failed; cleared space is all it
-//!   needs. [`Outbox::disk_space`] tells.
+//!   [`StorageLimits::reserve_bytes`]. Where an alert finds no room, `append` returns
+//!   [`Error::Full`], the entry counts as never written, and the caller tries again. The database
+//!   is opened anew at the next call, since sled refuses all work once a write has failed; cleared
+//!   space is all it needs. [`Outbox::disk_space`] tells.
 //! - **Who deletes.** [`Outbox::prune`] by age: never what a cursor has not passed, never a live
 //!   subject's newest entry or newest snapshot, never the last entry. [`Outbox::keep_within`] by
 //!   size, snapshots alone: the oldest, never a live subject's newest.
@@ -31,9 +31,9 @@
 //!   all or nothing. Whoever notes bounds their number.
 //! - **Dead letters.** What a reader can never pass on is set aside for it ([`Outbox::set_aside`]),
 //!   durably, and stays in the log like any other entry; the rest never waits for it.
-//! - **RecordError.** Each record carries a checksum over its sequence and bytes. A record that fails
-//!   it is returned with an empty payload, so that readers can pass it; they count it. [`verify`]
-//!   says of a store that nobody has open what is lost, and mends the rest.
+//! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that
+//!   fails it is returned with an empty payload, so that readers can pass it; they count it.
+//!   [`verify`] says of a store that nobody has open what is lost, and mends the rest.
 //!
 //! # What is not
 //!
