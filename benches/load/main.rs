@@ -1,9 +1,9 @@
 //! The load rig: a ward of cameras on this machine, and what the daemon makes of it.
 //!
 //! `make load CAMERAS="32 64 128" PROFILE=rated SECONDS=60`. The rig serves the cameras itself
-//! (`keng::rtsp_server`), from this repository's own clips, cut by FFmpeg to the profile's sizes and key
-//! frame intervals; the daemon is the built `keng run`, in a process of its own, so that its cost
-//! is told apart. Both share the machine. From the environment:
+//! (`keng::rtsp_server`), from this repository's own clips, cut by FFmpeg to the profile's sizes
+//! and key frame intervals; the daemon is the built `keng run`, in a process of its own, so that
+//! its cost is told apart. Both share the machine. From the environment:
 //!
 //! | | |
 //! | --- | --- |

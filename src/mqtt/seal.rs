@@ -5,10 +5,10 @@
 //! incident, or with other words. Its time `at` is part of it; one that is too old is refused, and
 //! one that was taken in before is known again, so that nobody gains by sending it once more.
 //!
-//! That memory outlives the daemon: each signature is a [`StateChange`] in the write that makes durable
-//! what the message has brought. Never before: a daemon that dies in between must take the message
-//! in when the broker delivers it again. Whatever was forgotten is refused as old, so a clock that
-//! is set back opens nothing either.
+//! That memory outlives the daemon: each signature is a [`StateChange`] in the write that makes
+//! durable what the message has brought. Never before: a daemon that dies in between must take the
+//! message in when the broker delivers it again. Whatever was forgotten is refused as old, so a
+//! clock that is set back opens nothing either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -64,7 +64,8 @@ const LATE_MIN: f64 = 0.1;
 const LATE_LOAD_MAX: f64 = 4.0;
 /// The longest period in focus.
 const FOCUSED_MAX: Duration = Duration::from_secs(1);
-/// A rhythm of key frames that is this much longer than a period still does (see `frame::decode_rate`).
+/// A rhythm of key frames that is this much longer than a period still does (see
+/// `frame::decode_rate`).
 const KEY_FRAMES_OVER: f64 = 1.1;
 /// Overload so soon after more was granted comes from that.
 const PROBE: Duration = Duration::from_secs(4);
