@@ -11,7 +11,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Monotonic time counts from here.
+    /// Creates the clocks; monotonic time counts from here.
     #[expect(clippy::disallowed_methods, reason = "this file is the doorway of time")]
     pub fn new() -> Self {
         Self { start: std::time::Instant::now() }

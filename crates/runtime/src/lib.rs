@@ -1,4 +1,4 @@
-//! What the running process knows of itself: the machine's clocks and the registry of metrics.
+//! The process's own state: the machine's clocks and the registry of metrics.
 //!
 //! Every other crate may use it, but for the core, which is told the time and counts nothing.
 

@@ -1,5 +1,5 @@
-//! What is kept on the disk: the outbox of alerts, their pictures, the ledger of figures, the audit
-//! log and the log of detections.
+//! Storage on the disk: the outbox of alerts, their pictures, the ledger of figures, the audit log
+//! and the log of detections.
 //!
 //! **Invariant:** sled's types never leave this crate.
 

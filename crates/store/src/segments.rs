@@ -1,11 +1,11 @@
-//! The files that a log is kept in, in a folder of their own: which there are.
+//! Lists the files of a log that is kept as numbered segments in a folder of their own.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Every file `*.ending` in `folder`, in no order. A folder that is not there holds nothing.
+/// Lists every file `*.ending` in `folder`, in no order. A folder that is not there holds nothing.
 ///
 /// # Errors
 /// The file system's.

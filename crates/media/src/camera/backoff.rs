@@ -1,4 +1,4 @@
-//! How long to wait before what has failed is tried again, be it a camera, the broker or an
+//! Computes the wait before what has failed is tried again, be it a camera, the broker or an
 //! outlet's receiver: exponential, with jitter.
 //!
 //! Pure: it waits for nothing and draws from the randomness that it is handed.
@@ -17,7 +17,7 @@ pub struct Policy {
     jitter: f64,
 }
 
-/// Why numbers are no [`Policy`].
+/// A reason for which numbers make no [`Policy`].
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PolicyError {
     /// The first wait is longer than the longest.
@@ -28,7 +28,7 @@ pub enum PolicyError {
         /// The longest wait.
         max: Duration,
     },
-    /// RetryPolicies of zero would hammer whoever is waited for.
+    /// Waits of zero would hammer whoever is waited for.
     #[error("the first wait is zero")]
     Zero,
     /// The factor is below 1, or no number.
@@ -67,7 +67,7 @@ impl Policy {
         jitter: 0.2,
     };
 
-    /// RetryPolicies from `min` up to `max`, each `factor` times the one before, and each longer or
+    /// Waits from `min` up to `max`, each `factor` times the one before, and each longer or
     /// shorter by up to `jitter` of itself (so the longest possible is `max * (1 + jitter)`).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What can go wrong with a camera: what failed, where, and what to do about it.
+//! Errors of a camera's session: each names what failed, where, and what to do about it.
 //!
 //! **Invariant:** no text in here holds a credential. Hosts are named by address and port;
 //! paths are shown only where they can't hold one (some cameras want `user=…&password=…` in the
@@ -29,7 +29,7 @@ impl std::fmt::Display for Step {
     }
 }
 
-/// Why a session could not begin, or ended.
+/// An error that keeps a session from beginning, or ends it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The TCP connection was refused or the host can't be reached.
@@ -37,7 +37,7 @@ pub enum Error {
     Unreachable {
         /// Host and port.
         place: String,
-        /// What the system said.
+        /// The operating system's message.
         detail: String,
     },
     /// Nothing came back in time.
@@ -45,19 +45,19 @@ pub enum Error {
     NoAnswer {
         /// Host and port.
         place: String,
-        /// What was asked.
+        /// The request that was sent.
         step: Step,
-        /// How long it had.
+        /// The time limit that has passed.
         limit: Duration,
     },
-    /// What came back is not RTSP.
+    /// The answer is not RTSP.
     #[error("{place} does not speak RTSP at {step}: {detail}; is the port right (often 554)?")]
     NotRtsp {
         /// Host and port.
         place: String,
-        /// What was asked.
+        /// The request that was sent.
         step: Step,
-        /// What is wrong with the answer.
+        /// The fault in the answer.
         detail: String,
     },
     /// 401 and no credentials are configured.
@@ -97,11 +97,11 @@ pub enum Error {
     Status {
         /// Host and port.
         place: String,
-        /// What was asked.
+        /// The request that was sent.
         step: Step,
         /// The answer's code.
         status: u16,
-        /// What is wrong.
+        /// The answer's reason.
         detail: String,
     },
     /// Nothing in it is a video.
@@ -109,7 +109,7 @@ pub enum Error {
     NoVideo {
         /// Host and port.
         place: String,
-        /// What there is instead.
+        /// The media that the stream has instead.
         found: String,
     },
     /// A video, but not H.264 or H.265.
@@ -117,7 +117,7 @@ pub enum Error {
     Codec {
         /// Host and port.
         place: String,
-        /// What it is encoded with, as the camera names it.
+        /// The codec, as the camera names it.
         codec: String,
     },
     /// The camera ended the session, or the connection broke.
@@ -135,7 +135,7 @@ pub enum Error {
         place: String,
         /// Bad packets in a row.
         count: u32,
-        /// What is wrong with the last one.
+        /// The fault of the last bad packet.
         detail: String,
     },
     /// The session stands, but no complete packet came.
@@ -143,7 +143,7 @@ pub enum Error {
     Stalled {
         /// Host and port.
         place: String,
-        /// How long it had.
+        /// The time limit that has passed.
         limit: Duration,
     },
     /// Packets come, but none to begin decoding with.
@@ -151,13 +151,13 @@ pub enum Error {
     NoKeyFrame {
         /// Host and port.
         place: String,
-        /// How long it had.
+        /// The time limit that has passed.
         limit: Duration,
     },
 }
 
 impl Error {
-    /// Whether a person has to mend it. If not, it may pass by itself.
+    /// Returns whether a person has to mend it; if not, it may pass by itself.
     pub fn needs_person(&self) -> bool {
         matches!(
             self,
@@ -188,7 +188,7 @@ impl Error {
         }
     }
 
-    /// What retina said, as one of these.
+    /// Translates retina's error into one of these.
     pub(crate) fn from_retina(config: &Config, step: Step, error: &retina::Error) -> Self {
         let place = place(config);
         let detail = detail(error);

@@ -20,7 +20,7 @@ pub use error::Error;
 use crate::time::Stamp;
 use crate::ward::{Id, Secret};
 
-/// How to reach one camera's stream.
+/// The configuration by which one camera's stream is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The camera.
@@ -31,11 +31,11 @@ pub struct Config {
     pub username: Option<String>,
     /// Asked for by Basic or Digest.
     pub password: Option<Secret>,
-    /// What carries the RTP packets.
+    /// The transport that carries the RTP packets.
     pub transport: Transport,
 }
 
-/// What carries the RTP packets.
+/// The transport that carries the RTP packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Transport {
     /// Interleaved with RTSP on its TCP connection: passes firewalls, loses nothing.
@@ -67,15 +67,15 @@ impl Codec {
 /// One encoded access unit.
 #[derive(Clone, Debug)]
 pub struct Packet {
-    /// What it is encoded with.
+    /// The codec that it is encoded with.
     pub codec: Codec,
     /// Annex B byte stream; parameter sets stand before each key frame.
     pub data: Arc<[u8]>,
-    /// Whether decoding can start here: IDR, and for H.265 also CRA and BLA.
+    /// True if decoding can start here: IDR, and for H.265 also CRA and BLA.
     pub key: bool,
     /// The stream's own time in microseconds from its start, as the camera tells it; may lie.
     pub media_time_us: i64,
-    /// When its last byte arrived here.
+    /// The time at which its last byte arrived here.
     pub received: Stamp,
     /// RTP packets known to be lost just before it.
     pub lost: u32,
@@ -83,7 +83,7 @@ pub struct Packet {
 
 /// Opens sessions: RTSP in the daemon, a script in tests.
 pub trait Source: Send + Sync {
-    /// What it opens.
+    /// The type of the sessions that it opens.
     type Session: Session;
 
     /// Begins a session. Ends in bounded time; may be dropped at any await.
@@ -95,15 +95,15 @@ pub trait Source: Send + Sync {
 
 /// A session that plays.
 pub trait Session: Send {
-    /// The next access unit, key frame or not. RetryPolicies for as long as none comes: the caller
+    /// The next access unit, key frame or not. Waits for as long as none comes: the caller
     /// bounds that. May be dropped at any await without losing one.
     ///
     /// # Errors
     /// [`Error`] says why the session ended; there is nothing more to be had from it.
     fn next(&mut self) -> impl Future<Output = Result<Packet, Error>> + Send;
 
-    /// By how many seconds the camera's wall clock is ahead of ours, negative where it is behind;
-    /// `None` where it has not told its time.
+    /// Returns the seconds by which the camera's wall clock is ahead of ours, negative where it is
+    /// behind; `None` where it has not told its time.
     fn clock_ahead_s(&self) -> Option<i64> {
         None
     }
@@ -112,28 +112,28 @@ pub trait Session: Send {
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// What a camera's supervisor is doing.
+/// The state of a camera's supervisor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
     /// Describing, setting up, waiting for the first packet.
     Connecting {
-        /// Since when.
+        /// The time at which this state began.
         since: Stamp,
     },
     /// Packets arrive.
     Streaming {
-        /// Since when.
+        /// The time at which this state began.
         since: Stamp,
-        /// What they are encoded with.
+        /// The codec that they are encoded with.
         codec: Codec,
         /// As [`Session::clock_ahead_s`] says, to a few seconds.
         clock_ahead_s: Option<i64>,
     },
     /// It failed and will be tried again.
     Waiting {
-        /// Since when.
+        /// The time at which this state began.
         since: Stamp,
-        /// What failed, for people; holds no secret.
+        /// The failure in words for people; it holds no secret.
         reason: String,
     },
 }

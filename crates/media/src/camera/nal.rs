@@ -34,8 +34,8 @@ pub fn units(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether a decoder can start at this access unit: IDR, and for H.265 every IRAP picture, so
-/// also CRA and BLA, of which open groups of pictures consist.
+/// Returns whether a decoder can start at this access unit: IDR, and for H.265 every IRAP picture,
+/// so also CRA and BLA, of which open groups of pictures consist.
 ///
 /// The first slice decides, so that a long access unit is not searched to its end.
 pub fn is_key(codec: Codec, annex_b: &[u8]) -> bool {
@@ -54,7 +54,7 @@ pub fn is_key(codec: Codec, annex_b: &[u8]) -> bool {
     false
 }
 
-/// Whether a sequence parameter set stands before the first slice.
+/// Returns whether a sequence parameter set stands before the first slice.
 pub fn has_parameter_sets(codec: Codec, annex_b: &[u8]) -> bool {
     let sequence_set = match codec {
         Codec::H264 => H264_SPS,
@@ -90,7 +90,7 @@ fn after_start_code(data: &[u8]) -> Option<&[u8]> {
     find_start_code(data).map(|at| &data[at + 3..])
 }
 
-/// Where the next `00 00 01` begins. Looks at every third byte of ordinary data only.
+/// Finds where the next `00 00 01` begins. Looks at every third byte of ordinary data only.
 fn find_start_code(data: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {

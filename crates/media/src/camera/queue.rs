@@ -29,17 +29,17 @@ pub const PACKETS_MAX: usize = 64;
 /// cameras that send huge packets, so that 300 of them can't fill the memory.
 pub const BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What the receiver gets.
+/// An item that the receiver gets.
 #[derive(Clone, Debug)]
 pub enum QueueItem {
     /// One access unit.
     Packet(Packet),
-    /// What follows does not continue what came before: a new session (the codec may differ, the
-    /// stream's time may start again) or a gap of dropped packets. A key frame follows.
+    /// A mark that what follows does not continue what came before: a new session (the codec may
+    /// differ, the stream's time may start again) or a gap of dropped packets. A key frame follows.
     Discontinuity,
 }
 
-/// What became of a packet.
+/// The outcome of sending a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
     /// It waits for the receiver.
@@ -67,7 +67,7 @@ pub fn channel(flow: Flow) -> (Sender, Receiver) {
     (Sender { shared: Arc::clone(&shared) }, Receiver { shared })
 }
 
-/// The async side.
+/// The asynchronous side, which puts packets in.
 #[derive(Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
@@ -107,13 +107,13 @@ impl Sender {
         SendOutcome::Queued
     }
 
-    /// Says that what follows is another session: an [`QueueItem::Discontinuity`] comes before its
+    /// Says that what follows is another session: a [`QueueItem::Discontinuity`] comes before its
     /// first key frame.
     pub fn discontinuity(&self) {
         self.shared.lock().needs_key = true;
     }
 
-    /// Whether nobody will receive what is sent.
+    /// Returns whether nobody will receive what is sent.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().closed
     }
@@ -126,7 +126,7 @@ impl Drop for Sender {
     }
 }
 
-/// The decoder's side.
+/// The decoder's side, which takes packets out.
 #[derive(Debug)]
 pub struct Receiver {
     shared: Arc<Shared>,
@@ -153,12 +153,12 @@ impl Receiver {
         self.take(&mut self.shared.lock())
     }
 
-    /// Packets that wait.
+    /// Returns the number of packets that wait.
     pub fn len(&self) -> usize {
         self.shared.lock().packets
     }
 
-    /// Whether no packet waits.
+    /// Returns whether no packet waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    /// What waits, as text: K key, p other, | discontinuity.
+    /// Renders what waits as text: K key, p other, | discontinuity.
     fn drain(receiver: &Receiver) -> String {
         std::iter::from_fn(|| receiver.try_recv())
             .map(|item| match item {

@@ -120,24 +120,25 @@ pub struct RtspSession {
     report: Option<SenderReport>,
 }
 
-/// What the camera says about its own clock (the RTCP sender report).
+/// The camera's statement about its own clock (the RTCP sender report).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderReport {
     /// The camera's wall clock.
     pub camera: Wall,
-    /// When that arrived here.
+    /// The time at which that arrived here.
     pub received: Stamp,
 }
 
 impl SenderReport {
-    /// By how many microseconds the camera's clock is ahead of ours; negative where it is behind.
+    /// Returns the microseconds by which the camera's clock is ahead of ours; negative where it is
+    /// behind.
     pub fn ahead_us(&self) -> i64 {
         self.camera.0.saturating_sub(self.received.wall.0)
     }
 }
 
 impl RtspSession {
-    /// What the stream is encoded with.
+    /// Returns the stream's codec.
     pub fn codec(&self) -> Codec {
         self.codec
     }
@@ -251,7 +252,7 @@ impl Session for RtspSession {
     }
 }
 
-/// How to deal with cameras that break the rules: as tolerantly as our use allows.
+/// Options for cameras that break the rules: as tolerantly as our use allows.
 fn session_options(config: &Config, group: Arc<SessionGroup>) -> SessionOptions {
     let creds = (config.username.is_some() || config.password.is_some()).then(|| Credentials {
         username: config.username.clone().unwrap_or_default(),

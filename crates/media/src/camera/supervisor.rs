@@ -61,16 +61,16 @@ const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// were switched off together from being asked in step.
 const WAIT_SHARE_MIN: u32 = 6;
 
-/// Where a supervisor reaches the world. Shared by all of them but for the clones.
+/// The resources that a supervisor works with; all supervisors share them by clones.
 #[derive(Clone)]
 pub struct SupervisorContext<S> {
-    /// Opens sessions.
+    /// Opens sessions with cameras.
     pub source: S,
-    /// Tells the time.
+    /// Tells monotonic and wall time.
     pub clock: Arc<dyn Clock>,
     /// Permits to connect; [`CONNECTS_MAX`] of them.
     pub connects: Arc<Semaphore>,
-    /// Counts.
+    /// Counts sessions and packets.
     pub metrics: Metrics,
     /// The waits for cameras that are away, and for those that refuse us.
     pub waits: RetryPolicies,
@@ -79,9 +79,9 @@ pub struct SupervisorContext<S> {
 /// The waits between attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicies {
-    /// When it may pass by itself.
+    /// The policy where the failure may pass by itself.
     pub away: Policy,
-    /// When a person has to mend it.
+    /// The policy where a person has to mend it.
     pub refused: Policy,
 }
 
@@ -91,12 +91,12 @@ impl Default for RetryPolicies {
     }
 }
 
-/// Where a camera's packets and state go.
+/// The channels that take a camera's packets and state.
 #[derive(Debug)]
 pub struct SupervisorOutputs {
-    /// To the decoder.
+    /// The queue to the decoder.
     pub queue: queue::Sender,
-    /// To whoever wants to know how the camera does.
+    /// The state of the camera, for all who watch it.
     pub state: watch::Sender<State>,
 }
 
@@ -127,7 +127,7 @@ pub async fn supervise<S: Source>(
     supervisor.run().instrument(span).await;
 }
 
-/// Nothing is left to do: shutdown, or the receiver of the packets is gone.
+/// An end to all work: shutdown, or the receiver of the packets is gone.
 struct Stopped;
 
 struct Supervisor<S, R> {
@@ -138,7 +138,8 @@ struct Supervisor<S, R> {
     shutdown: CancellationToken,
     up: Gauge,
     sessions: Counter,
-    /// Apart: an hour of silence must not make a refusal at the first answer last for minutes.
+    /// Counted apart: an hour of silence must not make a refusal at the first answer last for
+    /// minutes.
     away: Backoff,
     refused: Backoff,
     throttle: LogThrottle,
@@ -276,8 +277,8 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
         });
     }
 
-    /// Until it is time for the next attempt. RetryPolicies are counted from the beginning of the
-    /// last attempt, so that a camera that is not there is asked just as often as one that refuses.
+    /// Until it is time for the next attempt. Waits are counted from the beginning of the last
+    /// attempt, so that a camera that is not there is asked just as often as one that refuses.
     async fn waiting(&mut self, failure: Error, began: Stamp) -> Result<(), Stopped> {
         let RetryPolicies { away, refused } = self.context.waits;
         let nominal = match failure.needs_person() {
@@ -311,7 +312,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
 struct LogThrottle {
     /// Kinds of failure that were told since the last stable session.
     kinds: BTreeSet<&'static str>,
-    /// Whether the newest failure was told; then its end is told as well.
+    /// True if the newest failure was logged; then its end is logged as well.
     told: bool,
     /// In a row, of whatever kind.
     failures: u32,
@@ -324,8 +325,8 @@ impl Default for LogThrottle {
 }
 
 impl LogThrottle {
-    /// Whether to tell another failure in a row: each kind the first time, then the
-    /// 1st, 2nd, 4th, 8th, … of all. A camera that is off for a month is told 20 times.
+    /// Returns whether to log another failure in a row: each kind the first time, then the 1st,
+    /// 2nd, 4th, 8th, … of all. A camera that is off for a month is told 20 times.
     fn tells(&mut self, kind: &'static str) -> bool {
         self.failures = self.failures.saturating_add(1);
         self.told = self.kinds.insert(kind) || self.failures.is_power_of_two();

@@ -28,7 +28,7 @@ impl Clock for PausedClock {
     }
 }
 
-/// What one attempt at a scripted camera gives.
+/// The result of one attempt at a scripted camera.
 #[derive(Clone)]
 enum Attempt {
     /// Refuses at once.
@@ -51,7 +51,7 @@ enum End {
 
 #[derive(Default)]
 struct Log {
-    /// When each attempt began.
+    /// The times at which attempts began.
     opened: Mutex<Vec<Duration>>,
     closed: AtomicUsize,
     open_now: AtomicUsize,
@@ -61,7 +61,7 @@ struct Log {
 #[derive(Clone)]
 struct Script {
     attempts: Arc<Mutex<VecDeque<Attempt>>>,
-    /// What happens when the script is over.
+    /// The attempt that follows the script's end again and again.
     then: Attempt,
     log: Arc<Log>,
     start: tokio::time::Instant,
@@ -202,7 +202,7 @@ impl Rig {
         opened.iter().map(|at| (at.as_secs_f64() * 1000.0).round() / 1000.0).collect()
     }
 
-    /// Whether attempts began at these seconds; timers round to a millisecond or two.
+    /// Asserts that attempts began at these seconds; timers round to a millisecond or two.
     fn opened_at(&self, wanted: &[f64]) {
         let opened = self.opened();
         let near = |(a, b): (&f64, &f64)| (a - b).abs() < 0.02;

@@ -1,11 +1,11 @@
-//! From a model's class names to the classes that the daemon looks for. Pure.
+//! Maps a model's class names to the classes that the daemon looks for. Pure.
 
 use crate::detection::Class;
 
 /// The 80 classes of COCO begin with the person; the other names are never needed here.
 pub const COCO_CLASSES: usize = 80;
 
-/// Which outputs of a model mean what: one entry an output that matters.
+/// The meaning of a model's outputs: one entry for each output that matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassMap {
     outputs: Vec<(usize, Class)>,
@@ -31,12 +31,12 @@ impl ClassMap {
         &self.outputs
     }
 
-    /// What one output means.
+    /// Returns the class that one output means.
     pub fn class(&self, output: usize) -> Option<Class> {
         self.outputs.iter().find(|(index, _)| *index == output).map(|(_, class)| *class)
     }
 
-    /// How many classes the model knows, those included that don't matter here.
+    /// Returns the number of classes that the model knows, those included that don't matter here.
     pub fn total(&self) -> usize {
         self.total
     }
@@ -48,7 +48,7 @@ impl ClassMap {
     }
 }
 
-/// What a name means; models in the wild write it in many ways.
+/// Returns the class that a name means; models in the wild write it in many ways.
 fn class_of(name: &str) -> Option<Class> {
     match name.trim().to_lowercase().as_str() {
         "fire" | "flame" | "flames" => Some(Class::Fire),

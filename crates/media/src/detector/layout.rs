@@ -1,4 +1,4 @@
-//! What a model file says about itself: how to feed it and how to read it. Pure.
+//! Derives from what a model file says about itself how to feed it and how to read it. Pure.
 //!
 //! Each fact is looked for in the sidecar (`keng.onnx` has `keng.toml` beside it), then in the
 //! file's metadata, then inferred where that is safe. A fact that is nowhere is an error that
@@ -34,7 +34,7 @@ const PAD_DEFAULT: u8 = 114;
 /// Sides of an input, in pixels: what is larger is a mistake, not a model.
 const SIDE_MAX: usize = 4096;
 
-/// What a model's file says, as ONNX Runtime reads it.
+/// The statements of a model's file, as ONNX Runtime reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelDescription {
     /// Dimensions of the one input; open ones are `None`.
@@ -76,7 +76,7 @@ pub struct Sidecar {
 /// Everything about a model that feeding and reading it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// How frames are scaled for it.
+    /// The format that frames are scaled to.
     pub input: InputFormat,
     /// Pictures a run; `None` where any number goes.
     pub batch: Option<usize>,
@@ -84,13 +84,13 @@ pub struct Layout {
     pub color: ColorOrder,
     /// Range of the values.
     pub scale: Scale,
-    /// What its outputs mean.
+    /// The family that tells how its outputs are decoded.
     pub family: Family,
-    /// Which of its classes matter.
+    /// The classes of it that matter.
     pub classes: ClassMap,
 }
 
-/// Why a model can't be used.
+/// A reason for which a model can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A value of the metadata or the sidecar is none of those that it may be.
@@ -98,15 +98,15 @@ pub enum Error {
     Value {
         /// As the sidecar names it.
         key: &'static str,
-        /// What it may be.
+        /// The values that it may have.
         expected: &'static str,
-        /// What it is.
+        /// The value that it has.
         found: String,
     },
     /// The input is not a batch of pictures.
     #[error("input: expected [N, 3, height, width] with N open or 1, found {found}")]
     Input {
-        /// What it is.
+        /// The value that it has.
         found: String,
     },
     /// The outputs are of no known family, or not of the one named.

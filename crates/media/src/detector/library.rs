@@ -10,7 +10,7 @@ use ort::environment::Environment;
 /// The library's name as its wheel and distributions have it; followed by a version, maybe.
 const FILE: &str = "libonnxruntime.so";
 
-/// Why ONNX Runtime can't be used.
+/// A reason for which ONNX Runtime can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is in none of the usual places, or nowhere loadable.
@@ -90,7 +90,7 @@ impl SearchPath {
     }
 }
 
-/// Where to look, first to last.
+/// Lists the places to look at, first to last.
 fn search_paths(
     explicit: Option<&Path>,
     variable: Option<&Path>,

@@ -28,20 +28,20 @@ use crate::detection::Detection;
 
 /// Finds things in pictures. Owned by one thread.
 pub trait Detector: Send {
-    /// What frames must be scaled and letterboxed to.
+    /// Returns the format that frames must be scaled and letterboxed to.
     fn input(&self) -> InputFormat;
 
-    /// What it finds: one list a frame, in the order of `frames`, best first.
+    /// Detects things: returns one list for each frame, in the order of `frames`, best first.
     ///
     /// # Errors
     /// [`onnx::Error`] where the runtime refuses; the frames are lost, the detector goes on.
     fn detect(&mut self, frames: &[&Frame]) -> Result<Vec<Vec<Detection>>, onnx::Error>;
 }
 
-/// What one frame showed, on its way to the core.
+/// An analysed frame on its way to the core.
 #[derive(Debug)]
 pub struct Analysed {
-    /// Whose frame.
+    /// The camera that the frame is of.
     pub camera: Id,
     /// The frame's stamp: when its last packet arrived.
     pub at: Stamp,
@@ -51,15 +51,15 @@ pub struct Analysed {
     pub detections: Vec<Detection>,
     /// For a snapshot, should it come to an alert.
     pub picture: Picture,
-    /// What the frame looks like as a whole, where it was asked.
+    /// Statistics of the whole frame, where they were taken.
     pub look: Option<Box<Look>>,
     /// A small copy of it to be kept for a while, where it is time for one.
     pub thumbnail: Option<Thumbnail>,
-    /// Where the time went so far.
+    /// The time that it spent in the stages so far.
     pub timing: Timing,
 }
 
-/// How long a frame spent in each stage, in microseconds.
+/// The time that a frame spent in each stage, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Timing {
     /// From the last packet's arrival to the end of scaling.

@@ -30,7 +30,7 @@ use crate::frame::Frame;
 use crate::frame::InputFormat;
 use crate::ward::Id;
 
-/// What can go wrong with a model.
+/// An error of a model.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// ONNX Runtime itself can't be used.
@@ -41,7 +41,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The file system's error.
         source: std::io::Error,
     },
     /// The sidecar is no TOML of the known keys.
@@ -49,7 +49,7 @@ pub enum Error {
     Sidecar {
         /// The file.
         path: PathBuf,
-        /// Why, with line and column.
+        /// The parser's error, with line and column.
         source: Box<toml::de::Error>,
     },
     /// ONNX Runtime refuses the model.
@@ -65,7 +65,7 @@ pub enum Error {
     Layout {
         /// The file.
         path: PathBuf,
-        /// What was expected and found.
+        /// The property that does not fit.
         source: layout::Error,
     },
     /// The model can't find what a rule needs.
@@ -81,7 +81,7 @@ pub enum Error {
     /// A frame was not scaled for this model.
     #[error("camera {camera}: frame has {found} bytes, the model takes {expected}")]
     Frame {
-        /// Whose frame.
+        /// The camera that the frame is of.
         camera: Id,
         /// Bytes of the model's input.
         expected: usize,
@@ -96,7 +96,7 @@ pub enum Error {
     Output(#[from] family::Mismatch),
 }
 
-/// Which model, and how it runs.
+/// The model's file and the way in which it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OnnxConfig {
     /// The ONNX file; a sidecar stands beside it, its ending replaced by `.toml`.
@@ -105,7 +105,7 @@ pub struct OnnxConfig {
     pub runtime: Option<PathBuf>,
     /// Threads that share one picture's work. Throughput is best with 1 and a session a core.
     pub intra_threads: usize,
-    /// What scores less is not reported, 0..1.
+    /// The least confidence that is reported, 0..1.
     pub confidence_min: f32,
 }
 
@@ -146,12 +146,12 @@ impl OnnxDetector {
         Ok(Self { session, layout, identity, confidence_min, tensor: Vec::new() })
     }
 
-    /// Which model this is.
+    /// Returns the model's identity.
     pub fn identity(&self) -> &ModelIdentity {
         &self.identity
     }
 
-    /// How it is fed and read.
+    /// Returns how the model is fed and read.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

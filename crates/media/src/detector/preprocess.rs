@@ -10,7 +10,7 @@ pub enum ColorOrder {
     Bgr,
 }
 
-/// What the values of the tensor are.
+/// The range of the tensor's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Scale {
     /// 0..1.

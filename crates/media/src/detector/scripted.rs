@@ -71,7 +71,7 @@ impl Detector for ScriptedDetector {
     }
 }
 
-/// What each cell shows, row by row.
+/// The colours of all cells, row by row.
 struct Grid {
     columns: usize,
     cells: Vec<Option<(Class, f32)>>,
@@ -134,7 +134,7 @@ impl Patch {
     }
 }
 
-/// How far one primary colour stands out of the other two.
+/// Returns the class of a colour, and how far its primary stands out of the other two.
 fn classify([r, g, b]: [f32; 3]) -> Option<(Class, f32)> {
     let stands_out = [
         (Class::Fire, (r - g).min(r - b)),

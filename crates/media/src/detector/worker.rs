@@ -31,16 +31,16 @@ pub const ANALYSED_MAX: usize = 16;
 /// Cameras whose counters are at hand; then they are looked up anew, those that are gone included.
 const FLOWS_MAX: usize = 1024;
 
-/// What a detector thread works with besides its detector.
+/// The resources of a detector thread besides its detector.
 #[derive(Clone)]
 pub struct DetectorSetup {
-    /// Where frames come from.
+    /// The mailboxes that frames come from.
     pub mailboxes: Arc<Mailboxes>,
-    /// What looks at the found again; one for all detector threads.
+    /// The second stage, which corrects confidences; one for all detector threads.
     pub second: Arc<FlickerStage>,
-    /// Where analysed frames go: a channel of [`ANALYSED_MAX`].
+    /// The channel that takes analysed frames, of [`ANALYSED_MAX`].
     pub analysed: Sender<Analysed>,
-    /// What frames were stamped with.
+    /// The clock that frames were stamped with.
     pub clock: Arc<dyn Clock>,
     /// Counts frames at the stage `Inference`; times the stages `Queue` and `Inference`.
     pub metrics: Metrics,
@@ -85,7 +85,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Whether there is still somebody to do it for.
+    /// Analyses a frame; returns whether anybody still receives the results.
     fn analyse(&mut self, frame: Frame) -> bool {
         let flow = self.flow(&frame.camera);
         flow.taken.inc();

@@ -45,23 +45,23 @@ pub const HOLD_BACK_MAX: Duration = Duration::from_secs(3);
 
 /// 4096 x 4096: whoever claims more wants the memory of all others.
 const PIXELS_MAX: &str = "16777216";
-/// What a camera shows as a whole changes slowly.
+/// The interval of statistics: what a camera shows as a whole changes slowly.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a small copy is made, to be kept for a while.
+/// The interval at which a thumbnail is made, to be kept for a while.
 pub const THUMBNAIL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Packets whose pictures may still be inside the decoder: H.264 and H.265 reorder over 16.
 const IN_FLIGHT_MAX: usize = 64;
 
-/// Why a packet gave no picture, or a camera has no decoder.
+/// A reason for which a packet gave no picture, or a camera has no decoder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// FFmpeg was built without this decoder, or refuses to open it.
     #[error("camera {camera}: no decoder for {codec:?}")]
     Open {
-        /// Whose.
+        /// The camera.
         camera: Id,
-        /// What its stream is encoded with.
+        /// The codec of its stream.
         codec: Codec,
         /// FFmpeg's reason.
         source: ffmpeg::Error,
@@ -69,7 +69,7 @@ pub enum Error {
     /// The packet can't be decoded; it is lost and the decoder goes on.
     #[error("camera {camera}: packet of {bytes} bytes can't be decoded")]
     Decode {
-        /// Whose.
+        /// The camera.
         camera: Id,
         /// The packet's size.
         bytes: usize,
@@ -79,14 +79,14 @@ pub enum Error {
     /// The picture can't be scaled; it is lost and the decoder goes on.
     #[error("camera {camera}")]
     Scale {
-        /// Whose.
+        /// The camera.
         camera: Id,
-        /// What of it.
+        /// FFmpeg's error.
         source: ScaleError,
     },
 }
 
-/// What shall become of one packet.
+/// The treatment of one packet by the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeMode {
     /// Decode it and hand out its picture.
@@ -97,12 +97,12 @@ pub enum DecodeMode {
     Skip,
 }
 
-/// What a [`Decoder`] is made of.
+/// The configuration of a [`Decoder`].
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whose stream.
+    /// The camera that the stream is of.
     pub camera: Id,
-    /// What its pictures are scaled to.
+    /// The format that its pictures are scaled to.
     pub input: InputFormat,
     /// Painted before anybody sees a picture.
     pub masks: Arc<Masks>,
@@ -116,17 +116,19 @@ pub struct Decoder {
     scaler: Scaler,
     /// Since the last key frame, that included; empty where decoding can't go on from there.
     backlog: Backlog,
-    /// What the decoder has been fed, by the number that FFmpeg carries through as a timestamp.
+    /// The packets that the decoder was fed, by the number that FFmpeg carries through as a
+    /// timestamp.
     in_flight: VecDeque<InFlight>,
     number: i64,
     spare: Option<Video>,
-    /// What is decoded now needs no loop filter.
+    /// True if what is decoded now needs no loop filter.
     unfiltered: bool,
     sequence: u64,
     last_at: Stamp,
     /// Something was lost since the last key frame.
     damaged: bool,
-    /// When the packet of the last true picture arrived, or, before any, the first packet.
+    /// The time at which the packet of the last true picture arrived, or, before any, the first
+    /// packet.
     true_at: Option<Mono>,
     held_back: u64,
     size: Option<(u32, u32)>,
@@ -251,7 +253,7 @@ impl Decoder {
         self.backlog.rewind();
     }
 
-    /// RateTarget pictures since the last call that were held back because they are not true.
+    /// Wanted pictures since the last call that were held back because they are not true.
     pub fn take_held_back(&mut self) -> u64 {
         std::mem::take(&mut self.held_back)
     }
@@ -333,7 +335,8 @@ impl Decoder {
         newest.map(|(video, received)| self.finish(video, received)).transpose()
     }
 
-    /// Whether the picture shows the street as it is, or nothing better was seen for too long.
+    /// Returns whether the picture shows the street as it is, or nothing better was seen for too
+    /// long.
     fn is_presentable(&mut self, video: &Video, at: Mono) -> bool {
         let is_true = !self.damaged && !video.is_corrupt() && !video.has_decode_errors();
         if is_true {
@@ -376,7 +379,8 @@ impl Decoder {
     }
 }
 
-/// Whether something that is done every so often is to be done now; then it is noted as done.
+/// Returns whether something that is done every so often is to be done now; then it is noted as
+/// done.
 fn is_due(last: &mut Option<Mono>, now: Mono, every: Duration) -> bool {
     let due = last.is_none_or(|last| now.since(last) >= every);
     if due {

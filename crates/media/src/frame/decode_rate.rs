@@ -1,5 +1,5 @@
-//! Which packets are worth decoding, for the rate at which pictures are wanted. Pure but for the
-//! atomics that carry what is wanted to the decoder's thread, and what it noticed back.
+//! Chooses the packets that are worth decoding for the rate at which pictures are wanted. Pure but
+//! for the atomics that carry what is wanted to the decoder's thread, and what it noticed back.
 //!
 //! Decoding is most of the daemon's work, and inter frames can't be left out one by one: each is
 //! predicted from those before it. But a camera whose key frames come as often as pictures are
@@ -16,8 +16,8 @@ use super::key_frames::KeyFrames;
 use super::key_frames::Packets;
 use crate::time::Mono;
 
-/// How often a camera's pictures are wanted, and what its decoder's thread noticed. Clones share
-/// the values.
+/// The rate at which a camera's pictures are wanted, and what its decoder's thread noticed. Clones
+/// share the values.
 #[derive(Clone, Debug, Default)]
 pub struct DecodeRate(Arc<Shared>);
 
@@ -33,11 +33,11 @@ struct Shared {
     patient: AtomicBool,
     asked: AtomicBool,
     late: AtomicBool,
-    /// When something moved last, in microseconds; 0: never, or told already.
+    /// The time at which something moved last, in microseconds; 0: never, or told already.
     moved_us: AtomicU64,
 }
 
-/// What is wanted of a camera's pictures just now.
+/// The rate at which a camera's pictures are wanted just now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateTarget {
     /// One picture a `period`; zero: every one.
@@ -107,7 +107,7 @@ impl DecodeRate {
         self.0.asked.store(true, Ordering::Relaxed);
     }
 
-    /// What is wanted; what was asked for is told once.
+    /// Returns the wanted rate; a picture that was asked for is reported once.
     pub fn wanted(&self) -> RateTarget {
         let shared = &*self.0;
         let gap = match shared.gap_ms.load(Ordering::Relaxed) {
@@ -128,7 +128,7 @@ impl DecodeRate {
         self.0.late.store(true, Ordering::Relaxed);
     }
 
-    /// Whether one was since the last call.
+    /// Returns whether a picture was late since the last call.
     pub fn take_late(&self) -> bool {
         self.0.late.swap(false, Ordering::Relaxed)
     }
@@ -138,7 +138,7 @@ impl DecodeRate {
         self.0.moved_us.store(at.0.max(1), Ordering::Relaxed);
     }
 
-    /// When something moved last, if anything has since the last call.
+    /// Returns the time of the last motion, if there was any since the last call.
     pub fn take_motion(&self) -> Option<Mono> {
         match self.0.moved_us.swap(0, Ordering::Relaxed) {
             0 => None,
@@ -151,10 +151,10 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What to do with a packet.
+/// The treatment that was chosen for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeChoice {
-    /// What the decoder shall do with it.
+    /// The way in which the decoder treats it.
     pub mode: DecodeMode,
     /// The packets after it are not decoded, so its picture must be had without them.
     pub alone: bool,
@@ -167,9 +167,9 @@ pub struct DecodeSchedule {
     packets: Packets,
     /// As it was wanted at the packet before.
     period: Duration,
-    /// When the last wanted picture was due; the next one is a period later.
+    /// The time at which the last wanted picture was due; the next one is a period later.
     last_due: Option<Mono>,
-    /// When the packet of the last wanted picture arrived.
+    /// The time at which the packet of the last wanted picture arrived.
     last_picture: Option<Mono>,
     /// That picture came to nothing.
     asked: bool,
@@ -178,7 +178,8 @@ pub struct DecodeSchedule {
 }
 
 impl DecodeSchedule {
-    /// What arrives next does not continue what arrived before; the rhythm is likely the same.
+    /// Notes that what arrives next does not continue what arrived before; the rhythm is likely the
+    /// same.
     pub fn interrupt(&mut self) {
         self.key_frames.interrupt();
         self.packets.interrupt();
@@ -189,7 +190,8 @@ impl DecodeSchedule {
         self.asked = true;
     }
 
-    /// What to do with the packet that arrived at `at`, pictures being wanted as `wanted` says.
+    /// Chooses the treatment of the packet that arrived at `at`, pictures being wanted as `wanted`
+    /// says.
     pub fn choose(&mut self, at: Mono, key: bool, wanted: impl Into<RateTarget>) -> DecodeChoice {
         let wanted = wanted.into();
         let period = wanted.period;
@@ -227,21 +229,22 @@ impl DecodeSchedule {
         DecodeChoice { mode: want, alone: key_frames_do }
     }
 
-    /// Whether the next key frame is still to be expected at its time.
+    /// Returns whether the next key frame is still to be expected at its time.
     fn key_frame_nears(&self, at: Mono) -> bool {
         let known = self.key_frames.last().zip(self.key_frames.usual());
         known.is_some_and(|(last, usual)| at.since(last) <= usual + usual / 4)
     }
 
-    /// Whether the next key frame is to be expected later than `gap` after the last picture.
+    /// Returns whether the next key frame is to be expected later than `gap` after the last
+    /// picture.
     fn key_frame_misses(&self, gap: Duration) -> bool {
         let known = self.last_picture.zip(self.key_frames.next());
         known.is_some_and(|(picture, next)| next > picture + gap)
     }
 
-    /// Whether key frames alone come often enough. While their rhythm is not known yet, they are
-    /// given one period to show it: should they not, nothing is lost but the work is done later.
-    /// For thrift's sake more is left out only once they have shown it twice.
+    /// Returns whether key frames alone come often enough. While their rhythm is not known yet,
+    /// they are given one period to show it: should they not, nothing is lost but the work is done
+    /// later. For thrift's sake more is left out only once they have shown it twice.
     fn key_frames_do(&self, at: Mono, wanted: RateTarget) -> bool {
         let Some(last) = self.key_frames.last() else { return false };
         let since = at.since(last);

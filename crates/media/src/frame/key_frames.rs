@@ -1,11 +1,11 @@
-//! How far apart a stream's packets and its key frames are, learnt from when they arrive: what
-//! cameras say about it is often wrong.
+//! Learns from arrival times how far apart a stream's packets and its key frames are: what cameras
+//! say about it is often wrong.
 
 use std::time::Duration;
 
 use crate::time::Mono;
 
-/// How long it usually takes from one packet to the next.
+/// The usual time from one packet to the next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packets {
     last: Option<Mono>,
@@ -20,7 +20,7 @@ impl Packets {
         }
     }
 
-    /// What arrives next does not continue what arrived before.
+    /// Notes that what arrives next does not continue what arrived before.
     pub(super) fn interrupt(&mut self) {
         self.last = None;
     }
@@ -31,9 +31,9 @@ impl Packets {
     }
 }
 
-/// How long it usually takes from one key frame to the next: rather too long than too short, since
-/// whoever lives on key frames sees nothing in between. Some encoders put one wherever the picture
-/// changes, and none for ten seconds after it.
+/// The usual time from one key frame to the next: rather too long than too short, since whoever
+/// lives on key frames sees nothing in between. Some encoders put one wherever the picture changes,
+/// and none for ten seconds after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeyFrames {
     last: Option<Mono>,
@@ -58,12 +58,14 @@ impl KeyFrames {
         self.intervals = self.intervals.saturating_add(1);
     }
 
-    /// What arrives next does not continue what arrived before; the rhythm is likely the same.
+    /// Notes that what arrives next does not continue what arrived before; the rhythm is likely the
+    /// same.
     pub(super) fn interrupt(&mut self) {
         self.last = None;
     }
 
-    /// When the last one arrived; none since the stream began, or was interrupted.
+    /// Returns the time at which the last one arrived; none since the stream began, or was
+    /// interrupted.
     pub(super) fn last(&self) -> Option<Mono> {
         self.last
     }
@@ -73,12 +75,12 @@ impl KeyFrames {
         self.usual
     }
 
-    /// Whether the rhythm was heard often enough to be relied on.
+    /// Returns whether the interval was measured often enough to be relied on.
     pub(super) fn is_settled(&self) -> bool {
         self.intervals >= SETTLED
     }
 
-    /// When the next one is to be expected.
+    /// Returns the time at which the next one is to be expected.
     pub(super) fn next(&self) -> Option<Mono> {
         self.last.zip(self.usual).map(|(last, usual)| last + usual)
     }

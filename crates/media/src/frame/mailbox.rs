@@ -1,4 +1,4 @@
-//! Where frames wait for a detector: one slot a camera, the newest frame wins.
+//! Mailboxes in which frames wait for a detector: one slot a camera, the newest frame wins.
 //!
 //! | | |
 //! | --- | --- |
@@ -51,7 +51,7 @@ struct Inner {
 struct Slot {
     frame: Option<Frame>,
     seat: Seat,
-    /// Where to ask for another frame; none where nobody decodes for it (any more).
+    /// The rate by which another frame is asked for; none where nobody decodes for it (any more).
     decode_rate: Option<DecodeRate>,
     flow: Flow,
 }
@@ -130,14 +130,15 @@ impl Mailboxes {
         self.lock().next(self.clock.now().mono)
     }
 
-    /// How closely a camera is watched from now on, and how often.
+    /// Sets how closely a camera is watched from now on, and how often.
     pub fn set_focus(&self, camera: &Id, level: Level, period: Duration) {
         let mut inner = self.lock();
         let seat = &mut self.slot(&mut inner, camera.clone()).seat;
         (seat.level, seat.period) = (level, period);
     }
 
-    /// How long threads have waited for frames, all together; the rest of their time they worked.
+    /// Returns how long threads have waited for frames, all together; the rest of their time they
+    /// worked.
     pub fn total_wait(&self) -> Duration {
         let mut inner = self.lock();
         inner.count_waiting(self.clock.now().mono);
@@ -151,7 +152,7 @@ impl Mailboxes {
         }
     }
 
-    /// Frames that wait.
+    /// Returns the number of frames that wait.
     pub fn waiting(&self) -> usize {
         self.lock().slots.values().filter(|slot| slot.frame.is_some()).count()
     }

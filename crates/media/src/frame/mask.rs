@@ -8,8 +8,8 @@ use super::Size;
 use crate::geometry::Point;
 use crate::geometry::Polygon;
 
-/// How far a pixel of the source can reach into its neighbours, in source pixels: two for a
-/// chroma sample shared by four luma pixels, two more for the scaler's filter.
+/// The distance to which a pixel of the source reaches into its neighbours, in source pixels: two
+/// for a chroma sample shared by four luma pixels, two more for the scaler's filter.
 const REACH_SOURCE_PX: f32 = 4.0;
 
 /// The masks of one camera.
@@ -24,7 +24,7 @@ impl Masks {
         Self { polygons }
     }
 
-    /// Whether nothing is masked.
+    /// Returns whether nothing is masked.
     pub fn is_empty(&self) -> bool {
         self.polygons.is_empty()
     }
@@ -34,7 +34,7 @@ impl Masks {
         &self.polygons
     }
 
-    /// Which pixels to paint in a picture that was scaled from `source` to `scaled`.
+    /// Returns the pixels to paint in a picture that was scaled from `source` to `scaled`.
     #[expect(clippy::cast_precision_loss, reason = "sizes of pictures are far below 2^24")]
     #[expect(clippy::cast_possible_truncation, reason = "a reach of a few pixels")]
     #[expect(clippy::cast_sign_loss, reason = "a reach is positive")]
@@ -82,7 +82,7 @@ impl Raster {
         }
     }
 
-    /// Whether the pixel is painted.
+    /// Returns whether the pixel is painted.
     pub fn covers(&self, x: usize, y: usize) -> bool {
         self.spans.iter().any(|span| span.y == y && (span.from..span.to).contains(&x))
     }

@@ -33,19 +33,19 @@ pub use thumbnail::Thumbnail;
 /// One decoded picture that will be analysed.
 #[derive(Debug)]
 pub struct Frame {
-    /// Whose it is.
+    /// The camera that it is of.
     pub camera: Id,
     /// Counts up per camera over everything that was scaled for analysis.
     pub sequence: u64,
-    /// When its last packet arrived; never before that of the camera's frame before.
+    /// The time at which its last packet arrived; never before that of the camera's frame before.
     pub at: Stamp,
     /// Planar 8-bit R, G, B at the detector's input size, letterboxed: `3 * height * width` bytes.
     pub pixels: Pixels,
-    /// How `pixels` lies in the camera's picture.
+    /// The place of the camera's picture in `pixels`.
     pub letterbox: Letterbox,
     /// The camera's whole picture, for a snapshot; masked whenever it is looked at.
     pub picture: Picture,
-    /// What it looks like as a whole; about once a second, none in between.
+    /// Statistics of the whole picture, about once a second; none in between.
     pub look: Option<Box<Look>>,
     /// A small copy to be kept for a while; every few seconds, none in between.
     pub thumbnail: Option<Thumbnail>,

@@ -47,7 +47,7 @@ impl Drop for Pixels {
     }
 }
 
-/// Where the buffers of one camera come from and go back to.
+/// The pool that the buffers of one camera come from and go back to.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
     spare: Arc<Mutex<Vec<Vec<u8>>>>,

@@ -1,5 +1,5 @@
-//! Heads that are not for everybody: where they are is noted in the snapshot itself, and they are
-//! painted over when it is served to somebody who may not see faces.
+//! Hides heads from those who may not see faces: their places are noted in the snapshot itself, and
+//! they are painted over when it is served to somebody who may not see faces.
 //!
 //! | a snapshot | what is left of it |
 //! | --- | --- |
@@ -26,7 +26,7 @@ use crate::ward::Id;
 
 /// The JPEG's own place for what programs note (APP11).
 pub(super) const NOTE_SEGMENT: u8 = 11;
-/// What the note begins with: others use such places too.
+/// The bytes that the note begins with: others use such places too.
 const NOTE_PREFIX: &[u8] = b"keng.people/1\0";
 /// More people are a crowd; those found with least confidence are not noted.
 pub(super) const PEOPLE_MAX: usize = 200;
@@ -41,10 +41,10 @@ const PICTURE_SQUARES: usize = 32;
 /// A square has a side of so many pixels at least: heads that are far away.
 const SQUARE_SIDE_MIN: usize = 6;
 
-/// What is noted in a snapshot: of whom it is, and where people are in it.
+/// The note in a snapshot: the camera that it is of, and the places of people in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeopleNote {
-    /// Whose picture it is.
+    /// The camera that the picture is of.
     pub camera: Id,
     /// Everybody the detector found.
     pub people: Vec<BoundingBox>,
@@ -76,7 +76,7 @@ impl PeopleNote {
     }
 }
 
-/// What stands in the segments [`NOTE_SEGMENT`] of a JPEG, before its picture begins.
+/// Returns the contents of the segments [`NOTE_SEGMENT`] of a JPEG, before its picture begins.
 fn segments(jpeg: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = jpeg.strip_prefix(&[0xff, 0xd8]).unwrap_or_default();
     std::iter::from_fn(move || {

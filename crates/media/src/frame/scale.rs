@@ -12,7 +12,7 @@ use super::mask::Raster;
 use super::pixels::Pixels;
 use super::pixels::Pool;
 
-/// What swscale can't do, in FFmpeg's words.
+/// A failure of swscale, in FFmpeg's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("picture of {format:?} {width}x{height} can't be scaled: {reason}")]
 pub struct ScaleError {

@@ -19,7 +19,7 @@ const JPEG_QUALITY: u8 = 80;
 /// Boxes are drawn in this colour: it stands out of night, flames and concrete.
 const BOX_COLOR: [u8; 3] = [255, 64, 255];
 
-/// Why there is no snapshot.
+/// A reason for which there is no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The picture is a test's stand-in without content.
@@ -28,7 +28,7 @@ pub enum Error {
     /// Scaling failed.
     #[error(transparent)]
     Scale(#[from] scale::ScaleError),
-    /// What should be a snapshot is none.
+    /// The bytes are no JPEG.
     #[error("it is no JPEG that can be read")]
     Decode(#[source] ffmpeg_next::Error),
     /// Encoding failed.
@@ -58,7 +58,7 @@ impl Picture {
         Self::default()
     }
 
-    /// Whether it was taken under these masks, and not under others, be they alike.
+    /// Returns whether it was taken under these masks, and not under others, be they alike.
     pub fn is_under(&self, masks: &Arc<Masks>) -> bool {
         self.decoded.as_ref().is_some_and(|decoded| Arc::ptr_eq(&decoded.masks, masks))
     }
@@ -78,8 +78,8 @@ impl Picture {
         encode(&rgb, size, None)
     }
 
-    /// The same with a note of where people are, by which [`hidden`](super::redaction::redact_jpeg)
-    /// finds their heads.
+    /// The same with a note of where people are, by which
+    /// [`redact_jpeg`](super::redaction::redact_jpeg) finds their heads.
     ///
     /// # Errors
     /// As [`Picture::jpeg`].

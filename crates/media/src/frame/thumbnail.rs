@@ -77,12 +77,12 @@ impl Thumbnail {
         snapshot::encode_as(&pixels, self.size, ColorType::Ycbcr, Some(note))
     }
 
-    /// How large it is.
+    /// Returns its size in pixels.
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// What it takes of the memory.
+    /// Returns the bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
         self.luminance.len() + 2 * self.colour.len()
     }

@@ -29,16 +29,16 @@ use crate::metrics::Timer;
 use crate::time::Clock;
 use crate::time::Mono;
 
-/// What a decode thread works with besides its packets.
+/// The resources of a decode thread besides its packets.
 #[derive(Clone)]
 pub struct DecodeSetup {
-    /// Whose packets, and what their pictures become.
+    /// The camera, and the format of its pictures.
     pub config: Config,
-    /// How often pictures are wanted; the attention turns it at any time.
+    /// The rate at which pictures are wanted; the attention changes it at any time.
     pub decode_rate: DecodeRate,
-    /// Where frames go.
+    /// The mailboxes that take frames.
     pub mailboxes: Arc<Mailboxes>,
-    /// What packets were stamped with.
+    /// The clock that packets were stamped with.
     pub clock: Arc<dyn Clock>,
     /// Counts packets (taken), frames (passed), and both where they are lost (dropped), at the
     /// stage `Decode`.

@@ -1,4 +1,4 @@
-//! Who may watch: Digest with MD5 (RFC 2069, and RFC 2617 with `qop=auth`) and Basic. Pure.
+//! Checks who may watch: Digest with MD5 (RFC 2069, and RFC 2617 with `qop=auth`) and Basic. Pure.
 //!
 //! MD5 and Basic are weak; they are what cameras speak, and this server plays a camera.
 
@@ -12,12 +12,12 @@ use md5::Md5;
 use crate::time::Mono;
 use crate::ward::Secret;
 
-/// What the camera calls itself when it asks for a password.
+/// The name by which the camera asks for a password.
 const REALM: &str = "keng";
-/// Continuation this long a nonce is stale: the client is asked again, with a new one.
+/// After this long a nonce is stale: the client is asked again, with a new one.
 const NONCE_LIFETIME_S: f64 = 300.0;
 
-/// How a password is asked for.
+/// The scheme by which a password is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Scheme {
     /// Digest as most cameras ask for it: RFC 2069, without `qop`.
@@ -36,11 +36,11 @@ pub struct Credentials {
     pub username: String,
     /// The password.
     pub password: Secret,
-    /// How it is asked for.
+    /// The scheme by which the password is asked for.
     pub scheme: Scheme,
 }
 
-/// What became of a request's authorization.
+/// The result of checking a request's authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AuthResult {
     /// Right user, right password.
@@ -119,7 +119,7 @@ impl Guard {
         }
     }
 
-    /// When it was made, and a proof that it was made here.
+    /// Makes a nonce: the time at which it was made, and a proof that it was made here.
     fn nonce(&self, now: Mono) -> String {
         format!("{:016x}{}", now.0, hex_md5(&format!("{}:{:032x}", now.0, self.key)))
     }
@@ -134,7 +134,7 @@ impl Guard {
     }
 }
 
-/// What a Digest response proves the knowledge of a password with.
+/// The values by which a Digest response proves that its sender knows the password.
 struct Proof<'a> {
     username: &'a str,
     realm: &'a str,

@@ -1,4 +1,4 @@
-//! What a camera may do wrong, on purpose. Pure.
+//! Faults that the test camera makes on purpose. Pure.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct InjectedFault {
     pub resolution_switch: bool,
 }
 
-/// What stands for every answer.
+/// The answer that replaces every other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Answer {
     /// The true answer.
@@ -44,7 +44,7 @@ pub enum Answer {
     Silence,
 }
 
-/// Why a text tells no fault.
+/// A reason for which a text describes no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A name that is no fault's.
@@ -59,9 +59,9 @@ pub enum Error {
     Value {
         /// The fault.
         name: String,
-        /// What it wants.
+        /// The value that it takes.
         wanted: &'static str,
-        /// What was given.
+        /// The value that was given.
         found: String,
     },
 }

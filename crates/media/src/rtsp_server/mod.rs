@@ -46,7 +46,7 @@ use player::Reel;
 /// A client beyond this many is turned away.
 const CONNECTIONS_MAX: usize = 1024;
 
-/// Why a server can't start.
+/// A reason for which a server can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A clip can't be read.
@@ -54,7 +54,7 @@ pub enum Error {
     Clip {
         /// The mount.
         mount: String,
-        /// What is wrong with the clip.
+        /// The clip's error.
         source: clip::Error,
     },
     /// The address can't be had.
@@ -84,12 +84,13 @@ pub enum Error {
 pub struct Mount {
     /// The path of its URL, without slashes.
     pub name: String,
-    /// What it shows: the first; the others only where the fault `resolution-switch` says so.
+    /// The clips that it shows: the first; the others only where the fault `resolution-switch` says
+    /// so.
     pub clips: Vec<PathBuf>,
-    /// Where in the first clip a client's stream begins; it may fall between key frames, as when
-    /// one joins a live camera. Spreads the key frames of many cameras.
+    /// The time in the first clip at which a client's stream begins; it may fall between key
+    /// frames, as when one joins a live camera. Spreads the key frames of many cameras.
     pub offset: Duration,
-    /// What it does wrong.
+    /// The faults that it makes.
     pub fault: InjectedFault,
 }
 
@@ -104,10 +105,10 @@ impl Mount {
     }
 }
 
-/// What to serve, where, and to whom.
+/// The configuration of a server: what it serves, where, and to whom.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen; with port 0 the system chooses one.
+    /// The address to listen at; with port 0 the system chooses one.
     pub listen: SocketAddr,
     /// Whom to let in; none lets everybody in.
     pub credentials: Option<Credentials>,
@@ -115,7 +116,7 @@ pub struct Options {
     pub mounts: Vec<Mount>,
     /// Of all randomness: faults, sequence numbers, nonces. None takes the system's.
     pub seed: Option<u64>,
-    /// Continuation so long without a sign of life a UDP client is forgotten.
+    /// After so long without a sign of life a UDP client is forgotten.
     pub session_timeout: Duration,
     /// Paces the streams, and tells the time in sender reports.
     pub clock: Arc<dyn Clock>,
@@ -135,7 +136,7 @@ impl Options {
     }
 }
 
-/// What one camera serves.
+/// A mount that is being served.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServedMount {
     /// The mount's name.
@@ -150,7 +151,7 @@ pub struct ServedMount {
     pub frame_rate: f64,
 }
 
-/// The way to a [`RunningServer`] server.
+/// The way to a running server.
 #[derive(Debug)]
 pub struct Server;
 
@@ -198,7 +199,7 @@ impl Server {
 
 /// A server at work. Dropping it stops it.
 pub struct RunningServer {
-    /// Where it listens, with the port that the system chose.
+    /// The address at which it listens, with the port that the system chose.
     pub address: SocketAddr,
     served: Vec<ServedMount>,
     shared: Arc<Shared>,
@@ -213,7 +214,7 @@ impl RunningServer {
         &self.served
     }
 
-    /// How many clients are being sent a stream just now.
+    /// Returns the number of clients that are being sent a stream just now.
     pub fn playing(&self) -> usize {
         self.shared.playing.load(Ordering::SeqCst)
     }
@@ -256,7 +257,7 @@ impl std::fmt::Debug for RunningServer {
     }
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared {
     mounts: BTreeMap<String, Loaded>,
     guard: Option<Guard>,

@@ -19,7 +19,7 @@ const PERIOD_MIN_US: u64 = 10_000;
 /// A clip cut into RTP payloads, shared by all its clients.
 #[derive(Debug)]
 pub(super) struct Reel {
-    /// What it is encoded with.
+    /// The codec that it is encoded with.
     pub codec: Codec,
     /// Access units a second.
     pub frame_rate: f64,
@@ -33,9 +33,9 @@ pub(super) struct Reel {
 
 #[derive(Debug)]
 struct Unit {
-    /// When it is sent, from the reel's start.
+    /// The time at which it is sent, from the reel's start.
     due_us: u64,
-    /// When it is shown, from the reel's start.
+    /// The time at which it is shown, from the reel's start.
     shown_us: i64,
     payloads: Range<usize>,
 }
@@ -77,7 +77,8 @@ pub(super) struct Player {
     reels: Vec<Arc<Reel>>,
     reel: usize,
     unit: usize,
-    /// When the running reel's first unit is due, from PLAY. Below zero where one joins in later.
+    /// The time at which the running reel's first unit is due, from PLAY. Below zero where one
+    /// joins in later.
     base_us: i64,
     slowdown: f64,
     drop: f64,
@@ -134,7 +135,7 @@ impl Player {
         self.sent
     }
 
-    /// When the next access unit is to be sent, from PLAY.
+    /// Returns the time at which the next access unit is to be sent, from PLAY.
     pub(super) fn due(&self) -> Duration {
         let due = self.base_us.saturating_add_unsigned(self.current().due_us);
         Duration::from_micros(u64::try_from(due).unwrap_or(0))

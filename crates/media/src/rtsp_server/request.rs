@@ -10,7 +10,7 @@ const HEADERS_MAX: usize = 64;
 /// Of a request's body, in bytes.
 const BODY_MAX: usize = 64 * 1024;
 
-/// Why bytes are no request. The connection can't go on after it.
+/// A reason for which bytes are no request. The connection can't go on after it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
     /// Over the limit.
@@ -40,7 +40,7 @@ pub(super) enum Message {
     Request(Request),
     /// A binary frame between requests: the client's RTCP.
     Interleaved {
-        /// Which channel.
+        /// The number of the channel.
         channel: u8,
     },
 }

@@ -1,4 +1,4 @@
-//! What a client asks for, method by method.
+//! Answers a client's requests, method by method.
 
 use std::io;
 use std::net::SocketAddr;

@@ -9,10 +9,10 @@ use crate::camera::Codec;
 use crate::frame::clip::ParameterSets;
 use crate::rtsp_server::rtp::{CLOCK_RATE, PAYLOAD_TYPE};
 
-/// What the one track is called below the mount's URL.
+/// The name of the one track below the mount's URL.
 pub(super) const CONTROL: &str = "trackID=0";
 
-/// What is told about a mount.
+/// The facts about a mount that its description tells.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamDescription<'a> {
     /// The mount's name.

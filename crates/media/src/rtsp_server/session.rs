@@ -28,7 +28,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(4);
 /// Wake at least so often.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// What carries RTP to the client.
+/// The transport that carries RTP to the client.
 #[derive(Debug)]
 pub(super) enum ClientTransport {
     /// On the RTSP connection.
@@ -53,7 +53,7 @@ impl Playing {
         Self { player, started, report_due: Duration::ZERO, fault, shared }
     }
 
-    /// When something is to be done next, from PLAY.
+    /// Returns the time at which something is to be done next, from PLAY.
     fn wake(&self) -> Duration {
         let stalled = |due: &Duration| self.fault.stall_after.is_none_or(|at| *due < at);
         let send = Some(self.player.due().min(self.report_due)).filter(stalled);
@@ -67,7 +67,7 @@ impl Drop for Playing {
     }
 }
 
-/// Whether a connection goes on.
+/// The decision whether a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Continuation {
     Continue,
@@ -84,7 +84,7 @@ pub(super) struct Connection {
     pub(super) id: String,
     pub(super) transport: Option<ClientTransport>,
     pub(super) playing: Option<Playing>,
-    /// What the mount of the first request does wrong.
+    /// The faults of the first request's mount.
     pub(super) fault: Option<Arc<InjectedFault>>,
     inbox: Vec<u8>,
     last_heard: Mono,

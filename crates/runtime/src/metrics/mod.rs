@@ -1,4 +1,4 @@
-//! What is counted and timed, everywhere: one list of all metrics.
+//! The registry of metrics: one list of all that is counted and timed.
 //!
 //! A metric is one entry in the declaration of [`Metrics`]: its name at `/metrics`, behind `keng_`,
 //! its type, and the help that a collector shows.
@@ -66,7 +66,7 @@ pub struct ReaderLabel {
     pub reader: String,
 }
 
-/// What one outlet has done.
+/// The counters of one outlet.
 #[derive(Clone, Debug, Default)]
 pub struct OutletMetrics {
     /// Alerts that the receiver has taken.
@@ -82,11 +82,11 @@ pub struct OutletMetrics {
 /// In, out and dropped of one camera at one stage.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
-    /// What came in.
+    /// Units that came in.
     pub taken: Counter,
-    /// What went on.
+    /// Units that went on.
     pub passed: Counter,
-    /// What was dropped by the stage's overflow rule, or for being broken.
+    /// Units that were dropped by the stage's overflow rule, or for being broken.
     pub dropped: Counter,
 }
 
@@ -169,9 +169,10 @@ metrics! {
         pub broker_up: Gauge, "1 while the broker's session stands";
         /// Reloads of the configuration that did not check out.
         pub reload_failures: Counter, "Reloads refused";
-        /// How much of the wanted rate of frames is granted, 0..1; 1 while capacity suffices.
+        /// The share of the wanted rate of frames that is granted, 0..1; 1 while capacity suffices.
         pub granted: Gauge<f64, AtomicU64>, "Share of the wanted frame rate";
-        /// How much of closer and more frequent looks is saved, 0..5 (see `attention::budget`).
+        /// The amount of closer and more frequent analysis that is saved, 0..5 (see
+        /// `attention::budget`).
         pub pressure: Gauge<f64, AtomicU64>, "How much is saved, 0..5";
         /// Processor time in the second before, of all cores', 0..1.
         pub load_cpu: Gauge<f64, AtomicU64>, "Processor time, of all cores'";
@@ -198,7 +199,7 @@ impl Metrics {
         }
     }
 
-    /// The clock-hand of one stage.
+    /// The timer of one stage.
     pub fn timer(&self, stage: Stage) -> Timer {
         Timer(self.stage_seconds.get_or_create(&StageLabel { stage }).clone())
     }

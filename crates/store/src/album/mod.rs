@@ -33,7 +33,7 @@ use crate::ward::Id;
 const FOLDER: &str = "album";
 const PART_SUFFIX: &str = ".part";
 
-/// When a picture was taken.
+/// The moment of an incident at which a picture was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
     /// Some seconds before the camera's part of the incident.
@@ -48,7 +48,7 @@ impl Moment {
     /// All of them, in order.
     pub const ALL: [Self; 3] = [Self::Before, Self::At, Self::After];
 
-    /// As names and answers write it.
+    /// Returns the word that names and answers use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -58,24 +58,24 @@ impl Moment {
     }
 }
 
-/// Which picture.
+/// The identity of one picture of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureKey {
-    /// Whose.
+    /// The camera that took it.
     pub camera: Id,
-    /// Which of its three.
+    /// The one of its three moments.
     pub moment: Moment,
-    /// When its frame's last packet arrived; to the millisecond.
+    /// The time at which its frame's last packet arrived, to the millisecond.
     pub at: Wall,
 }
 
 impl PictureKey {
-    /// Its name, of parts that no id has a dot in.
+    /// Returns its file name without an ending; no id has a dot, which parts its fields.
     pub fn name(&self) -> String {
         format!("{}.{}.{}", self.camera, self.moment.as_str(), self.at.as_millis())
     }
 
-    /// The picture of that name; `None` where it can't be one.
+    /// Parses such a name; `None` where it can't be one.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.split('.');
         let (camera, moment, at) = (parts.next()?, parts.next()?, parts.next()?);
@@ -87,14 +87,14 @@ impl PictureKey {
     }
 }
 
-/// The album. Clones share it.
+/// The album of incidents' pictures. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Album {
     folder: PathBuf,
     usage: Arc<Mutex<BTreeMap<IncidentId, Usage>>>,
 }
 
-/// What is there of one incident.
+/// The room that one incident's pictures take.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
     newest: Wall,
@@ -125,7 +125,8 @@ impl Album {
         Ok(album)
     }
 
-    /// Keeps a picture, the first one that is told of a camera and moment. False: there is one.
+    /// Stores a picture, the first one of a camera and moment. Returns false where there is one
+    /// already.
     ///
     /// # Errors
     /// The file system's; then nothing of it is left.
@@ -152,7 +153,7 @@ impl Album {
         Ok(true)
     }
 
-    /// What there is of an incident: by camera, in the order of the moments.
+    /// Lists the pictures of an incident: by camera, in the order of the moments.
     ///
     /// # Errors
     /// The file system's.
@@ -168,7 +169,7 @@ impl Album {
         Ok(shots)
     }
 
-    /// One picture; `None` where there is none (any more).
+    /// Reads one picture; `None` where there is none (any more).
     ///
     /// # Errors
     /// The file system's.

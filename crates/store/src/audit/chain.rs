@@ -64,7 +64,7 @@ pub(super) fn write(record: &AuditRecord, at: Wall, head: &mut ChainHead) -> Str
     text
 }
 
-/// What a line (without its newline) says, where its hash is that of its text.
+/// Reads a line (without its newline), where its hash is that of its text.
 ///
 /// # Errors
 /// What is wrong with it, in words.

@@ -40,7 +40,7 @@ impl Folder {
         Ok(listed.into_iter().map(|(number, path)| Segment { number, path }).collect())
     }
 
-    /// Where the segment of this number is.
+    /// Returns the path of the segment of this number.
     pub(super) fn segment(&self, number: u64) -> PathBuf {
         self.path.join(format!("{number:010}.{ENDING}"))
     }
@@ -60,7 +60,7 @@ impl Folder {
 /// One line of a segment.
 pub(super) struct ChainLine {
     pub(super) bytes: Vec<u8>,
-    /// Whether its end is there.
+    /// True if its end is there.
     pub(super) whole: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Who did what, and when: an append-only log whose records hold each other by their hashes.
+//! The audit log of who did what, and when: an append-only log whose records hold each other by
+//! their hashes.
 //!
 //! One JSON object a line below `{store}/audit/`, in segments that follow each other:
 //!
@@ -50,7 +51,7 @@ const NAME_CHARS_MAX: usize = 200;
 /// Longer details are cut, characters.
 const DETAIL_CHARS_MAX: usize = 1_000;
 
-/// What kind of somebody acts.
+/// The kind of actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
@@ -76,10 +77,10 @@ impl ActorKind {
     }
 }
 
-/// Who acts.
+/// The person or part of the system that acts.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Actor {
-    /// What kind of somebody.
+    /// The kind of actor.
     pub kind: ActorKind,
     /// Their name, as far as it is known.
     pub name: String,
@@ -92,7 +93,7 @@ impl Actor {
     }
 }
 
-/// Which way it came.
+/// The way on which an action came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
@@ -118,18 +119,18 @@ impl Via {
     }
 }
 
-/// What is to be written down; number, time and hashes are the log's.
+/// A record to be written; the log adds number, time and hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRecord {
-    /// Who did it.
+    /// The actor that did it.
     pub who: Actor,
-    /// Which way.
+    /// The way on which it came in.
     pub via: Via,
-    /// What, in one word of lower-case letters and underscores, such as `sign_in`.
+    /// The action, in one word of lower-case letters and underscores, such as `sign_in`.
     pub action: &'static str,
     /// To what: an incident, a camera, a user.
     pub subject: String,
-    /// What else is worth knowing; never a secret.
+    /// Further facts that are worth knowing; never a secret.
     pub detail: String,
 }
 
@@ -146,7 +147,7 @@ impl AuditRecord {
         Self { detail: cut(detail, DETAIL_CHARS_MAX), ..self }
     }
 
-    /// What the log tells of itself.
+    /// A record that the log writes about itself.
     fn of_log(action: &'static str, detail: &str) -> Self {
         let who = Actor::new(ActorKind::System, "keng");
         Self::new(who, Via::System, action, "audit").detail(detail)
@@ -158,17 +159,17 @@ impl AuditRecord {
 pub struct StoredRecord {
     /// Counts up by one from 1.
     pub number: u64,
-    /// When, RFC 3339, UTC, by the wall's clock of its moment.
+    /// The time of the action, RFC 3339, UTC, by the wall clock of its moment.
     pub at: String,
-    /// Who did it.
+    /// The actor that did it.
     pub who: Actor,
-    /// Which way.
+    /// The way on which it came in.
     pub via: Via,
-    /// What.
+    /// The action, in one word.
     pub action: String,
     /// To what.
     pub subject: String,
-    /// What else.
+    /// Further facts.
     pub detail: String,
     /// The record's before.
     pub prev: String,
@@ -176,13 +177,13 @@ pub struct StoredRecord {
     pub hash: String,
 }
 
-/// Why something could not be recorded or read.
+/// A reason for which something could not be recorded or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system's.
     #[error("the audit log at {path} can't be used")]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
         /// The system's words.
         source: std::io::Error,

@@ -1,4 +1,4 @@
-//! How much of what anybody can bring about is written down: whoever floods us fills no disk.
+//! Bounds the records that anybody can bring about, so that whoever floods us fills no disk.
 //!
 //! It counts by whole minutes and is no [`keng_core::rate_limit`]: what it writes of the rest is
 //! how many a minute had no room for.
@@ -25,8 +25,8 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// What is to be written instead of `record`: it, where this minute has room for it; before
-    /// it, how many the minute before had no room for.
+    /// Returns what is to be written instead of `record`: it, where this minute has room for it;
+    /// before it, how many the minute before had no room for.
     pub fn take(
         &mut self,
         record: AuditRecord,

@@ -1,4 +1,4 @@
-//! Whether the log is as it was written.
+//! Checks that the log is as it was written.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::folder::{Folder, lines};
 /// A head that was kept elsewhere: the log must have it.
 pub type ExpectedHead = ChainHead;
 
-/// What a log that checks out holds.
+/// The contents of a log that checks out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The first record's number; over 1 where older segments have been deleted. 0: no record.
@@ -22,7 +22,7 @@ pub struct Summary {
     pub torn: usize,
 }
 
-/// The first thing that does not fit.
+/// The first place at which the log does not check out.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
     /// A line.
@@ -34,7 +34,7 @@ pub enum ChainError {
         line: usize,
         /// Of the record, where it can be read.
         number: Option<u64>,
-        /// What is wrong.
+        /// The fault of the line.
         reason: String,
     },
     /// The log lacks what somebody has seen in it.
@@ -44,7 +44,7 @@ pub enum ChainError {
         number: u64,
         /// Its hash.
         hash: String,
-        /// What is there instead.
+        /// The record or end that is there instead.
         reason: String,
     },
     /// It can't be read.

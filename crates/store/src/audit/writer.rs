@@ -16,7 +16,7 @@ const SEGMENT_BYTES_MAX: u64 = 4 << 20;
 /// The end of a segment is looked for within as much.
 const TAIL_BYTES: u64 = 64 * 1024;
 
-/// The one that writes.
+/// The writer of the newest segment.
 pub(super) struct Writer {
     folder: Folder,
     lock: Option<File>,
@@ -32,10 +32,10 @@ struct OpenSegment {
     head: ChainHead,
 }
 
-/// How the end of the newest segment was found.
+/// The end of the newest segment, as it was found.
 struct SegmentEnd {
     open: OpenSegment,
-    /// What is to be told of it.
+    /// The record that is to be written about it.
     noted: Option<AuditRecord>,
 }
 
@@ -51,7 +51,7 @@ impl Writer {
         Self { segment_bytes_max, ..self }
     }
 
-    /// Where the log is.
+    /// Returns the folder of the log.
     pub(super) fn path(&self) -> &Path {
         &self.folder.path
     }
@@ -174,7 +174,7 @@ impl Writer {
         self.after_damage(newest.number, ChainHead::default())
     }
 
-    /// What is damaged stays as it is, for whoever looks into it; the log goes on behind it.
+    /// Begins a segment behind damage, which stays as it is for whoever looks into it.
     fn after_damage(&self, newest: u64, head: ChainHead) -> io::Result<SegmentEnd> {
         let path = self.folder.segment(newest);
         tracing::error!(path = %path.display(), "the audit log's end does not check out");
@@ -205,7 +205,7 @@ impl OpenSegment {
     }
 }
 
-/// How many bytes of a segment are whole lines.
+/// Returns the number of a segment's bytes that are whole lines.
 fn whole_bytes(file: &mut File, bytes: u64) -> io::Result<u64> {
     let from = bytes.saturating_sub(TAIL_BYTES);
     file.seek(SeekFrom::Start(from))?;

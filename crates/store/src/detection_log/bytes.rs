@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         Some((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
     }
 
-    /// How many things follow, of at least `bytes_each`.
+    /// Reads the number of things that follow, of at least `bytes_each`.
     pub(super) fn count(&mut self, bytes_each: usize) -> Option<usize> {
         let count = usize::try_from(self.unsigned()?).ok()?;
         (count <= self.0.len() / bytes_each).then_some(count)

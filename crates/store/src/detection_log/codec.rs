@@ -32,7 +32,7 @@ use crate::pipeline::FrameResult;
 use crate::time::{Mono, Stamp, Wall};
 use crate::ward::Id;
 
-/// What a segment begins with: its form and version.
+/// The bytes that a segment begins with: its form and version.
 pub(super) const HEADER: [u8; 8] = *b"kengdet\x01";
 
 const MARK: [u8; 4] = [0xd1, 0xa7, 0x9e, 0x5b];
@@ -57,7 +57,7 @@ const DETECTION: usize = 10;
 /// The class stands above a confidence's 14 bits.
 const CONFIDENCE_BITS: u32 = 14;
 
-/// What could not be read.
+/// The parts of the log that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Damage {
     /// Places in the middle of files.
@@ -163,7 +163,7 @@ impl LastClocks {
         Self { mono: stamp.mono.0, ahead: ahead(stamp) }
     }
 
-    /// How far monotonic time has gone, and by how much wall time has moved against it.
+    /// Returns how far monotonic time has gone, and by how much wall time has moved against it.
     fn moved_to(&mut self, at: Stamp) -> (i64, i64) {
         let mono = at.mono.0.wrapping_sub(self.mono).cast_signed();
         self.mono = at.mono.0;

@@ -49,7 +49,7 @@ impl Folder {
         Self { path: store.join(NAME) }
     }
 
-    /// Where it is.
+    /// Returns the folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }

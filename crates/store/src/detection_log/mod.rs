@@ -1,5 +1,5 @@
-//! What was detected, kept for days without a picture: for `keng tune`, which asks what other
-//! thresholds would have told.
+//! The detection log: what was detected, kept for days without a picture, for `keng tune`, which
+//! asks what other thresholds would have told.
 //!
 //! Beside frames stands what else the core was told and can't be replayed without: people's
 //! verdicts and patrols. Of a person there is the box alone: what somebody wears is never stored.
@@ -43,23 +43,23 @@ const BOX_STEPS: f32 = 50_000.0;
 /// Of one frame; as many as a tracker takes.
 const DETECTIONS_MAX: usize = 64;
 
-/// Which start of the daemon: monotonic time begins anew with each.
+/// The start of the daemon that a record belongs to: monotonic time begins anew with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct DaemonRun(pub u64);
 
-/// One thing that the core was told.
+/// An input of the core, as it is logged.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoggedInput {
-    /// What a frame showed, also where that is nothing.
+    /// The detections of a frame, also where there are none.
     Frame(FrameResult),
-    /// What became of an incident.
+    /// The state that an incident has come to.
     Verdict(StoredVerdict),
-    /// A patrol is there.
+    /// A patrol that was announced.
     Patrol(PatrolNotice),
 }
 
 impl LoggedInput {
-    /// When it came in. Wall time is kept to the millisecond.
+    /// Returns the time at which it came in. Wall time is kept to the millisecond.
     pub fn at(&self) -> Stamp {
         match self {
             Self::Frame(frame) => frame.at,
@@ -69,26 +69,26 @@ impl LoggedInput {
     }
 }
 
-/// What became of an incident, so far.
+/// The state that an incident has come to so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredVerdict {
-    /// Since when it is so.
+    /// The time since which it is so.
     pub at: Stamp,
-    /// Of which.
+    /// The incident's id.
     pub incident: IncidentId,
-    /// Whose team answers.
+    /// The khu phố whose team answers.
     pub khu_pho: Id,
-    /// What it was taken for.
+    /// The kind of incident that it was taken for.
     pub kind: Kind,
     /// Never [`State::Open`].
     pub state: State,
-    /// Whether somebody has been there.
+    /// True if somebody has been there.
     pub on_scene: bool,
-    /// Whether it was a drill.
+    /// True if it was a drill.
     pub exercise: bool,
-    /// When its first event began to count.
+    /// The time at which its first event began to count.
     pub opened_at: Wall,
-    /// Who saw it.
+    /// The cameras that saw it.
     pub cameras: Vec<Id>,
 }
 
@@ -111,8 +111,8 @@ impl StoredVerdict {
         })
     }
 
-    /// What people say: it was real (somebody was there, or settled it), or it was not. `None`
-    /// where nobody has said, or it was a drill.
+    /// Returns people's judgement: it was real (somebody was there, or settled it), or it was not.
+    /// `None` where nobody has said, or it was a drill.
     pub fn truth(&self) -> Option<bool> {
         match self.state {
             _ if self.exercise => None,
@@ -127,9 +127,9 @@ impl StoredVerdict {
 /// Nobody is alarmed at a patrol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatrolNotice {
-    /// When it was announced.
+    /// The time at which it was announced.
     pub at: Stamp,
-    /// Where.
+    /// The khu phố in which it is.
     pub khu_pho: Id,
     /// For how long, to the millisecond.
     pub lasts: Duration,

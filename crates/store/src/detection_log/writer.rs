@@ -1,4 +1,4 @@
-//! The thread that writes: records in, blocks out every few seconds.
+//! The thread that writes the detection log: records in, blocks out every few seconds.
 //!
 //! Nothing waits for the disk (no `fdatasync`): a power cut costs some seconds of detections. A
 //! disk that refuses costs what would have been written meanwhile; it is counted, told once, and
@@ -30,15 +30,15 @@ const BLOCK_RECORDS_MAX: usize = 16_384;
 const SEGMENT_SPAN: Duration = Duration::from_secs(3_600);
 const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 const SEGMENT_PART: u64 = 8;
-/// How often it is looked for what is too old or too much.
+/// The interval at which segments that are too old or too many are deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
-/// What is kept, and for how long.
+/// The configuration of the log: its folder, retention and bound.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where.
+    /// The folder of segments.
     pub folder: Folder,
-    /// What is older goes.
+    /// The age from which segments are deleted.
     pub retention: Duration,
     /// More bytes are never kept; 0: nothing is.
     pub bytes_max: u64,
@@ -50,7 +50,7 @@ impl Config {
     }
 }
 
-/// The way to the thread. Never waits.
+/// The handle of the writer's thread. Its calls never wait.
 #[derive(Clone, Debug)]
 pub struct DetectionLogWriter {
     records: Option<SyncSender<LoggedInput>>,
@@ -58,7 +58,7 @@ pub struct DetectionLogWriter {
 }
 
 impl DetectionLogWriter {
-    /// Keeps a record; drops and counts it where the thread is behind.
+    /// Appends a record; drops and counts it where the thread is behind.
     pub fn append(&self, record: LoggedInput) {
         if let Some(records) = &self.records
             && records.try_send(record).is_err()
@@ -67,7 +67,7 @@ impl DetectionLogWriter {
         }
     }
 
-    /// Whether anything is kept at all.
+    /// Returns whether anything is kept at all.
     pub fn is_enabled(&self) -> bool {
         self.records.is_some()
     }

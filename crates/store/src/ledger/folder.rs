@@ -35,7 +35,7 @@ impl Folder {
         Self { path: store.join(NAME) }
     }
 
-    /// Where it is.
+    /// Returns the folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -129,7 +129,7 @@ impl LedgerFile {
         &self.folder
     }
 
-    /// Whether a line written at `now` would be the first of its file, or of this daemon's.
+    /// Returns whether a line written at `now` would be the first of its file, or of this daemon's.
     pub(super) fn would_begin(&self, now: Wall) -> bool {
         self.open.as_ref().is_none_or(|(name, _)| *name != month(now))
     }

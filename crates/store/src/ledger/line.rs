@@ -11,7 +11,7 @@ use crate::ward::Id;
 /// Name and version of the form; the first line of each file.
 pub(super) const SCHEMA: &str = "keng.ledger/1";
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum LedgerLine {
     Head,

@@ -1,4 +1,4 @@
-//! What years of statistics need: a few facts of every incident, and when the daemon and each
+//! The ledger, for years of statistics: a few facts of every incident, and when the daemon and each
 //! camera worked. Kept when the outbox has long deleted the alerts.
 //!
 //! # What is promised
@@ -16,9 +16,9 @@
 //! - **Privacy.** No names, words, pictures or places: ids of incidents, cameras and khu phố,
 //!   kinds, states and times.
 //!
-//! AvailabilitySource are sampled every half minute, and written when they change; that the daemon
-//! lives, every five minutes. What lies between two signs of life that are further apart than two
-//! of these is unknown, neither up nor down.
+//! Cameras are sampled every half minute, and written when they change; that the daemon lives,
+//! every five minutes. What lies between two signs of life that are further apart than two of
+//! these is unknown, neither up nor down.
 //!
 //! Does not belong here: counting. That is `report`'s.
 
@@ -34,18 +34,18 @@ pub use writer::{AvailabilitySource, CURSOR, CameraAvailability, LedgerWriter, r
 
 use crate::outbox;
 
-/// Why the ledger can't go on just now. It tries again by itself.
+/// A reason for which the ledger can't go on just now. It tries again by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its file.
+    /// The ledger's file can't be written.
     #[error("the ledger in {path} can't be written")]
     Write {
         /// The ledger's folder.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// What it reads from.
+    /// The outbox that it reads from failed.
     #[error(transparent)]
     Outbox(#[from] outbox::Error),
 }

@@ -23,7 +23,7 @@ pub const CURSOR: &str = "ledger";
 
 /// Nobody waits for the ledger: one write, with its sync, for all that came in meanwhile.
 const STEP_INTERVAL: Duration = Duration::from_secs(5);
-/// How often cameras are looked at. One that comes and goes all day costs 270 KB.
+/// The interval at which cameras are sampled. One that comes and goes all day costs 270 KB.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(30);
 /// Entries that are read at once, and how often in one step: what an update finds in the outbox
 /// is taken in over several.
@@ -34,45 +34,45 @@ const OPEN_MAX: usize = 10_000;
 /// Files are counted as often.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(86_400);
 
-/// How a camera is just now.
+/// The availability of a camera just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CameraAvailability {
-    /// Which.
+    /// The camera's id.
     pub id: Id,
     /// The neighbourhood that it watches.
     pub khu_pho: Id,
     /// None while it is being connected to.
     pub health: Option<Health>,
-    /// Since when.
+    /// The time since which it is so.
     pub since: Wall,
 }
 
-/// Tells how all cameras are.
+/// A source of all cameras' availability.
 pub trait AvailabilitySource: Send + Sync + 'static {
-    /// Every camera of the configuration.
+    /// Returns the availability of every camera of the configuration.
     fn availability(&self) -> Vec<CameraAvailability>;
 }
 
-/// The ledger's writer. Calls block on the disk.
+/// The writer of the ledger. Its calls block on the disk.
 pub struct LedgerWriter {
     outbox: Outbox,
     cameras: Arc<dyn AvailabilitySource>,
     clock: Arc<dyn Clock>,
     file: LedgerFile,
-    /// What the ledger says of incidents that go on.
+    /// The open incidents, as the ledger has them.
     open: BTreeMap<IncidentId, Case>,
-    /// What it says of cameras.
+    /// The cameras' availability, as the ledger has it.
     known: BTreeMap<Id, (Id, Health)>,
     /// Up to where the outbox stands in the ledger; the cursor may be behind on a full disk.
     done: Sequence,
     sampled: Option<Stamp>,
-    /// Its last sign of life.
+    /// The time of its last sign of life.
     signed: Option<Mono>,
     pruned: Option<Mono>,
     complained: bool,
 }
 
-/// What one step writes, and what holds once it is written.
+/// The lines that one step writes, and the state that holds once they are written.
 struct Batch {
     lines: Vec<u8>,
     /// Of incidents that were read of.
@@ -275,7 +275,7 @@ impl Batch {
     }
 }
 
-/// What an entry tells; none where it is damaged, which the outbox has said.
+/// Reads the incident of an entry; none where it is damaged, which the outbox has logged.
 fn case(entry: &Entry) -> Option<Case> {
     if entry.payload.is_empty() {
         return None;
@@ -289,7 +289,7 @@ fn case(entry: &Entry) -> Option<Case> {
     }
 }
 
-/// Keeps the ledger until `stop`, and then once more.
+/// Writes the ledger until `stop`, and then once more.
 pub async fn run(mut writer: LedgerWriter, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(STEP_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

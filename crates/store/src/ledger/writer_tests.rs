@@ -7,7 +7,7 @@ use crate::ledger::Book;
 use crate::outbox::Append;
 use crate::time::ManualClock;
 
-/// What the cameras are set to.
+/// The availability that the cameras are set to.
 #[derive(Default)]
 struct Sampled(Mutex<Vec<CameraAvailability>>);
 

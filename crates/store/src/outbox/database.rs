@@ -36,7 +36,7 @@ use crate::time::Wall;
 
 /// Bytes of pages that sled keeps in memory.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// How long the folder's lock is waited for.
+/// The time for which the folder's lock is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
@@ -164,7 +164,7 @@ impl Database {
         self.under(b"c")
     }
 
-    /// What stands at `key`: an index's or a cursor's sequence.
+    /// Returns the value at `key`: an index's or a cursor's sequence.
     pub(super) fn place(&self, key: &[u8]) -> Result<Option<Sequence>> {
         Ok(self.value(key)?.map(|value| sequence(&value)))
     }
@@ -218,16 +218,16 @@ impl Database {
     }
 }
 
-/// What retention notes.
+/// A number that retention keeps.
 #[derive(Clone, Copy)]
 pub(super) enum RetentionCounter {
-    /// How many entries were pruned.
+    /// The number of entries that were pruned.
     Entries,
-    /// Up to which sequence any were.
+    /// The sequence up to which any were.
     EntriesUpTo,
-    /// Up to which sequence snapshots were deleted while their entries stayed.
+    /// The sequence up to which snapshots were deleted while their entries stayed.
     SnapshotsUpTo,
-    /// How many entries were lost, and said to be.
+    /// The number of entries that were lost, and reported as such.
     Lost,
 }
 
@@ -359,8 +359,8 @@ fn storage(folder: &Path, error: sled::Error) -> Error {
 /// Farther ahead of the log than any power cut leaves a cursor.
 const CURSOR_AHEAD_MAX: u64 = 100_000;
 
-/// Whether a cursor may truly have been at `cursor`, with the log known up to `known`: the log may
-/// have lost its end, but a number out of nowhere is damage.
+/// Returns whether a cursor may truly have been at `cursor`, with the log known up to `known`: the
+/// log may have lost its end, but a number out of nowhere is damage.
 pub(super) fn is_plausible_cursor(cursor: Sequence, known: Sequence) -> bool {
     cursor.0 <= known.0.saturating_add(CURSOR_AHEAD_MAX)
 }
@@ -374,7 +374,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Sequence {
     Sequence(u64::from_be_bytes(number))
 }
 
-/// RecordError is passed on as an entry without a payload: it must not hide those behind it.
+/// Damage is passed on as an entry without a payload: it must not hide those behind it.
 fn decoded(at: Sequence, bytes: &[u8]) -> Entry {
     record::decode(at, bytes).unwrap_or_else(|damage| {
         tracing::error!(sequence = at.0, %damage, "a record of the outbox is damaged");

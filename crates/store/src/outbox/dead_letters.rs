@@ -23,11 +23,11 @@ const TREE: &str = "dead";
 pub struct DeadLetter {
     /// The reader: its cursor's name.
     pub reader: String,
-    /// Which entry.
+    /// The sequence of the entry.
     pub sequence: Sequence,
-    /// When it was set aside.
+    /// The time at which it was set aside.
     pub at: Wall,
-    /// Why, for people.
+    /// The reason in words for people.
     pub reason: String,
 }
 
@@ -76,7 +76,7 @@ impl Outbox {
         self.read(|database, _| letters(database))
     }
 
-    /// How many were set aside and are still kept.
+    /// Returns the number of entries that were set aside and are still kept.
     ///
     /// # Errors
     /// [`Error`](super::Error), as every call that reads the disk.

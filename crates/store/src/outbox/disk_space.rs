@@ -1,9 +1,9 @@
-//! How much room the disk has, and what the outbox does about it.
+//! The room that the disk has, and the outbox's bounds on it.
 
 use std::io;
 use std::path::Path;
 
-/// What the store may take of the disk.
+/// The room that the store may take of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageLimits {
     /// Snapshots take no more, bytes; the oldest go first.
@@ -19,7 +19,7 @@ impl Default for StorageLimits {
     }
 }
 
-/// How much room there is.
+/// The room that the disk has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DiskSpace {
     /// As much as is wanted.

@@ -178,7 +178,7 @@ impl Outbox {
         Ok(last)
     }
 
-    /// How much room the disk had when it was last looked at.
+    /// Returns the room that the disk had when it was last looked at.
     pub fn disk_space(&self) -> DiskSpace {
         *self.shared.disk_space.borrow()
     }
@@ -476,8 +476,8 @@ impl Outbox {
     }
 }
 
-/// Where the numbering goes on: behind all that anybody was ever told of, though the log may have
-/// lost its end. The lost end is put down as such.
+/// Returns the sequence at which the numbering goes on: behind all that anybody was ever told of,
+/// though the log may have lost its end. The lost end is put down as such.
 fn number_on(database: &Database, told: Option<Sequence>) -> Result<Sequence> {
     let found = database.last()?;
     let known = found.max(told.unwrap_or_default());

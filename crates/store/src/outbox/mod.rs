@@ -25,15 +25,15 @@
 //!   is opened anew at the next call, since sled refuses all work once a write has failed; cleared
 //!   space is all it needs. [`Outbox::disk_space`] tells.
 //! - **Who deletes.** [`Outbox::prune`] by age: never what a cursor has not passed, never a live
-//!   subject's newest entry or newest snapshot, never the last entry. [`Outbox::keep_within`] by
+//!   subject's newest entry or newest snapshot, never the last entry. [`Outbox::set_limits`] by
 //!   size, snapshots alone: the oldest, never a live subject's newest.
-//! - **Notes.** [`Outbox::append_noting`] writes small facts with the entries that they come with:
-//!   all or nothing. Whoever notes bounds their number.
+//! - **State.** [`Outbox::append_with_state`] writes small facts in the batch of their entries:
+//!   all or nothing. The caller bounds their number.
 //! - **Dead letters.** What a reader can never pass on is set aside for it ([`Outbox::set_aside`]),
 //!   durably, and stays in the log like any other entry; the rest never waits for it.
-//! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that
-//!   fails it is returned with an empty payload, so that readers can pass it; they count it.
-//!   [`verify`] says of a store that nobody has open what is lost, and mends the rest.
+//! - **Damage.** Each record carries a checksum over its sequence and bytes. A record that fails
+//!   it is returned with an empty payload, so that readers can pass it; they count it. [`verify`]
+//!   says of a store that nobody has open what is lost, and mends the rest.
 //!
 //! # What is not
 //!
@@ -88,14 +88,15 @@ impl Sequence {
     }
 }
 
-/// What is to be appended, but for the payload, which may want to know its sequence.
+/// An entry to be appended, but for the payload, which may want to know its sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
-    /// Which entries belong together, such as `kp3/<incident id>`; 1 to 1024 bytes, opaque here.
+    /// The name of the entries that belong together, such as `kp3/<incident id>`; 1 to 1024 bytes,
+    /// opaque here.
     pub subject: String,
-    /// Whether the subject goes on; its newest entry decides.
+    /// True if the subject goes on; its newest entry decides.
     pub live: bool,
-    /// When, for retention.
+    /// The wall time, for retention.
     pub wall: Wall,
     /// A JPEG that belongs to the entry.
     pub snapshot: Option<Vec<u8>>,
@@ -104,21 +105,21 @@ pub struct Append {
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place.
+    /// Its place in the log.
     pub sequence: Sequence,
-    /// Which entries belong together.
+    /// The name of the entries that belong together.
     pub subject: Arc<str>,
-    /// Whether the subject went on.
+    /// True if the subject went on.
     pub live: bool,
-    /// When it was appended.
+    /// The wall time at which it was appended.
     pub wall: Wall,
     /// The alert's bytes, the same for ever; empty where the record is damaged.
     pub payload: Arc<[u8]>,
-    /// Whether [`Outbox::snapshot`] has a JPEG for it.
+    /// True if [`Outbox::snapshot`] has a JPEG for it.
     pub snapshot: bool,
 }
 
-/// Why the outbox could not do what it was asked.
+/// A reason for which the outbox could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has it open.
@@ -135,15 +136,15 @@ pub enum Error {
     Full {
         /// The outbox's folder.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Not allowed.
+    /// The system does not allow it.
     #[error("no permission for the outbox at {path}; check the folder's owner and mode")]
     Denied {
         /// The outbox's folder.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Not what this program has written.
@@ -154,10 +155,10 @@ pub enum Error {
     Damaged {
         /// The outbox's folder.
         path: PathBuf,
-        /// What does not fit.
+        /// The part that does not fit.
         detail: String,
     },
-    /// There is none.
+    /// There is no store in the folder.
     #[error("there is no outbox at {path}; the daemon makes it at its first start")]
     Absent {
         /// The outbox's folder.
@@ -171,7 +172,7 @@ pub enum Error {
     Io {
         /// The outbox's folder.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: io::Error,
     },
 }

@@ -7,22 +7,24 @@ use super::database;
 use super::database::Database;
 use super::database::Result;
 
-/// What a new reader still has to read of before its beginning: sequences, a reader a key.
+/// The tree of backlogs, which a new reader still has to read of before its beginning: sequences, a
+/// reader a key.
 const TREE: &str = "backlog";
 
-/// Where a reader stands.
+/// The position of a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderPosition {
-    /// Up to where it is done.
+    /// The sequence up to which it is done.
     pub cursor: Sequence,
-    /// What it still has to read of before its cursor, oldest first: what was live at its first
-    /// start. An entry of these may be gone, since a newer one of its subject has come.
+    /// The entries before its cursor that it still has to read, oldest first: what was live at its
+    /// first start. An entry of these may be gone, since a newer one of its subject has come.
     pub backlog: Vec<Sequence>,
 }
 
 impl Outbox {
-    /// Where the reader `name` stands. A new one begins at the present end of the log, and with
-    /// the newest entry of each live subject; from now on nothing is pruned that it has not read.
+    /// Returns the position of the reader `name`, and registers a new one. A new one begins at the
+    /// present end of the log, and with the newest entry of each live subject; from now on nothing
+    /// is pruned that it has not read.
     ///
     /// # Errors
     /// [`Error`](super::Error); it may then be tried again.

@@ -25,7 +25,7 @@ const SNAPSHOT: u8 = 2;
 const HEAD: usize = 12;
 const CHECKSUM: usize = 8;
 
-/// Why bytes are no record.
+/// A reason for which bytes are no record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RecordError {
     #[error("{0} bytes are too few for a record")]

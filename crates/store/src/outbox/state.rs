@@ -1,5 +1,5 @@
-//! Notes: small facts beside the log, durable in the very write of the entries that they come
-//! with, so that none is there without the other.
+//! State of callers: small facts beside the log, durable in the very write of the entries that they
+//! come with, so that none is there without the other.
 //!
 //! What they say is the caller's affair, and so is their number: there is no retention here.
 
@@ -11,7 +11,7 @@ use super::database;
 use super::database::Database;
 use super::database::Result;
 
-/// A change of what is noted.
+/// A change of the state that is kept beside the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateChange {
     /// `value` stands at `key` from now on.
@@ -23,13 +23,13 @@ pub enum StateChange {
     },
     /// Nothing stands at `key` any more.
     Delete {
-        /// As it was kept.
+        /// The key as it was put.
         key: Vec<u8>,
     },
 }
 
 impl Outbox {
-    /// What is noted at keys that begin with `prefix`: keys and values, by key.
+    /// Returns the state at keys that begin with `prefix`: keys and values, by key.
     ///
     /// # Errors
     /// [`Error`](super::Error), as every call that reads the disk.

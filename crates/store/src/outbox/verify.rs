@@ -1,4 +1,4 @@
-//! Whether a store that nobody has open is whole, and what is lost where it isn't.
+//! Checks whether a store that nobody has open is whole, and finds what is lost where it isn't.
 //!
 //! Opening it does what a start of the daemon does: sled ends its log at the last whole message.
 //! All else is left as it is unless a repair is asked for. A repair brings nothing back that is
@@ -76,7 +76,7 @@ impl fmt::Display for StoreFault {
     }
 }
 
-/// What a look at a store came to.
+/// The findings about a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreReport {
     /// Whole alerts.
@@ -87,13 +87,13 @@ pub struct StoreReport {
     pub pruned: u64,
     /// Alerts that were noted as lost before.
     pub lost_before: u64,
-    /// Where each reader is, by name.
+    /// The position of each reader, by name.
     pub cursors: Vec<(String, Sequence)>,
-    /// What readers have set aside.
+    /// The entries that readers have set aside.
     pub set_aside: Vec<DeadLetter>,
-    /// What is wrong; with a repair, what was.
+    /// The faults; after a repair, those that were there.
     pub faults: Vec<StoreFault>,
-    /// What the repair has set aside, if it had to.
+    /// The folder that the repair has set aside, if it had to.
     pub aside: Option<PathBuf>,
 }
 
@@ -101,7 +101,7 @@ pub struct StoreReport {
 ///
 /// # Errors
 /// [`Error::Locked`] while a daemon has it open, [`Error::Absent`] where there is none, and the
-/// others where the disk fails. RecordError is no error but a [`StoreFault`].
+/// others where the disk fails. Damage is no error but a [`StoreFault`].
 pub fn verify(store_path: &Path, repair: bool) -> Result<StoreReport> {
     let folder = store_path.join("outbox");
     if !folder.join("db").exists() {

@@ -9,7 +9,7 @@ use super::corners;
 use super::item;
 use crate::detection::Detection;
 
-/// Which of two outputs holds the boxes; `None` where neither can.
+/// Finds the one of two outputs that holds the boxes; `None` where neither can.
 pub(super) fn family(outputs: &[OutputShape]) -> Option<Family> {
     let [a, b] = outputs else { return None };
     let sides = |output: &OutputShape| match output.dimensions[..] {

@@ -1,4 +1,4 @@
-//! What the output tensors of the model families mean. Pure.
+//! Decodes the output tensors of the model families. Pure.
 //!
 //! | family | outputs | boxes | suppressed here |
 //! | --- | --- | --- | --- |
@@ -51,7 +51,7 @@ pub enum Family {
     EndToEnd,
     /// Boxes and scores in two tensors.
     Detr {
-        /// Which output holds the boxes; the other one holds the scores.
+        /// The index of the output that holds the boxes; the other one holds the scores.
         boxes: usize,
         /// The scores still need the logistic function.
         logits: bool,
@@ -61,28 +61,28 @@ pub enum Family {
 /// One output as the model's file describes it; an open dimension is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputShape {
-    /// As the file names it.
+    /// The output's name in the file.
     pub name: String,
-    /// Dimensions, the batch included.
+    /// The dimensions, the batch included.
     pub dimensions: Vec<Option<usize>>,
 }
 
 /// One output of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
-    /// Dimensions, the batch included.
+    /// The dimensions, the batch included.
     pub shape: &'a [usize],
-    /// As many as the dimensions' product.
+    /// The values, as many as the dimensions' product.
     pub values: &'a [f32],
 }
 
-/// Why outputs can't be understood: what was expected, what was found.
+/// A difference between the outputs that a family has and those of the model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found}")]
 pub struct Mismatch {
-    /// What the family has.
+    /// The outputs that the family has.
     pub expected: String,
-    /// What the model has.
+    /// The outputs that the model has.
     pub found: String,
 }
 
@@ -148,7 +148,7 @@ impl Family {
         Ok((family, map.clone()))
     }
 
-    /// What one picture of a run shows, best first.
+    /// Decodes what one picture of a run shows, best first.
     ///
     /// # Errors
     /// [`Mismatch`] where a tensor is not what the file promised.
@@ -195,16 +195,16 @@ impl Family {
     }
 }
 
-/// What decoding needs besides the tensors.
+/// The facts that decoding needs besides the tensors.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// Of the network's input.
+    /// The size of the network's input.
     pub input: Size,
-    /// How the picture lies in it.
+    /// The place of the picture in the input.
     pub letterbox: &'a Letterbox,
-    /// Which outputs matter.
+    /// The outputs that matter, and their classes.
     pub classes: &'a ClassMap,
-    /// What scores less is not worth looking at, 0..1.
+    /// The least confidence of a detection, 0..1.
     pub confidence_min: f32,
 }
 
@@ -262,8 +262,8 @@ fn item<'a>(
     Ok((part, rows, columns))
 }
 
-/// Whether there is one output of three dimensions whose last two may be these: what the file
-/// leaves open may be anything.
+/// Returns whether there is one output of three dimensions whose last two may be these: what the
+/// file leaves open may be anything.
 fn is(outputs: &[OutputShape], expected: &[Option<usize>; 2]) -> bool {
     compare(outputs, expected, |found, expected| found.is_none_or(|found| found == expected))
 }

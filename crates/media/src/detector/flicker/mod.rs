@@ -36,9 +36,10 @@ use crate::geometry::BoundingBox;
 use crate::time::Mono;
 use crate::ward::Id;
 
-/// What the detector itself finds less likely is not even suspicious.
+/// The least confidence of the detector at which a thing counts as suspicious.
 pub const SUSPICION_MIN: f32 = 0.05;
-/// What is less likely after all is no detection to any rule; admins tune upwards from here.
+/// The least confidence after the second stage that is a detection to any rule; admins tune upwards
+/// from here.
 pub const CONFIDENCE_MIN: f32 = 0.1;
 /// Places that are watched a camera; one more takes that of the one not seen for longest.
 const REGIONS_MAX: usize = 12;
@@ -48,15 +49,15 @@ const FORGOTTEN: Duration = Duration::from_secs(6);
 const GONE: Duration = Duration::from_secs(60);
 /// A box is at a place that it shares so much with (intersection over union).
 const SAME_REGION_IOU: f32 = 0.25;
-/// What full seething adds to the logarithm of the odds of fire.
+/// The amount that full flickering adds to the logarithm of the odds of fire.
 const SEETHING_GAIN: f32 = 1.5;
-/// What full stillness takes from it.
+/// The amount that full stillness takes from it.
 const STILLNESS_LOSS: f32 = 1.0;
 /// Stillness is known after so long, and seething.
 const STILL_AFTER: Duration = Duration::from_millis(900);
 const SEETHES_AFTER: Duration = Duration::from_millis(380);
 
-/// What is remembered of all cameras' suspicious places.
+/// The memory of all cameras' suspicious regions, by which confidences are corrected.
 #[derive(Default)]
 pub struct FlickerStage {
     cameras: Mutex<BTreeMap<Id, Memory>>,
@@ -139,7 +140,7 @@ impl Memory {
     }
 }
 
-/// What a place's change says about the logarithm of the odds of `class` there.
+/// Returns the amount by which a region's change shifts the logarithm of the odds of `class` there.
 fn shift(class: Class, change: &Change) -> f32 {
     let still_up_to = match class {
         Class::Fire => (1.5, 3.0),

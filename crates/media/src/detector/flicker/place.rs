@@ -12,7 +12,7 @@ const GRID: usize = 24;
 /// Of those, the box itself.
 const INNER: std::ops::Range<usize> = 6..18;
 const POINTS: usize = GRID * GRID;
-/// Looks that are kept.
+/// Samples that are kept.
 const SAMPLES_MAX: usize = 6;
 /// Flames hardly change within less, and what is looked at more often would reach back less far.
 const APART: Duration = Duration::from_millis(200);
@@ -28,19 +28,19 @@ struct Sample {
     blue: [u8; POINTS],
 }
 
-/// What a place's pixels did over its looks; all in steps of 256.
+/// The change of a region's pixels over its samples; all in steps of 256.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Change {
-    /// How much the brightness inside the box varied, a point.
+    /// The variation of the brightness inside the box, a point.
     pub(super) inside: f32,
     /// The same around the box: what the camera's own motion and its encoder do.
     pub(super) around: f32,
-    /// How much red over blue varied inside, a point.
+    /// The variation of red over blue inside, a point.
     pub(super) warmth: f32,
-    /// How much blue varied beside red. Flames whiten where they are hot; cloth and neon vary in
-    /// their own colour alone.
+    /// The variation of blue beside that of red. Flames whiten where they are hot; cloth and neon
+    /// vary in their own colour alone.
     pub(super) whitening: f32,
-    /// How alike the patterns of consecutive looks are inside: 1 is the same, 0 has nothing in
+    /// The likeness of the patterns of consecutive samples inside: 1 is the same, 0 has nothing in
     /// common.
     pub(super) likeness: f32,
     /// From the first look to the last.
@@ -49,9 +49,9 @@ pub(super) struct Change {
 
 /// A region of one camera's picture.
 pub(super) struct Region {
-    /// Where the thing was first seen.
+    /// The box in which the thing was first seen.
     pub(super) bbox: BoundingBox,
-    /// When it was seen last.
+    /// The time at which it was seen last.
     pub(super) seen: Mono,
     samples: VecDeque<Sample>,
 }
@@ -73,7 +73,7 @@ impl Region {
         self.samples.extend(take(pixels, letterbox, &self.bbox, at));
     }
 
-    /// What happened there; none with fewer than three looks.
+    /// Returns what changed there; none with fewer than three samples.
     pub(super) fn change(&self) -> Option<Change> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         if self.samples.len() < 3 {
@@ -132,8 +132,8 @@ fn take(pixels: &[u8], letterbox: &Letterbox, bbox: &BoundingBox, at: Mono) -> O
     Some(Sample { at, light, red: reds, blue: blues })
 }
 
-/// Where the n-th of [`GRID`] points from half a size before `low` to half a size behind `high`
-/// lies, within a picture that begins at `start` and is `length` long.
+/// Returns where the n-th of [`GRID`] points from half a size before `low` to half a size behind
+/// `high` lies, within a picture that begins at `start` and is `length` long.
 fn steps(low: f32, high: f32, start: u32, length: u32) -> impl Fn(usize) -> usize {
     let size = high - low;
     let end = start + length.max(1) - 1;

@@ -5,7 +5,7 @@ use crate::time::Stamp;
 use crate::time::Wall;
 
 const SIZE: Size = Size { width: 160, height: 90 };
-/// Where the thing is, in pixels.
+/// The corners of the thing, in pixels.
 const BOX: [usize; 4] = [60, 40, 90, 70];
 const GREY: [u8; 3] = [90, 90, 90];
 
@@ -83,7 +83,7 @@ fn shaken(look: u32) -> Vec<u8> {
     })
 }
 
-/// What becomes of a first `confidence` after `looks` of them, `apart_ms` from each other.
+/// Returns what becomes of a first `confidence` after `looks` of them, `apart_ms` from each other.
 fn after(class: Class, confidence: f32, apart_ms: u64, samples: &[Vec<u8>]) -> f32 {
     let stage = FlickerStage::default();
     let mut last = confidence;

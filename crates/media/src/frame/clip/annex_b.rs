@@ -21,7 +21,7 @@ pub struct ParameterSets {
 }
 
 impl ParameterSets {
-    /// Whether a decoder can start with them.
+    /// Returns whether a decoder can start with them.
     pub fn is_complete(&self, codec: Codec) -> bool {
         let vps = codec == Codec::H264 || !self.vps.is_empty();
         vps && !self.sps.is_empty() && !self.pps.is_empty()

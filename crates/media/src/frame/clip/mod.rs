@@ -33,10 +33,10 @@ const CONTAINERS: &str = "mov,matroska,avi,h264,hevc,mpegts,flv";
 /// Of a whole clip in memory.
 const CLIP_BYTES_MAX: usize = 1 << 30;
 
-/// Where a file tells no usable frame rate.
+/// The frame rate of a file that tells no usable one, in frames a second.
 const FRAME_RATE_DEFAULT: f64 = 25.0;
 
-/// Why a clip can't be read.
+/// A reason for which a clip can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be opened.
@@ -97,11 +97,12 @@ pub enum Error {
 pub struct ClipPacket {
     /// Annex B byte stream; parameter sets stand before each key frame.
     pub data: Arc<[u8]>,
-    /// Whether decoding can start here: IDR, and for H.265 also CRA and BLA.
+    /// True if decoding can start here: IDR, and for H.265 also CRA and BLA.
     pub key: bool,
-    /// When to show it. Where the file does not say (raw streams), the same as `dts_us`.
+    /// The time to show it, in microseconds. Where the file does not say (raw streams), the same as
+    /// `dts_us`.
     pub pts_us: i64,
-    /// When to decode it; never runs backwards.
+    /// The time to decode it, in microseconds; never runs backwards.
     pub dts_us: i64,
     /// Until the next one.
     pub duration_us: i64,
@@ -128,7 +129,7 @@ pub struct ClipReader {
 pub struct Clip {
     /// The file.
     pub path: PathBuf,
-    /// What it is encoded with.
+    /// The codec that it is encoded with.
     pub codec: Codec,
     /// As the container tells it; pictures of another size may follow.
     pub size: Size,
@@ -192,7 +193,7 @@ impl ClipReader {
         Ok(reader)
     }
 
-    /// What the clip is encoded with.
+    /// Returns the clip's codec.
     pub fn codec(&self) -> Codec {
         self.codec
     }
@@ -328,7 +329,7 @@ impl Clip {
         Ok(clip)
     }
 
-    /// How long it plays: after so long it can begin anew without going back in time.
+    /// Returns how long it plays: after so long it can begin anew without going back in time.
     pub fn duration(&self) -> Duration {
         let span = |time: fn(&ClipPacket) -> i64| {
             let begin = self.packets.iter().map(time).min().unwrap_or(0);
