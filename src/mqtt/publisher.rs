@@ -27,9 +27,9 @@ use super::suspect::Suspicion;
 use super::topic::Topics;
 use crate::alert::Head;
 use crate::camera::backoff::Backoff;
-use crate::camera::backoff::Policy;
+use crate::camera::backoff::BackoffPolicy;
 use crate::frame::redaction;
-use crate::metrics::Flow;
+use crate::metrics::FlowCounters;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
 use crate::metrics::Timer;
@@ -157,11 +157,11 @@ fn report(state: &watch::Sender<State>, error: &Error) {
 
 /// The waits between attempts: from 0.125 to 0.25 s at first, doubling up to [`WAIT_MAX`], half of
 /// each by chance, so that daemons don't come in step after a broker has started again.
-fn waits() -> Policy {
+fn waits() -> BackoffPolicy {
     const JITTER: f64 = 1.0 / 3.0;
     let mean = |longest: Duration| longest.div_f64(1.0 + JITTER);
     let (first, longest) = (mean(Duration::from_millis(250)), mean(WAIT_MAX));
-    Policy::new(first, longest, 2.0, JITTER).expect("0.25 s is less than 5 s")
+    BackoffPolicy::new(first, longest, 2.0, JITTER).expect("0.25 s is less than 5 s")
 }
 
 /// What outlives a session: the bookkeeping, and the entries under way.
@@ -178,8 +178,8 @@ pub(super) struct Line {
     pub(super) stood: bool,
     suspicion: Suspicion,
     pub(super) incoming_bytes: usize,
-    flow: Flow,
-    pub(super) came_in: Flow,
+    flow: FlowCounters,
+    pub(super) came_in: FlowCounters,
     timer: Timer,
 }
 
