@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keng::camera::CameraState;
 use keng::camera::Codec;
 use keng::camera::Config;
 use keng::camera::Error;
 use keng::camera::Packet;
 use keng::camera::Session;
 use keng::camera::Source;
-use keng::camera::State;
 use keng::camera::Transport;
 use keng::camera::nal;
 use keng::camera::queue;
@@ -194,7 +194,7 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     let metrics = Metrics::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (queue, receiver) = queue::channel(metrics.flow("hem-42", Stage::Receive));
-    let (to_state, mut state) = watch::channel(State::Connecting { since: clock.now() });
+    let (to_state, mut state) = watch::channel(CameraState::Connecting { since: clock.now() });
     let doors = supervisor::SupervisorContext {
         source: rtsp(),
         clock: Arc::clone(&clock),
@@ -206,11 +206,11 @@ async fn packets_flow_again_within_5_s_after_the_camera_is_back() {
     let outlets = supervisor::SupervisorOutputs { queue, state: to_state };
     let rng = rand::rngs::StdRng::seed_from_u64(1);
     let task = tokio::spawn(supervisor::supervise(config, doors, outlets, rng, shutdown.clone()));
-    let streaming = |state: &State| matches!(state, State::Streaming { .. });
+    let streaming = |state: &CameraState| matches!(state, CameraState::Streaming { .. });
     timeout(PATIENCE, state.wait_for(streaming)).await.unwrap().unwrap();
 
     let port = server.kill().await;
-    let waiting = |state: &State| matches!(state, State::Waiting { .. });
+    let waiting = |state: &CameraState| matches!(state, CameraState::Waiting { .. });
     timeout(PATIENCE, state.wait_for(waiting)).await.unwrap().unwrap();
     // Long enough away for the waits to have grown to their longest.
     let attempts = |metrics: &Metrics| metrics.camera_sessions("hem-42").get();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use keng::camera::Packet;
 use keng::camera::queue;
 use keng::detector;
-use keng::detector::Analysed;
+use keng::detector::AnalysedFrame;
 use keng::detector::Detector;
 use keng::detector::layout::Layout;
 use keng::detector::onnx::OnnxDetector;
@@ -95,7 +95,7 @@ struct Ours {
     clock: Arc<ManualClock>,
     packets: Option<queue::Sender>,
     mailboxes: Arc<Mailboxes>,
-    analysed: mpsc::Receiver<Analysed>,
+    analysed: mpsc::Receiver<AnalysedFrame>,
     core: Core,
     runtime: Runtime,
     threads: Vec<JoinHandle<()>>,
@@ -142,7 +142,7 @@ impl Ours {
                 let next = async { tokio::time::timeout(ANSWER_MAX, self.analysed.recv()).await };
                 let analysed = self.runtime.block_on(next).expect("in time").expect("it goes on");
                 assert_eq!(analysed.at, packet.received, "the frames are those of the bare ones");
-                let Analysed { camera, at, detections, .. } = analysed;
+                let AnalysedFrame { camera, at, detections, .. } = analysed;
                 let result = FrameResult { camera, at, detections };
                 std::hint::black_box(self.core.on_frame(&result));
             }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::threads::join_all;
 use crate::attention::{Level, budget};
-use crate::camera::State;
+use crate::camera::CameraState;
 use crate::camera::queue;
 use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{SupervisorContext, SupervisorOutputs, supervise};
@@ -36,7 +36,7 @@ struct CameraRuntime {
     decode_rate: DecodeRate,
     /// Its own place in 0..1 among those that change over to key frames one after another.
     spot: f64,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<CameraState>,
     stop: CancellationToken,
     supervisor: tokio::task::JoinHandle<()>,
     decoder: JoinHandle<()>,
@@ -157,7 +157,7 @@ impl CameraRuntimes {
     }
 
     /// What a camera's supervisor is doing.
-    pub(super) fn state(&self, camera: &Id) -> Option<State> {
+    pub(super) fn state(&self, camera: &Id) -> Option<CameraState> {
         self.running.get(camera).map(|runtime| runtime.state.borrow().clone())
     }
 
@@ -196,7 +196,7 @@ impl CameraRuntimes {
         };
         let decoder = worker::spawn(setup, receiver)?;
         let since = self.doors.clock.now();
-        let (state_in, state) = watch::channel(State::Connecting { since });
+        let (state_in, state) = watch::channel(CameraState::Connecting { since });
         let stop = self.stop.child_token();
         let supervisor = tokio::spawn(supervise(
             camera.stream.clone(),

@@ -19,12 +19,12 @@ use super::status::{Seen, Statuses};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
 use crate::audit;
-use crate::camera::State;
+use crate::camera::CameraState;
 use crate::config::{Reload, Settings, diff};
 use crate::detection::{ModelIdentity, people};
 use crate::detection_log;
 use crate::detection_log::{DetectionLogWriter, LoggedInput, StoredVerdict};
-use crate::detector::Analysed;
+use crate::detector::AnalysedFrame;
 use crate::frame::redaction::PeopleNote;
 use crate::incident::Incident;
 use crate::metrics::{Metrics, Stage, Timer};
@@ -46,7 +46,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// Where things come in.
 pub(super) struct Inputs {
-    pub(super) analysed: mpsc::Receiver<Analysed>,
+    pub(super) analysed: mpsc::Receiver<AnalysedFrame>,
     pub(super) inbound: mpsc::Receiver<Inbound>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) reloads: mpsc::Receiver<Reload>,
@@ -180,9 +180,16 @@ impl CoreTask {
         self.outputs.cameras
     }
 
-    async fn on_analysed(&mut self, analysed: Analysed) {
-        let Analysed {
-            camera, at, mut detections, picture, look, thumbnail: small, timing, ..
+    async fn on_analysed(&mut self, analysed: AnalysedFrame) {
+        let AnalysedFrame {
+            camera,
+            at,
+            mut detections,
+            picture,
+            look,
+            thumbnail: small,
+            timing,
+            ..
         } = analysed;
         if !self.outputs.cameras.shows(&camera, &picture) {
             return;
@@ -237,7 +244,7 @@ impl CoreTask {
         let mut demand = Demand::default();
         let mut streaming = 0;
         for id in &self.permitted {
-            if matches!(self.outputs.cameras.state(id), Some(State::Streaming { .. })) {
+            if matches!(self.outputs.cameras.state(id), Some(CameraState::Streaming { .. })) {
                 demand.add(self.core.level(id, now));
                 streaming += 1;
             }
@@ -266,7 +273,7 @@ impl CoreTask {
             let level = self.core.level(id, now);
             self.outputs.cameras.attend(id, level, &self.governor);
             let state = self.outputs.cameras.state(id);
-            if let Some(State::Streaming { clock_ahead_s: Some(ahead_s), .. }) = state {
+            if let Some(CameraState::Streaming { clock_ahead_s: Some(ahead_s), .. }) = state {
                 revisions.extend(self.core.on_clock(id, ahead_s, now));
             }
             let fault = self.core.fault(id);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::attention::Level;
 use crate::audit;
-use crate::camera::State;
+use crate::camera::CameraState;
 use crate::config::{CameraSettings, Settings};
 use crate::ledger::{self, Health};
 use crate::mqtt::{Board, Topics};
@@ -95,7 +95,7 @@ pub(super) struct Seen {
     /// Whether it is to be watched: its owner's consent is not over.
     pub(super) permitted: bool,
     /// What its supervisor does; none where it has none.
-    pub(super) state: Option<State>,
+    pub(super) state: Option<CameraState>,
     /// What its pictures say of it.
     pub(super) fault: Option<Fault>,
     /// How closely it is watched.
@@ -214,11 +214,11 @@ impl Statuses {
         let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
         camera.watched = seen.permitted;
         camera.clock_ahead_s = match seen.state {
-            Some(State::Streaming { clock_ahead_s, .. }) => clock_ahead_s,
+            Some(CameraState::Streaming { clock_ahead_s, .. }) => clock_ahead_s,
             _ => None,
         };
         let (word, reason) = match seen.state {
-            Some(State::Streaming { .. }) => match seen.fault {
+            Some(CameraState::Streaming { .. }) => match seen.fault {
                 None => ("online", None),
                 Some(Fault::Offline) => ("offline", Some(NO_PICTURE.to_owned())),
                 // What it shows can be used, whatever its clock says.
@@ -226,11 +226,11 @@ impl Statuses {
                 Some(fault) => (fault.as_str(), None),
             },
             // Between two attempts a camera that is away stays away.
-            Some(State::Connecting { .. }) if !camera.streams() => {
+            Some(CameraState::Connecting { .. }) if !camera.streams() => {
                 (camera.word, camera.reason.clone())
             }
-            Some(State::Connecting { .. }) => ("connecting", None),
-            Some(State::Waiting { reason, .. }) => ("offline", Some(reason)),
+            Some(CameraState::Connecting { .. }) => ("connecting", None),
+            Some(CameraState::Waiting { reason, .. }) => ("offline", Some(reason)),
             None if seen.permitted => ("offline", Some(NO_THREAD.to_owned())),
             None => ("offline", Some("its owner's consent is over".to_owned())),
         };

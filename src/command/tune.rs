@@ -13,7 +13,7 @@ use super::replay;
 use super::tune_table::{Findings, Told, print_advice, print_comparison};
 use crate::config;
 use crate::config::{Faults, Settings};
-use crate::detection_log::{DaemonRun, Damage, Folder, LoggedInput, Span, StoredVerdict};
+use crate::detection_log::{DaemonRun, Damage, Folder, LoggedInput, StoredVerdict, TimeRange};
 use crate::incident::Kind;
 use crate::pipeline::Watched;
 use crate::rule::RuleKind;
@@ -196,7 +196,7 @@ fn lay(under: &mut toml::Table, over: toml::Table) {
 
 /// Where detections come from.
 enum Source {
-    Kept(Folder, Span),
+    Kept(Folder, TimeRange),
     Clips(Vec<(DaemonRun, LoggedInput)>),
 }
 

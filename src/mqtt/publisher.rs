@@ -20,7 +20,7 @@ use super::suspect::Suspicion;
 use super::topic::Topics;
 use crate::alert::Head;
 use crate::frame::redaction;
-use crate::metrics::Flow;
+use crate::metrics::FlowCounters;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
 use crate::metrics::Timer;
@@ -84,8 +84,8 @@ pub(super) struct SessionState {
     pub(super) stood: bool,
     suspicion: Suspicion,
     pub(super) incoming_bytes: usize,
-    flow: Flow,
-    pub(super) came_in: Flow,
+    flow: FlowCounters,
+    pub(super) came_in: FlowCounters,
     timer: Timer,
 }
 

@@ -18,7 +18,7 @@ use super::publisher::SessionState;
 use super::publisher::State;
 use super::session;
 use crate::camera::backoff::Backoff;
-use crate::camera::backoff::Policy;
+use crate::camera::backoff::BackoffPolicy;
 use crate::ward::Ward;
 
 /// No wait for the broker is longer.
@@ -100,11 +100,11 @@ fn report(state: &watch::Sender<State>, error: &Error) {
 
 /// The waits between attempts: from 0.125 to 0.25 s at first, doubling up to [`WAIT_MAX`], half of
 /// each by chance, so that daemons don't come in step after a broker has started again.
-fn waits() -> Policy {
+fn waits() -> BackoffPolicy {
     const JITTER: f64 = 1.0 / 3.0;
     let mean = |longest: Duration| longest.div_f64(1.0 + JITTER);
     let (first, longest) = (mean(Duration::from_millis(250)), mean(WAIT_MAX));
-    Policy::new(first, longest, 2.0, JITTER).expect("0.25 s is less than 5 s")
+    BackoffPolicy::new(first, longest, 2.0, JITTER).expect("0.25 s is less than 5 s")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::Prepared;
 use super::Sink;
 use super::Standings;
 use crate::camera::backoff::Backoff;
-use crate::camera::backoff::Policy;
+use crate::camera::backoff::BackoffPolicy;
 use crate::metrics::Metrics;
 use crate::metrics::OutletMetrics;
 use crate::outbox;
@@ -44,7 +44,7 @@ pub struct Links {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patience {
     /// The waits between attempts.
-    pub waits: Policy,
+    pub waits: BackoffPolicy,
     /// No receiver makes us wait longer by its `Retry-After`.
     pub retry_after_max: Duration,
     /// An alert that a receiver fails at is set aside after so many attempts ...
@@ -60,7 +60,7 @@ impl Default for Patience {
     fn default() -> Self {
         let (first, longest) = (Duration::from_secs(1), Duration::from_secs(60));
         Self {
-            waits: Policy::new(first, longest, 2.0, 0.2).expect("1 s is less than 60 s"),
+            waits: BackoffPolicy::new(first, longest, 2.0, 0.2).expect("1 s is less than 60 s"),
             retry_after_max: Duration::from_secs(600),
             failures: 10,
             failing: Duration::from_secs(900),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keng::camera::backoff::Policy;
+use keng::camera::backoff::BackoffPolicy;
 use keng::clock::SystemClock;
 use keng::metrics::Metrics;
 use keng::outbox::Append;
@@ -163,7 +163,7 @@ pub(crate) fn append(outbox: &Outbox, subject: &str, alert: &str, live: bool, wa
 fn patience() -> Patience {
     let (first, longest) = (Duration::from_millis(10), Duration::from_millis(50));
     Patience {
-        waits: Policy::new(first, longest, 2.0, 0.2).unwrap(),
+        waits: BackoffPolicy::new(first, longest, 2.0, 0.2).unwrap(),
         failures: 4,
         failing: Duration::from_millis(100),
         ..Patience::default()

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_come_by_number_and_nothing_else_comes() {
+    fn segments_are_listed_by_number_and_other_files_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let numbers = || -> Vec<u64> {
             numbered(folder.path(), "keng").unwrap().into_iter().map(|(number, _)| number).collect()

@@ -10,16 +10,16 @@ use rand::RngExt;
 
 /// The shape of a sequence of waits.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Policy {
+pub struct BackoffPolicy {
     min: Duration,
     max: Duration,
     factor: f64,
     jitter: f64,
 }
 
-/// A reason for which numbers make no [`Policy`].
+/// A reason for which numbers make no [`BackoffPolicy`].
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-pub enum PolicyError {
+pub enum BackoffPolicyError {
     /// The first wait is longer than the longest.
     #[error("the first wait of {min:?} is longer than the longest of {max:?}")]
     MinOverMax {
@@ -39,7 +39,7 @@ pub enum PolicyError {
     Jitter(f64),
 }
 
-impl Policy {
+impl BackoffPolicy {
     /// For a camera that is away (switched off, rebooting, network gone): 0.5, 1, 2, 2, … s.
     ///
     /// An attempt at a camera that is away costs it and the network a TCP handshake, so the
@@ -71,24 +71,24 @@ impl Policy {
     /// shorter by up to `jitter` of itself (so the longest possible is `max * (1 + jitter)`).
     ///
     /// # Errors
-    /// [`PolicyError`] where the numbers make no such sequence.
+    /// [`BackoffPolicyError`] where the numbers make no such sequence.
     pub fn new(
         min: Duration,
         max: Duration,
         factor: f64,
         jitter: f64,
-    ) -> Result<Self, PolicyError> {
+    ) -> Result<Self, BackoffPolicyError> {
         if min > max {
-            return Err(PolicyError::MinOverMax { min, max });
+            return Err(BackoffPolicyError::MinOverMax { min, max });
         }
         if min.is_zero() {
-            return Err(PolicyError::Zero);
+            return Err(BackoffPolicyError::Zero);
         }
         if !(factor.is_finite() && factor >= 1.0) {
-            return Err(PolicyError::Factor(factor));
+            return Err(BackoffPolicyError::Factor(factor));
         }
         if !(0.0..1.0).contains(&jitter) {
-            return Err(PolicyError::Jitter(jitter));
+            return Err(BackoffPolicyError::Jitter(jitter));
         }
         Ok(Self { min, max, factor, jitter })
     }
@@ -118,7 +118,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// Counts one more failure; how long to wait now.
-    pub fn fail(&mut self, policy: &Policy, rng: &mut impl Rng) -> Duration {
+    pub fn fail(&mut self, policy: &BackoffPolicy, rng: &mut impl Rng) -> Duration {
         self.failures = self.failures.saturating_add(1);
         policy.wait(self.failures, rng)
     }
@@ -140,21 +140,24 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
-    fn waits(policy: Policy, count: usize) -> Vec<f64> {
+    fn waits(policy: BackoffPolicy, count: usize) -> Vec<f64> {
         let (mut backoff, mut rng) = (Backoff::default(), StdRng::seed_from_u64(1));
         (0..count).map(|_| backoff.fail(&policy, &mut rng).as_secs_f64()).collect()
     }
 
     #[test]
     fn waits_grow_to_the_longest_and_stay_there() {
-        assert_eq!(waits(Policy::AWAY.steady(), 6), [0.5, 1.0, 2.0, 2.0, 2.0, 2.0]);
-        assert_eq!(waits(Policy::REFUSED.steady(), 6), [5.0, 15.0, 45.0, 135.0, 300.0, 300.0]);
+        assert_eq!(waits(BackoffPolicy::AWAY.steady(), 6), [0.5, 1.0, 2.0, 2.0, 2.0, 2.0]);
+        assert_eq!(
+            waits(BackoffPolicy::REFUSED.steady(), 6),
+            [5.0, 15.0, 45.0, 135.0, 300.0, 300.0]
+        );
     }
 
     #[test]
     fn jitter_stays_within_its_share_and_differs() {
-        let nominal = waits(Policy::AWAY.steady(), 200);
-        let jittered = waits(Policy::AWAY, 200);
+        let nominal = waits(BackoffPolicy::AWAY.steady(), 200);
+        let jittered = waits(BackoffPolicy::AWAY, 200);
         assert!(jittered.iter().zip(&nominal).all(|(j, n)| (j / n - 1.0).abs() <= 0.2 + 1e-9));
         assert!(jittered.windows(2).any(|pair| pair[0] > pair[1]));
         assert!(jittered.iter().all(|wait| *wait <= 2.4 + 1e-9));
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn a_stable_session_starts_anew() {
         let (mut backoff, mut rng) = (Backoff::default(), StdRng::seed_from_u64(1));
-        let policy = Policy::AWAY.steady();
+        let policy = BackoffPolicy::AWAY.steady();
         for _ in 0..5 {
             backoff.fail(&policy, &mut rng);
         }
@@ -173,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn a_year_of_failures_does_not_overflow() {
+    fn failure_counter_does_not_overflow() {
         let mut backoff = Backoff { failures: u32::MAX - 1 };
         let mut rng = StdRng::seed_from_u64(1);
         for _ in 0..3 {
-            let wait = backoff.fail(&Policy::AWAY.steady(), &mut rng);
+            let wait = backoff.fail(&BackoffPolicy::AWAY.steady(), &mut rng);
             assert_eq!(wait, Duration::from_secs(2));
         }
     }
@@ -186,13 +189,16 @@ mod tests {
     fn impossible_numbers_are_refused() {
         let (one, two) = (Duration::from_secs(1), Duration::from_secs(2));
         assert_eq!(
-            Policy::new(two, one, 2.0, 0.1),
-            Err(PolicyError::MinOverMax { min: two, max: one })
+            BackoffPolicy::new(two, one, 2.0, 0.1),
+            Err(BackoffPolicyError::MinOverMax { min: two, max: one })
         );
-        assert_eq!(Policy::new(Duration::ZERO, one, 2.0, 0.1), Err(PolicyError::Zero));
-        assert_eq!(Policy::new(one, two, 0.5, 0.1), Err(PolicyError::Factor(0.5)));
-        assert!(Policy::new(one, two, f64::NAN, 0.1).is_err());
-        assert_eq!(Policy::new(one, two, 2.0, 1.0), Err(PolicyError::Jitter(1.0)));
-        assert!(Policy::new(one, one, 1.0, 0.0).is_ok());
+        assert_eq!(
+            BackoffPolicy::new(Duration::ZERO, one, 2.0, 0.1),
+            Err(BackoffPolicyError::Zero)
+        );
+        assert_eq!(BackoffPolicy::new(one, two, 0.5, 0.1), Err(BackoffPolicyError::Factor(0.5)));
+        assert!(BackoffPolicy::new(one, two, f64::NAN, 0.1).is_err());
+        assert_eq!(BackoffPolicy::new(one, two, 2.0, 1.0), Err(BackoffPolicyError::Jitter(1.0)));
+        assert!(BackoffPolicy::new(one, one, 1.0, 0.0).is_ok());
     }
 }

@@ -114,7 +114,7 @@ pub trait Session: Send {
 
 /// The state of a camera's supervisor.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum CameraState {
     /// Describing, setting up, waiting for the first packet.
     Connecting {
         /// The time at which this state began.

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | bound | [`PACKETS_MAX`] packets and [`BYTES_MAX`] bytes |
 //! | overflow | all up to the next key frame is dropped: what comes in, then what still waits |
-//! | counter | the [`Flow`] of the stage `Receive`: taken = passed + dropped + waiting |
+//! | counter | the [`FlowCounters`] of the stage `Receive`: taken = passed + dropped + waiting |
 //!
 //! Neither side blocks the other: the sender never waits, and the receiver waits on a condition
 //! that ends when a packet comes, when the sender is gone, or when a [`Closer`] says so.
@@ -20,7 +20,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use crate::camera::Packet;
-use crate::metrics::Flow;
+use crate::metrics::FlowCounters;
 
 /// Packets that may wait: 2.5 s at 25 frames a second, more than a decoder may ever be behind.
 pub const PACKETS_MAX: usize = 64;
@@ -51,9 +51,9 @@ pub enum SendOutcome {
 }
 
 /// A queue; `flow` counts what goes through it.
-pub fn channel(flow: Flow) -> (Sender, Receiver) {
+pub fn channel(flow: FlowCounters) -> (Sender, Receiver) {
     let shared = Arc::new(Shared {
-        inner: Mutex::new(Inner {
+        inner: Mutex::new(QueueState {
             items: VecDeque::with_capacity(PACKETS_MAX + 2),
             packets: 0,
             bytes: 0,
@@ -168,7 +168,7 @@ impl Receiver {
         Closer { shared: Arc::clone(&self.shared) }
     }
 
-    fn take(&self, inner: &mut Inner) -> Option<QueueItem> {
+    fn take(&self, inner: &mut QueueState) -> Option<QueueItem> {
         let item = inner.items.pop_front()?;
         if let QueueItem::Packet(packet) = &item {
             inner.packets -= 1;
@@ -201,14 +201,14 @@ impl Closer {
 
 #[derive(Debug)]
 struct Shared {
-    inner: Mutex<Inner>,
+    inner: Mutex<QueueState>,
     ready: Condvar,
-    flow: Flow,
+    flow: FlowCounters,
 }
 
 impl Shared {
     /// Nothing in here panics while it holds the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -222,7 +222,7 @@ impl Shared {
 }
 
 #[derive(Debug)]
-struct Inner {
+struct QueueState {
     items: VecDeque<QueueItem>,
     packets: usize,
     bytes: usize,
@@ -232,7 +232,7 @@ struct Inner {
     closed: bool,
 }
 
-impl Inner {
+impl QueueState {
     /// Forgets what waits; how many packets that were.
     fn clear(&mut self) -> u64 {
         let packets = self.packets;
@@ -275,13 +275,13 @@ mod tests {
             .collect()
     }
 
-    fn balanced(flow: &Flow, waiting: u64) -> bool {
+    fn balanced(flow: &FlowCounters, waiting: u64) -> bool {
         flow.taken.get() == flow.passed.get() + flow.dropped.get() + waiting
     }
 
     #[test]
-    fn it_starts_with_a_key_frame() {
-        let flow = Flow::default();
+    fn queue_starts_with_a_key_frame() {
+        let flow = FlowCounters::default();
         let (sender, receiver) = channel(flow.clone());
         assert_eq!(sender.send(packet(false, 1)), SendOutcome::Dropped);
         assert_eq!(sender.send(packet(true, 1)), SendOutcome::Queued);
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_new_session_is_marked_once_and_starts_with_a_key_frame() {
-        let (sender, receiver) = channel(Flow::default());
+        let (sender, receiver) = channel(FlowCounters::default());
         sender.send(packet(true, 1));
         sender.discontinuity();
         sender.discontinuity();
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn when_full_everything_up_to_the_next_key_frame_is_dropped() {
-        let flow = Flow::default();
+        let flow = FlowCounters::default();
         let (sender, receiver) = channel(flow.clone());
         sender.send(packet(true, 1));
         for _ in 0..200 {
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_key_frame_into_a_full_queue_replaces_what_waits() {
-        let flow = Flow::default();
+        let flow = FlowCounters::default();
         let (sender, receiver) = channel(flow.clone());
         for index in 0..=PACKETS_MAX {
             assert_eq!(sender.send(packet(index % PACKETS_MAX == 0, 1)), SendOutcome::Queued);
@@ -331,8 +331,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_too() {
-        let (sender, receiver) = channel(Flow::default());
+    fn bytes_are_bounded() {
+        let (sender, receiver) = channel(FlowCounters::default());
         assert_eq!(sender.send(packet(true, BYTES_MAX - 1)), SendOutcome::Queued);
         assert_eq!(sender.send(packet(false, 2)), SendOutcome::Dropped);
         assert_eq!(
@@ -345,8 +345,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_received_after_the_sender_is_gone() {
-        let (sender, receiver) = channel(Flow::default());
+    fn sent_packets_are_received_after_the_sender_is_dropped() {
+        let (sender, receiver) = channel(FlowCounters::default());
         sender.send(packet(true, 1));
         drop(sender);
         assert!(matches!(receiver.recv(), Some(QueueItem::Discontinuity)));
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_waiting_thread_wakes_for_a_packet_and_for_the_end() {
-        let (sender, receiver) = channel(Flow::default());
+        let (sender, receiver) = channel(FlowCounters::default());
         let (seen_by, seen) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             while let Some(item) = receiver.recv() {
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_closer_ends_the_wait_at_once_and_counts_what_is_lost() {
-        let flow = Flow::default();
+        let flow = FlowCounters::default();
         let (sender, receiver) = channel(flow.clone());
         let closer = receiver.closer();
         sender.send(packet(true, 1));
@@ -382,7 +382,7 @@ mod tests {
         assert!(sender.is_closed());
         assert!(balanced(&flow, 0));
 
-        let (_sender, receiver) = channel(Flow::default());
+        let (_sender, receiver) = channel(FlowCounters::default());
         let closer = receiver.closer();
         let thread = std::thread::spawn(move || receiver.recv().is_none());
         closer.close();
@@ -390,8 +390,8 @@ mod tests {
     }
 
     #[test]
-    fn a_gone_receiver_closes() {
-        let (sender, receiver) = channel(Flow::default());
+    fn dropped_receiver_closes_the_queue() {
+        let (sender, receiver) = channel(FlowCounters::default());
         drop(receiver);
         assert_eq!(sender.send(packet(true, 1)), SendOutcome::Closed);
     }

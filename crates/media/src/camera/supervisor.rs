@@ -19,14 +19,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::camera::CameraState;
 use crate::camera::Codec;
 use crate::camera::Config;
 use crate::camera::Error;
 use crate::camera::Session;
 use crate::camera::Source;
-use crate::camera::State;
 use crate::camera::backoff::Backoff;
-use crate::camera::backoff::Policy;
+use crate::camera::backoff::BackoffPolicy;
 use crate::camera::error;
 use crate::camera::queue;
 use crate::camera::queue::SendOutcome;
@@ -80,14 +80,14 @@ pub struct SupervisorContext<S> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicies {
     /// The policy where the failure may pass by itself.
-    pub away: Policy,
+    pub away: BackoffPolicy,
     /// The policy where a person has to mend it.
-    pub refused: Policy,
+    pub refused: BackoffPolicy,
 }
 
 impl Default for RetryPolicies {
     fn default() -> Self {
-        Self { away: Policy::AWAY, refused: Policy::REFUSED }
+        Self { away: BackoffPolicy::AWAY, refused: BackoffPolicy::REFUSED }
     }
 }
 
@@ -97,7 +97,7 @@ pub struct SupervisorOutputs {
     /// The queue to the decoder.
     pub queue: queue::Sender,
     /// The state of the camera, for all who watch it.
-    pub state: watch::Sender<State>,
+    pub state: watch::Sender<CameraState>,
 }
 
 /// Keeps the camera streaming until `shutdown`, or until nobody receives its packets any more.
@@ -148,12 +148,12 @@ struct Supervisor<S, R> {
 impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     async fn run(mut self) {
         // `up` was lowered when the last session ended: whoever follows may have raised it since.
-        while self.once().await.is_ok() {}
+        while self.run_session().await.is_ok() {}
         tracing::debug!("camera task ends");
     }
 
     /// One way through all phases.
-    async fn once(&mut self) -> Result<(), Stopped> {
+    async fn run_session(&mut self) -> Result<(), Stopped> {
         let began = self.now();
         let failure = match self.connecting().await? {
             Ok(session) => self.streaming(session).await?,
@@ -164,7 +164,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
 
     /// Until a session plays, or there is none to be had.
     async fn connecting(&self) -> Result<Result<S::Session, Error>, Stopped> {
-        self.outputs.state.send_replace(State::Connecting { since: self.now() });
+        self.outputs.state.send_replace(CameraState::Connecting { since: self.now() });
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Err(Stopped),
@@ -252,7 +252,11 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     fn streams(&self, codec: Codec) -> Stamp {
         let since = self.now();
         self.up.set(1);
-        self.outputs.state.send_replace(State::Streaming { since, codec, clock_ahead_s: None });
+        self.outputs.state.send_replace(CameraState::Streaming {
+            since,
+            codec,
+            clock_ahead_s: None,
+        });
         let failures = self.throttle.failures;
         if self.throttle.told {
             tracing::info!(?codec, failures, "camera streams");
@@ -265,7 +269,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
     /// Network delays make it waver; only what differs by seconds is news.
     fn publish_clock(&self, ahead_s: Option<i64>) {
         self.outputs.state.send_if_modified(|state| {
-            let State::Streaming { clock_ahead_s, .. } = state else { return false };
+            let CameraState::Streaming { clock_ahead_s, .. } = state else { return false };
             let news = match (&clock_ahead_s, ahead_s) {
                 (Some(told), Some(now)) => told.abs_diff(now) >= CLOCK_JITTER_S,
                 (told, now) => told.is_some() != now.is_some(),
@@ -295,7 +299,7 @@ impl<S: Source, R: Rng + Send> Supervisor<S, R> {
             tracing::debug!(%failure, failures, wait_s = seconds, "camera does not stream");
         }
         let reason = failure.to_string();
-        self.outputs.state.send_replace(State::Waiting { since: self.now(), reason });
+        self.outputs.state.send_replace(CameraState::Waiting { since: self.now(), reason });
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Err(Stopped),

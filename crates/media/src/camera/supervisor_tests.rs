@@ -151,7 +151,7 @@ impl Session for Play {
 /// One supervised scripted camera.
 struct Rig {
     log: Arc<Log>,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<CameraState>,
     metrics: Metrics,
     receiver: Receiver,
     shutdown: CancellationToken,
@@ -177,10 +177,13 @@ fn start_with(attempts: &[Attempt], then: Attempt, connects: Arc<Semaphore>) -> 
         clock: Arc::new(PausedClock(start)) as Arc<dyn Clock>,
         connects,
         metrics: metrics.clone(),
-        waits: RetryPolicies { away: Policy::AWAY.steady(), refused: Policy::REFUSED.steady() },
+        waits: RetryPolicies {
+            away: BackoffPolicy::AWAY.steady(),
+            refused: BackoffPolicy::REFUSED.steady(),
+        },
     };
     let (queue, receiver) = queue::channel(metrics.flow("hem-42", Stage::Receive));
-    let (state_to, state) = watch::channel(State::Connecting { since: Stamp::default() });
+    let (state_to, state) = watch::channel(CameraState::Connecting { since: Stamp::default() });
     let config = Config {
         id: Id::new("hem-42").unwrap(),
         url: url::Url::parse("rtsp://192.0.2.14/stream2").unwrap(),
@@ -226,9 +229,10 @@ async fn a_refusing_camera_is_tried_less_and_less_often_up_to_every_2_s() {
     let rig = start(&[], Attempt::Refuse);
     sleep(Duration::from_millis(13_000)).await;
     rig.opened_at(&[0.0, 0.5, 1.5, 3.5, 5.5, 7.5, 9.5, 11.5]);
-    assert!(
-        matches!(&*rig.state.borrow(), State::Waiting { reason, .. } if reason.contains("h:554"))
-    );
+    assert!(matches!(
+        &*rig.state.borrow(),
+        CameraState::Waiting { reason, .. } if reason.contains("h:554")
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,7 +252,7 @@ async fn a_silent_camera_is_asked_again_soon_after_the_limit() {
 #[tokio::test(start_paused = true)]
 async fn a_camera_streams_and_is_counted() {
     let mut rig = start(&[], Attempt::Play(SOON, 0, End::Never));
-    rig.state.wait_for(|state| matches!(state, State::Streaming { .. })).await.unwrap();
+    rig.state.wait_for(|state| matches!(state, CameraState::Streaming { .. })).await.unwrap();
     assert_eq!(rig.metrics.camera_up("hem-42").get(), 1);
     assert_eq!(rig.metrics.camera_sessions("hem-42").get(), 1);
     assert!(matches!(rig.receiver.recv(), Some(queue::QueueItem::Discontinuity)));
@@ -260,11 +264,13 @@ async fn a_camera_streams_and_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cameras_clock_is_told_without_its_wavering() {
+async fn camera_clock_is_reported_without_jitter() {
     let mut rig = start(&[], Attempt::Play(SOON, 0, End::Never));
-    let told = |state: &State| matches!(state, State::Streaming { clock_ahead_s: Some(_), .. });
+    let told = |state: &CameraState| {
+        matches!(state, CameraState::Streaming { clock_ahead_s: Some(_), .. })
+    };
     let first = rig.state.wait_for(told).await.unwrap().clone();
-    assert!(matches!(first, State::Streaming { clock_ahead_s: Some(7_200..=7_201), .. }));
+    assert!(matches!(first, CameraState::Streaming { clock_ahead_s: Some(7_200..=7_201), .. }));
     sleep(Duration::from_secs(60)).await;
     assert!(!rig.state.has_changed().unwrap(), "told once");
 }
@@ -275,26 +281,29 @@ async fn a_stalled_session_is_closed_after_5_s_and_begun_anew() {
     sleep(Duration::from_secs(5)).await;
     assert_eq!(rig.metrics.camera_up("hem-42").get(), 1);
     sleep(Duration::from_millis(400)).await;
-    assert!(matches!(&*rig.state.borrow(), State::Waiting { reason, .. } if reason.contains("5s")));
+    assert!(
+        matches!(&*rig.state.borrow(), CameraState::Waiting { reason, .. } if reason.contains("5s"))
+    );
     assert_eq!(rig.metrics.camera_up("hem-42").get(), 0);
     sleep(Duration::from_secs(1)).await;
     rig.opened_at(&[0.0, 5.453]);
-    assert!(matches!(*rig.state.borrow(), State::Streaming { .. }));
+    assert!(matches!(*rig.state.borrow(), CameraState::Streaming { .. }));
     assert_eq!(rig.log.closed.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_without_key_frames_is_given_up() {
     let mut rig = start(&[], Attempt::Play(SOON, 0, End::NoKey));
-    let reason = rig.state.wait_for(|state| matches!(state, State::Waiting { .. })).await;
-    assert!(
-        matches!(&*reason.unwrap(), State::Waiting { reason, .. } if reason.contains("key frame"))
-    );
+    let reason = rig.state.wait_for(|state| matches!(state, CameraState::Waiting { .. })).await;
+    assert!(matches!(
+        &*reason.unwrap(),
+        CameraState::Waiting { reason, .. } if reason.contains("key frame")
+    ));
     assert!(rig.receiver.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_stable_session_makes_failures_forgotten() {
+async fn only_a_stable_session_resets_failures() {
     let short = Attempt::Play(SOON, 10, End::Close);
     let stable = Attempt::Play(SOON, 400, End::Close);
     let rig = start(&[Attempt::Refuse, short.clone(), short, stable], Attempt::Refuse);
@@ -352,7 +361,7 @@ async fn attempts_at_the_same_time_are_capped() {
         states.push(spawn_sharing(source, Arc::clone(&connects)));
     }
     for state in &mut states {
-        state.wait_for(|state| matches!(state, State::Streaming { .. })).await.unwrap();
+        state.wait_for(|state| matches!(state, CameraState::Streaming { .. })).await.unwrap();
     }
     assert_eq!(first.log.open_most.load(Ordering::SeqCst), 3);
     assert_eq!(first.opened().len(), 12);
@@ -367,13 +376,13 @@ async fn cameras_that_are_off_do_not_keep_others_waiting() {
     sleep(Duration::from_secs(60)).await;
     let before = tokio::time::Instant::now();
     let mut rig = start_with(&[], Attempt::Play(SOON, 0, End::Never), connects);
-    rig.state.wait_for(|state| matches!(state, State::Streaming { .. })).await.unwrap();
+    rig.state.wait_for(|state| matches!(state, CameraState::Streaming { .. })).await.unwrap();
     assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
     drop(rigs);
 }
 
 /// A camera whose packets go nowhere; its state.
-fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<State> {
+fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<CameraState> {
     let metrics = Metrics::new();
     let clock = Arc::new(PausedClock(source.start)) as Arc<dyn Clock>;
     let context = SupervisorContext {
@@ -384,7 +393,7 @@ fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<St
         waits: RetryPolicies::default(),
     };
     let (queue, receiver) = queue::channel(metrics.flow("other", Stage::Receive));
-    let (state, states) = watch::channel(State::Connecting { since: Stamp::default() });
+    let (state, states) = watch::channel(CameraState::Connecting { since: Stamp::default() });
     let config = Config {
         id: Id::new("other").unwrap(),
         url: url::Url::parse("rtsp://192.0.2.15/").unwrap(),
@@ -402,7 +411,7 @@ fn spawn_sharing(source: Script, connects: Arc<Semaphore>) -> watch::Receiver<St
 }
 
 #[test]
-fn repeated_failures_are_told_at_a_decreasing_rate() {
+fn repeated_failures_are_logged_at_a_decreasing_rate() {
     let mut throttle = LogThrottle::default();
     let told: Vec<u32> = (1..=40).filter(|_| throttle.tells("unreachable")).collect();
     assert_eq!(told, [1, 2, 4, 8, 16, 32]);

@@ -151,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_names_is_refused() {
+    fn invalid_name_lists_are_refused() {
         for text in ["", "fire", "{}", "[]", "{1: 'fire'}", "{0: fire}", "[\"fire", "{0 'a'}"] {
             assert_eq!(parse_names(text), None, "{text}");
         }
     }
 
     #[test]
-    fn names_that_mean_nothing_are_skipped() {
+    fn unknown_names_are_skipped() {
         let names = ["Smoke", "car", "FIRE", "flame"].map(str::to_owned);
         let map = ClassMap::from_names(&names);
         assert_eq!(map.outputs(), [(0, Class::Smoke), (2, Class::Fire), (3, Class::Fire)]);

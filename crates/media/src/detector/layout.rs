@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_says_it_all() {
+    fn metadata_alone_describes_a_model() {
         let description = yolov8(Metadata {
             family: said("yolov8"),
             names: said("{0: 'fire', 1: 'smoke', 2: 'person'}"),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_has_the_last_word() {
+    fn sidecar_overrides_metadata() {
         let description =
             yolov8(Metadata { family: said("yolox"), color: said("bgr"), ..Metadata::default() });
         let text = r#"

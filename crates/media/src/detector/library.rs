@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_named_comes_before_everything_else() {
+    fn named_library_is_tried_first() {
         let exe = Path::new("/opt/keng/bin");
         let named = search_paths(Some(Path::new("/a.so")), Some(Path::new("/b.so")), Some(exe));
         assert_eq!(named, [SearchPath { path: "/a.so".into() }]);

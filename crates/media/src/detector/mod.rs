@@ -40,7 +40,7 @@ pub trait Detector: Send {
 
 /// An analysed frame on its way to the core.
 #[derive(Debug)]
-pub struct Analysed {
+pub struct AnalysedFrame {
     /// The camera that the frame is of.
     pub camera: Id,
     /// The frame's stamp: when its last packet arrived.

@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_a_heap_stays_and_classes_do_not_touch_each_other() {
+    fn best_of_overlapping_boxes_stays_within_each_class() {
         let kept = suppress(
             vec![
                 seen(Class::Fire, 0.5, 0.10),
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equals_the_first_stays() {
+    fn first_of_equal_boxes_stays() {
         let first = seen(Class::Person, 0.6, 0.30);
         let kept = suppress(vec![first, seen(Class::Person, 0.6, 0.31)], 0.5);
         assert_eq!(kept, [first]);

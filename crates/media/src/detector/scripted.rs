@@ -36,7 +36,7 @@ impl ScriptedDetector {
     }
 
     fn detect_one(&self, frame: &Frame) -> Vec<Detection> {
-        let grid = Grid::new(frame, self.input.size);
+        let grid = CellGrid::new(frame, self.input.size);
         let mut seen = vec![false; grid.cells.len()];
         let mut found = Vec::new();
         for start in 0..grid.cells.len() {
@@ -72,12 +72,12 @@ impl Detector for ScriptedDetector {
 }
 
 /// The colours of all cells, row by row.
-struct Grid {
+struct CellGrid {
     columns: usize,
     cells: Vec<Option<(Class, f32)>>,
 }
 
-impl Grid {
+impl CellGrid {
     fn new(frame: &Frame, size: Size) -> Self {
         let (width, height) = (size.width as usize, size.height as usize);
         let (columns, rows) = (width / CELL, height / CELL);
@@ -94,8 +94,8 @@ impl Grid {
     }
 
     /// All cells that hang together with `start`.
-    fn patch(&self, start: usize, class: Class, seen: &mut [bool]) -> Patch {
-        let mut patch = Patch::default();
+    fn patch(&self, start: usize, class: Class, seen: &mut [bool]) -> ColourPatch {
+        let mut patch = ColourPatch::default();
         let mut open = vec![start];
         while let Some(cell) = open.pop() {
             let same = self.cells[cell].filter(|(other, _)| *other == class);
@@ -114,12 +114,12 @@ impl Grid {
 
 /// Cells of one class that hang together: `x0..x1`, `y0..y1`, and the best score.
 #[derive(Default)]
-struct Patch {
+struct ColourPatch {
     extent: Option<[usize; 4]>,
     score: f32,
 }
 
-impl Patch {
+impl ColourPatch {
     fn add(&mut self, x: usize, y: usize, score: f32) {
         let [x0, y0, x1, y1] = self.extent.unwrap_or([x, y, x + 1, y + 1]);
         self.extent = Some([x0.min(x), y0.min(y), x1.max(x + 1), y1.max(y + 1)]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
-use super::Analysed;
+use super::AnalysedFrame;
 use super::Detector;
 use super::Timing;
 use super::flicker::FlickerStage;
@@ -18,7 +18,7 @@ use super::onnx::Error;
 use crate::detection::Detection;
 use crate::frame::Frame;
 use crate::frame::mailbox::Mailboxes;
-use crate::metrics::Flow;
+use crate::metrics::FlowCounters;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
 use crate::metrics::Timer;
@@ -39,7 +39,7 @@ pub struct DetectorSetup {
     /// The second stage, which corrects confidences; one for all detector threads.
     pub second: Arc<FlickerStage>,
     /// The channel that takes analysed frames, of [`ANALYSED_MAX`].
-    pub analysed: Sender<Analysed>,
+    pub analysed: Sender<AnalysedFrame>,
     /// The clock that frames were stamped with.
     pub clock: Arc<dyn Clock>,
     /// Counts frames at the stage `Inference`; times the stages `Queue` and `Inference`.
@@ -79,7 +79,7 @@ struct Worker {
     queue: Timer,
     inference: Timer,
     /// Looking a camera's counters up costs an allocation and three locks.
-    flows: BTreeMap<Id, Flow>,
+    flows: BTreeMap<Id, FlowCounters>,
     /// Something failed since the last success; said once.
     complained: bool,
 }
@@ -108,7 +108,7 @@ impl Worker {
         };
         let Frame { camera, sequence, at, picture, look, thumbnail, .. } = frame;
         let analysed =
-            Analysed { camera, at, sequence, detections, picture, look, thumbnail, timing };
+            AnalysedFrame { camera, at, sequence, detections, picture, look, thumbnail, timing };
         let sent = self.setup.analysed.blocking_send(analysed).is_ok();
         if sent {
             flow.passed.inc()
@@ -118,7 +118,7 @@ impl Worker {
         sent
     }
 
-    fn flow(&mut self, camera: &Id) -> Flow {
+    fn flow(&mut self, camera: &Id) -> FlowCounters {
         if let Some(flow) = self.flows.get(camera) {
             return flow.clone();
         }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_a_key_frame_and_gives_each_packet_once() {
+    fn backlog_begins_with_a_key_frame_and_gives_each_packet_once() {
         let mut backlog = Backlog::default();
         assert!(!backlog.push(&packet(false, 0)));
         assert!(backlog.push(&packet(true, 1)) && backlog.push(&packet(false, 2)));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn rewound_it_gives_everything_again() {
+    fn rewound_backlog_gives_everything_again() {
         let mut backlog = Backlog::default();
         backlog.push(&packet(true, 1));
         backlog.push(&packet(false, 2));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn over_its_bound_it_goes_on_only_where_nothing_was_left_out() {
+    fn backlog_over_its_bound_resumes_only_without_gaps() {
         for fed in [true, false] {
             let mut backlog = Backlog::default();
             backlog.push(&packet(true, 0));

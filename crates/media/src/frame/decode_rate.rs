@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn key_frames_do_though_pictures_are_wanted_sooner_only_as_far_as_thrift_goes() {
+    fn key_frames_alone_suffice_only_within_thrift() {
         let pictures = |group: u64, thrift: u32| {
             let mut schedule = DecodeSchedule::default();
             let thrift = thrift * SECOND;
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn key_frames_where_the_scene_changes_are_not_lived_on() {
+    fn scene_change_key_frames_do_not_count_as_regular() {
         // A key frame at 1.3 s of each 5.8, as some encoders put one where something flares up: an
         // idle camera that waited for the next one would miss what it was put for.
         let mut schedule = DecodeSchedule::default();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quicker_pace_decodes_everything_from_the_next_packet_on() {
+    fn shorter_period_decodes_everything_from_the_next_packet() {
         let mut schedule = DecodeSchedule::default();
         let packets = Packets { count: 45, fps: 10, group: 20 };
         choices(&mut schedule, 0, packets, 2000);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn key_frames_that_stay_away_are_not_waited_for() {
+    fn missing_key_frames_are_not_waited_for() {
         let mut schedule = DecodeSchedule::default();
         let packets = Packets { count: 41, fps: 10, group: 20 };
         choices(&mut schedule, 0, packets, 2000);
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn cameras_that_pass_over_every_second_key_frame_do_not_all_pass_over_the_same() {
+    fn lead_spreads_skipped_key_frames_over_cameras() {
         // A hundred cameras with a key frame every 2 s, all at another time of these; at 20 s a
         // picture every 4.5 s has to do.
         let of_each_second = |lead: fn(u64) -> f64| {
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_over_to_key_frames_gives_a_last_picture_where_the_next_one_would_be_late() {
+    fn last_picture_is_decoded_before_a_late_key_frame() {
         // A key frame every 4 s, a picture every 3.5 s, at 3.5 and 7 s; at 8.5 s thrift sets in.
         let wants = |gap_s: u32| {
             let mut schedule = DecodeSchedule::default();
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_picture_is_made_up_for_by_the_next_packet_that_gives_one() {
+    fn lost_picture_is_replaced_by_the_next_decodable_packet() {
         let mut schedule = DecodeSchedule::default();
         let packets = Packets { count: 35, fps: 10, group: 1000 };
         choices(&mut schedule, 0, packets, 2000);
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_thread_noticed_is_told_once() {
+    fn late_and_motion_reports_are_taken_once() {
         let decode_rate = DecodeRate::default();
         decode_rate.report_motion(Mono(7));
         decode_rate.report_late();

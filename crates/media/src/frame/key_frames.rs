@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn one_interval_is_no_rhythm_and_an_interruption_is_no_interval() {
+    fn one_interval_is_not_settled_and_interruptions_are_ignored() {
         assert_eq!(
             [0, 1, 2, 3].map(|count| heard(&[2_000; 3][..count]).is_settled()),
             [false, false, true, true]

@@ -5,7 +5,7 @@
 //! | bound | one frame a camera |
 //! | overflow | a newer frame replaces the one that waits |
 //! | age | a frame older than `AGE_MAX` is never handed out; its camera is asked for another |
-//! | counter | the [`Flow`] of the stage `Queue`: taken = passed + dropped + waiting |
+//! | counter | the [`FlowCounters`] of the stage `Queue`: taken = passed + dropped + waiting |
 //!
 //! Who is next is [`Turns`]'s to decide.
 
@@ -23,7 +23,7 @@ use crate::attention::Level;
 use crate::attention::budget;
 use crate::attention::schedule::Seat;
 use crate::attention::schedule::Turns;
-use crate::metrics::Flow;
+use crate::metrics::FlowCounters;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
 use crate::time::Clock;
@@ -34,12 +34,12 @@ use crate::ward::Id;
 pub struct Mailboxes {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
-    inner: Mutex<Inner>,
+    inner: Mutex<MailboxState>,
     ready: Condvar,
 }
 
-struct Inner {
-    slots: BTreeMap<Id, Slot>,
+struct MailboxState {
+    slots: BTreeMap<Id, Mailbox>,
     turns: Turns,
     /// Threads that wait for a frame; since when that is so; how long all have waited until then.
     waiting: u32,
@@ -48,15 +48,15 @@ struct Inner {
     closed: bool,
 }
 
-struct Slot {
+struct Mailbox {
     frame: Option<Frame>,
     seat: Seat,
     /// The rate by which another frame is asked for; none where nobody decodes for it (any more).
     decode_rate: Option<DecodeRate>,
-    flow: Flow,
+    flow: FlowCounters,
 }
 
-impl Slot {
+impl Mailbox {
     fn drop_frame(&mut self) {
         self.seat.waits = None;
         if self.frame.take().is_some() {
@@ -68,7 +68,7 @@ impl Slot {
 impl Mailboxes {
     /// Empty mailboxes; `clock` is what frames were stamped with.
     pub fn new(clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        let inner = Inner {
+        let inner = MailboxState {
             slots: BTreeMap::new(),
             turns: Turns::new(budget::Config::default().idle_gap_max),
             waiting: 0,
@@ -161,18 +161,18 @@ impl Mailboxes {
     pub fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.slots.values_mut().for_each(Slot::drop_frame);
+        inner.slots.values_mut().for_each(Mailbox::drop_frame);
         drop(inner);
         self.ready.notify_all();
     }
 
     /// Nothing in here panics while it holds the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, MailboxState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slot<'a>(&self, inner: &'a mut Inner, camera: Id) -> &'a mut Slot {
-        inner.slots.entry(camera).or_insert_with_key(|camera| Slot {
+    fn slot<'a>(&self, inner: &'a mut MailboxState, camera: Id) -> &'a mut Mailbox {
+        inner.slots.entry(camera).or_insert_with_key(|camera| Mailbox {
             frame: None,
             seat: Seat::default(),
             decode_rate: None,
@@ -181,7 +181,7 @@ impl Mailboxes {
     }
 }
 
-impl Inner {
+impl MailboxState {
     fn next(&mut self, now: Mono) -> Option<Frame> {
         for slot in self.slots.values_mut().filter(|slot| slot.seat.is_stale(now)) {
             slot.drop_frame();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waited_longest_is_served_first() {
+    fn longest_waiting_camera_is_served_first() {
         let t = setup();
         for round in 1..=3 {
             for camera in ["c", "a", "b"] {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn cameras_in_focus_come_first_but_starve_nobody() {
+    fn focused_cameras_come_first_without_starving_others() {
         let t = setup();
         t.focus("z");
         let mut order = String::new();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_frame_is_asked_for_again() {
+    fn lost_frame_is_requested_again() {
         let t = setup();
         let decode_rate = DecodeRate::every(Duration::from_secs(5));
         t.mailboxes.add_camera(&Id::new("a").unwrap(), decode_rate.clone());

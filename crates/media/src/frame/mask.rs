@@ -45,25 +45,25 @@ impl Masks {
         let reach = |from: u32, to: u32| {
             (REACH_SOURCE_PX * to as f32 / from.max(1) as f32).ceil() as usize + 1
         };
-        let mut grid = Grid::new(scaled);
+        let mut grid = PixelGrid::new(scaled);
         for polygon in &self.polygons {
             grid.fill(polygon);
             grid.outline(polygon);
         }
         grid.grow(reach(source.width, scaled.width), reach(source.height, scaled.height));
-        grid.spans()
+        grid.runs()
     }
 }
 
 /// Pixels to paint, as runs of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Raster {
-    spans: Vec<Span>,
+    runs: Vec<PixelRun>,
 }
 
 /// One run: the pixels `from..to` of row `y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+struct PixelRun {
     y: usize,
     from: usize,
     to: usize,
@@ -73,7 +73,7 @@ impl Raster {
     /// Paints zeros on `channels` bytes a pixel; the picture's top left pixel is at byte `start`
     /// and its rows are `stride` bytes apart. What lies outside `bytes` is left out.
     pub fn paint(&self, bytes: &mut [u8], start: usize, stride: usize, channels: usize) {
-        for span in &self.spans {
+        for span in &self.runs {
             let row = start + span.y * stride;
             let run = row + span.from * channels..row + span.to * channels;
             if let Some(pixels) = bytes.get_mut(run) {
@@ -84,18 +84,18 @@ impl Raster {
 
     /// Returns whether the pixel is painted.
     pub fn covers(&self, x: usize, y: usize) -> bool {
-        self.spans.iter().any(|span| span.y == y && (span.from..span.to).contains(&x))
+        self.runs.iter().any(|span| span.y == y && (span.from..span.to).contains(&x))
     }
 }
 
 /// One flag a pixel.
-struct Grid {
+struct PixelGrid {
     width: usize,
     height: usize,
     set: Vec<bool>,
 }
 
-impl Grid {
+impl PixelGrid {
     fn new(size: Size) -> Self {
         let (width, height) = (size.width as usize, size.height as usize);
         Self { width, height, set: vec![false; width * height] }
@@ -157,18 +157,18 @@ impl Grid {
         }
     }
 
-    fn spans(&self) -> Raster {
-        let mut spans = Vec::new();
+    fn runs(&self) -> Raster {
+        let mut runs = Vec::new();
         for (y, row) in self.set.chunks(self.width.max(1)).enumerate() {
             let mut x = 0;
             while let Some(skipped) = row[x..].iter().position(|set| *set) {
                 let from = x + skipped;
                 let run = row[from..].iter().take_while(|set| **set).count();
-                spans.push(Span { y, from, to: from + run });
+                runs.push(PixelRun { y, from, to: from + run });
                 x = from + run;
             }
         }
-        Raster { spans }
+        Raster { runs }
     }
 }
 

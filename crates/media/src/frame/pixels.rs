@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dropped_buffer_is_used_again_and_is_clean() {
+    fn dropped_buffer_is_reused_and_cleared() {
         let pool = Pool::default();
         let mut first = pool.take(8, 114);
         first[3] = 7;

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_survives_its_snapshot_and_damage_is_no_note() {
+    fn note_is_read_back_and_damaged_note_is_ignored() {
         let jpeg = snapshot_of(&street(1), vec![person()]);
         let note = PeopleNote::read(&jpeg).unwrap();
         assert_eq!((note.camera.as_str(), note.people), ("hem-42", vec![person()]));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_becomes_a_few_squares_and_the_rest_stays() {
+    fn head_is_pixelated_and_the_rest_stays() {
         let mut rgb = street(1);
         let before = rgb.clone();
         redact_head(&mut rgb, SIZE, &person());
@@ -263,7 +263,7 @@ mod tests {
 
     /// Two snapshots whose faces hold the same colours at other places come out the same.
     #[test]
-    fn what_is_served_tells_no_face_from_another() {
+    fn redacted_pictures_of_different_faces_are_equal() {
         let served = |seed: usize| {
             let mut rgb = street(1);
             // The face's pixels, shifted within each row of a square.
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_knows_where_heads_are_nothing_is_shown() {
+    fn picture_without_note_is_pixelated_whole() {
         let jpeg = snapshot::encode(&street(1), SIZE, None).unwrap();
         let left = pixels(&redact_jpeg(&jpeg).unwrap());
         // Flat squares, but for what JPEG itself adds at their edges.

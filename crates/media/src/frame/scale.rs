@@ -219,7 +219,7 @@ mod tests {
     /// Nothing behind a mask can be told from what comes out: two pictures that differ only there
     /// come out the same, at every size.
     #[test]
-    fn what_is_masked_never_comes_out() {
+    fn masked_pixels_never_reach_any_output() {
         let masks = masks();
         let (one, other) = (noise(Some((&masks, 2))), noise(Some((&masks, 3))));
         for side in [64, 160, 300, 900] {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_masked_does_come_out() {
+    fn unmasked_pixels_reach_the_output() {
         let masks = masks();
         let mut scaler = Scaler::new(format(), Arc::clone(&masks));
         let mut bare = Scaler::new(format(), Arc::default());

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_picture_without_its_padding_and_takes_what_it_says() {
+    fn thumbnail_has_no_padding_and_the_stated_bytes() {
         for (from, input, size, bytes) in [
             ((1920, 1080), 512, (512, 288), 221_184),
             ((1280, 720), 640, (320, 180), 86_400),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn its_jpeg_can_be_read_and_says_whose_it_is() {
+    fn thumbnail_jpeg_carries_its_note() {
         let (pixels, letterbox) = bars(1920, 1080, 416);
         let small = Thumbnail::of(&pixels, &letterbox).unwrap();
         let note = PeopleNote { camera: Id::new("hem-42").unwrap(), people: Vec::new() };
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_gives_none() {
+    fn wrong_pixel_counts_give_no_thumbnail() {
         let (pixels, letterbox) = bars(1920, 1080, 416);
         assert_eq!(Thumbnail::of(&pixels[1..], &letterbox), None);
         assert_eq!(Thumbnail::of(&[], &letterbox), None);

@@ -22,7 +22,7 @@ use crate::attention::schedule::AGE_MAX;
 use crate::camera::Packet;
 use crate::camera::queue::QueueItem;
 use crate::camera::queue::Receiver;
-use crate::metrics::Flow;
+use crate::metrics::FlowCounters;
 use crate::metrics::Metrics;
 use crate::metrics::Stage;
 use crate::metrics::Timer;
@@ -61,7 +61,7 @@ pub fn spawn(setup: DecodeSetup, packets: Receiver) -> std::io::Result<JoinHandl
 
 struct Worker {
     setup: DecodeSetup,
-    flow: Flow,
+    flow: FlowCounters,
     timer: Timer,
     decoder: Decoder,
     schedule: DecodeSchedule,

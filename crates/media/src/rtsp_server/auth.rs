@@ -110,7 +110,8 @@ impl Guard {
             _ => return AuthResult::Denied,
         };
         let password = &self.credentials.password;
-        let expected = Proof { username, realm, nonce, uri, quality }.response(method, password);
+        let expected =
+            DigestProof { username, realm, nonce, uri, quality }.response(method, password);
         let known = username == self.credentials.username && realm == REALM;
         match known && same(&expected, response) {
             false => AuthResult::Denied,
@@ -135,7 +136,7 @@ impl Guard {
 }
 
 /// The values by which a Digest response proves that its sender knows the password.
-struct Proof<'a> {
+struct DigestProof<'a> {
     username: &'a str,
     realm: &'a str,
     nonce: &'a str,
@@ -144,7 +145,7 @@ struct Proof<'a> {
     quality: Option<(&'a str, &'a str)>,
 }
 
-impl Proof<'_> {
+impl DigestProof<'_> {
     fn response(&self, method: &str, password: &Secret) -> String {
         let Self { username, realm, nonce, uri, quality } = *self;
         let who = hex_md5(&format!("{username}:{realm}:{}", password.reveal()));
@@ -205,7 +206,7 @@ mod tests {
         let asked = parameters(challenge.strip_prefix("Digest ").unwrap());
         let nonce = &asked.iter().find(|(key, _)| key == "nonce").unwrap().1;
         let (username, realm, uri) = ("viewer", REALM, "rtsp://a/b");
-        let proof = Proof { username, realm, nonce, uri, quality };
+        let proof = DigestProof { username, realm, nonce, uri, quality };
         let response = proof.response("DESCRIBE", &Secret::new(password.to_owned()));
         let quality = quality.map_or(String::new(), |(count, client)| {
             format!(", qop=auth, nc={count}, cnonce=\"{client}\"")
@@ -217,15 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn the_rfcs_examples() {
-        let mut proof = Proof {
+    fn digest_matches_the_rfc_examples() {
+        let mut proof = DigestProof {
             username: "Mufasa",
             realm: "testrealm@host.com",
             nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093",
             uri: "/dir/index.html",
             quality: Some(("00000001", "0a4f113b")),
         };
-        let of = |proof: &Proof<'_>, password: &str| {
+        let of = |proof: &DigestProof<'_>, password: &str| {
             proof.response("GET", &Secret::new(password.to_owned()))
         };
         assert_eq!(of(&proof, "Circle Of Life"), "6629fae49393a05397450978507c4ef1");
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn digest_lets_in_who_knows_the_password() {
+    fn digest_accepts_the_right_password() {
         for (scheme, quality) in
             [(Scheme::Digest, None), (Scheme::DigestQop, Some(("00000001", "abc")))]
         {
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_compares_user_and_password() {
+    fn basic_checks_user_and_password() {
         let guard = guard(Scheme::Basic);
         let value = format!("Basic {}", STANDARD.encode(b"viewer:s3cret, indeed"));
         assert_eq!(guard.check("DESCRIBE", Some(&value), Mono(0)), AuthResult::Granted);

@@ -17,7 +17,7 @@ pub struct InjectedFault {
     /// `refuse=0.5`: share of connections that are cut at their first request.
     pub refuse: f64,
     /// `status=404`, `html`, `garbage`, `half-open`: what stands for every answer.
-    pub answer: Answer,
+    pub answer: ScriptedAnswer,
     /// `slow-describe=5s`: so late is the answer to DESCRIBE.
     pub slow_describe: Option<Duration>,
     /// `no-video`: sound alone.
@@ -30,7 +30,7 @@ pub struct InjectedFault {
 
 /// The answer that replaces every other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Answer {
+pub enum ScriptedAnswer {
     /// The true answer.
     #[default]
     Proper,
@@ -92,10 +92,10 @@ impl InjectedFault {
             "stall-after" => self.stall_after = Some(setting.duration()?),
             "close-after" => self.close_after = Some(setting.duration()?),
             "slow-describe" => self.slow_describe = Some(setting.duration()?),
-            "status" => self.answer = Answer::Status(setting.status()?),
-            "html" => self.answer = setting.plain(Answer::Html)?,
-            "garbage" => self.answer = setting.plain(Answer::Garbage)?,
-            "half-open" => self.answer = setting.plain(Answer::Silence)?,
+            "status" => self.answer = ScriptedAnswer::Status(setting.status()?),
+            "html" => self.answer = setting.plain(ScriptedAnswer::Html)?,
+            "garbage" => self.answer = setting.plain(ScriptedAnswer::Garbage)?,
+            "half-open" => self.answer = setting.plain(ScriptedAnswer::Silence)?,
             "no-video" => self.no_video = setting.plain(true)?,
             "resolution-switch" => self.resolution_switch = setting.plain(true)?,
             "fps-lie" => self.fps_lie = Some(setting.factor()?),
@@ -182,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_has_its_word() {
+    fn every_answer_is_parsed_by_its_word() {
         let cases = [
-            ("status=404", Answer::Status(404)),
-            ("html", Answer::Html),
-            ("garbage", Answer::Garbage),
-            ("half-open", Answer::Silence),
+            ("status=404", ScriptedAnswer::Status(404)),
+            ("html", ScriptedAnswer::Html),
+            ("garbage", ScriptedAnswer::Garbage),
+            ("half-open", ScriptedAnswer::Silence),
         ];
         for (text, answer) in cases {
             assert_eq!(text.parse::<InjectedFault>().unwrap().answer, answer);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told() {
+    fn invalid_faults_are_reported() {
         let cases = [
             ("drop=2", "the fault drop wants a share from 0 to 1, not \"2\""),
             ("drop", "the fault drop wants a share from 0 to 1, not \"\""),

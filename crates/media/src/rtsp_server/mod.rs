@@ -38,7 +38,7 @@ use crate::frame::clip::Clip;
 use crate::time::Clock;
 
 pub use auth::{Credentials, Scheme};
-pub use fault::{Answer, Error as FaultError, InjectedFault};
+pub use fault::{Error as FaultError, InjectedFault, ScriptedAnswer};
 
 use auth::Guard;
 use player::Reel;

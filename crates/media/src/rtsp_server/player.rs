@@ -155,7 +155,7 @@ impl Player {
     }
 
     /// Gives the packets of the next access unit to `put`, header and payload, and goes on.
-    pub(super) fn advance(&mut self, mut put: impl FnMut([u8; rtp::HEADER], &[u8])) {
+    pub(super) fn advance(&mut self, mut append_packet: impl FnMut([u8; rtp::HEADER], &[u8])) {
         let timestamp = self.timestamp();
         let reel = Arc::clone(&self.reels[self.reel]);
         let unit = &reel.units[self.unit];
@@ -177,9 +177,9 @@ impl Player {
                 let mut wrong = payload.to_vec();
                 let at = self.rng.random_range(0..wrong.len());
                 wrong[at] ^= self.rng.random_range(1..=255_u8);
-                put(header.encode(), &wrong);
+                append_packet(header.encode(), &wrong);
             } else {
-                put(header.encode(), payload);
+                append_packet(header.encode(), payload);
             }
         }
         self.unit += 1;
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn time_and_sequence_go_on_over_the_loop() {
+    fn time_and_sequence_continue_over_the_loop() {
         let mut player = player(0, "");
         let first = player.sequence();
         let steps = steps(&mut player, 9);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_still_counts() {
+    fn dropped_packets_still_advance_the_sequence() {
         let mut player = player(0, "drop=1");
         let first = player.sequence();
         assert!(steps(&mut player, 2).iter().all(|(_, _, packets)| packets.is_empty()));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_lies_about_its_rate_sends_at_the_true_one() {
+    fn claimed_rate_does_not_change_the_sending_rate() {
         let steps = steps(&mut player(0, "fps-lie=2"), 2);
         assert_eq!((steps[1].0, steps[1].1), (100, 4_500));
     }

@@ -220,21 +220,21 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_waited_for_and_skipped() {
+    fn body_is_awaited_and_skipped() {
         let text = "SET_PARAMETER * RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 4\r\n\r\nabcd$";
         assert_eq!(parse(&text.as_bytes()[..text.len() - 2]), Ok(None));
         assert_eq!(request(text).unwrap().unwrap().1, text.len() - 1);
     }
 
     #[test]
-    fn the_clients_rtcp_is_told_from_requests() {
+    fn interleaved_rtcp_is_separated_from_requests() {
         let bytes = [b'$', 1, 0, 2, 9, 9, b'O'];
         assert_eq!(parse(&bytes), Ok(Some((Message::Interleaved { channel: 1 }, 6))));
         assert_eq!(parse(&bytes[..5]), Ok(None));
     }
 
     #[test]
-    fn what_is_no_rtsp_is_refused() {
+    fn invalid_requests_are_refused() {
         let cases = [
             ("GET / HTTP/1.1\r\n\r\n", Error::RequestLine),
             ("OPTIONS * RTSP/1.0 x\r\n\r\n", Error::RequestLine),
@@ -262,7 +262,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        fn no_bytes_cause_a_panic(bytes: Vec<u8>) {
             if let Ok(Some((_, used))) = parse(&bytes) {
                 prop_assert!(used <= bytes.len() && used > 0);
             }

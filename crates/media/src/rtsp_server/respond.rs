@@ -11,12 +11,12 @@ use tokio::net::UdpSocket;
 
 use crate::rtsp_server::Loaded;
 use crate::rtsp_server::auth::AuthResult;
-use crate::rtsp_server::fault::Answer;
 use crate::rtsp_server::fault::InjectedFault;
+use crate::rtsp_server::fault::ScriptedAnswer;
 use crate::rtsp_server::player::Player;
 use crate::rtsp_server::request::{Reply, Request};
 use crate::rtsp_server::sdp;
-use crate::rtsp_server::session::{ClientTransport, Connection, Continuation, Playing};
+use crate::rtsp_server::session::{ActiveStream, ClientTransport, Connection, Continuation};
 
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
 
@@ -36,7 +36,7 @@ impl Connection {
             }
         }
         let fault = self.fault.clone().unwrap_or_default();
-        if fault.answer != Answer::Proper {
+        if fault.answer != ScriptedAnswer::Proper {
             return self.misbehave(fault.answer, request).await;
         }
         let reply = match request.method.as_str() {
@@ -139,11 +139,11 @@ impl Connection {
         if self.playing.is_none() {
             let rng = StdRng::seed_from_u64(self.rng.random());
             let player = Player::new(mount.reels.clone(), mount.offset, fault, rng);
-            let playing = Playing::new(player, Arc::clone(fault), Arc::clone(&self.shared));
+            let playing = ActiveStream::new(player, Arc::clone(fault), Arc::clone(&self.shared));
             self.playing = Some(playing);
         }
         let reply = Reply::new(200).header("Session", self.id.clone());
-        let Some(Playing { player, .. }) = &self.playing else { return reply };
+        let Some(ActiveStream { player, .. }) = &self.playing else { return reply };
         let info = format!(
             "url={}{};seq={};rtptime={}",
             base(&request.uri),
@@ -154,15 +154,19 @@ impl Connection {
         reply.header("Range", "npt=now-").header("RTP-Info", info)
     }
 
-    async fn misbehave(&mut self, answer: Answer, request: &Request) -> io::Result<Continuation> {
+    async fn misbehave(
+        &mut self,
+        answer: ScriptedAnswer,
+        request: &Request,
+    ) -> io::Result<Continuation> {
         match answer {
-            Answer::Proper | Answer::Silence => Ok(Continuation::Continue),
-            Answer::Status(_) if request.method == "OPTIONS" => {
+            ScriptedAnswer::Proper | ScriptedAnswer::Silence => Ok(Continuation::Continue),
+            ScriptedAnswer::Status(_) if request.method == "OPTIONS" => {
                 let reply = Reply::new(200).header("Public", METHODS);
                 self.write(&reply.encode(request.cseq)).await?;
                 Ok(Continuation::Continue)
             }
-            Answer::Status(status) => {
+            ScriptedAnswer::Status(status) => {
                 let mut reply = Reply::new(status);
                 if status == 401 {
                     let nonce: u128 = self.rng.random();
@@ -172,14 +176,14 @@ impl Connection {
                 self.write(&reply.encode(request.cseq)).await?;
                 Ok(Continuation::Continue)
             }
-            Answer::Html => {
+            ScriptedAnswer::Html => {
                 let page = "<!DOCTYPE html><html><body>Web login</body></html>\r\n";
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close";
                 let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len());
                 self.write(answer.as_bytes()).await?;
                 Ok(Continuation::Close)
             }
-            Answer::Garbage => {
+            ScriptedAnswer::Garbage => {
                 let mut bytes = [0_u8; 512];
                 self.rng.fill(&mut bytes);
                 self.write(&bytes).await?;

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_as_the_rfc_draws_it() {
+    fn header_matches_the_rfc() {
         let header = Header { marker: true, sequence: 0x0102, timestamp: 0x0304_0506, ssrc: 7 };
         assert_eq!(header.encode(), [0x80, 0xe0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 7]);
     }
@@ -252,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packetised_can_be_put_together_again(
+        fn packetised_units_are_reassembled(
             lengths in proptest::collection::vec(0_usize..4000, 1..8),
             h265: bool,
             payload_max in 64_usize..PAYLOAD_MAX,
@@ -263,7 +263,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>, h265: bool) {
+        fn no_bytes_cause_a_panic(bytes: Vec<u8>, h265: bool) {
             let codec = if h265 { Codec::H265 } else { Codec::H264 };
             packetise(codec, &bytes, PAYLOAD_MAX);
         }

@@ -38,7 +38,7 @@ pub(super) enum ClientTransport {
 }
 
 /// A stream that is being sent.
-pub(super) struct Playing {
+pub(super) struct ActiveStream {
     pub(super) player: Player,
     started: Mono,
     report_due: Duration,
@@ -46,7 +46,7 @@ pub(super) struct Playing {
     shared: Arc<Shared>,
 }
 
-impl Playing {
+impl ActiveStream {
     pub(super) fn new(player: Player, fault: Arc<InjectedFault>, shared: Arc<Shared>) -> Self {
         shared.playing.fetch_add(1, Ordering::SeqCst);
         let started = shared.clock.now().mono;
@@ -61,7 +61,7 @@ impl Playing {
     }
 }
 
-impl Drop for Playing {
+impl Drop for ActiveStream {
     fn drop(&mut self) {
         self.shared.playing.fetch_sub(1, Ordering::SeqCst);
     }
@@ -83,7 +83,7 @@ pub(super) struct Connection {
     pub(super) rng: StdRng,
     pub(super) id: String,
     pub(super) transport: Option<ClientTransport>,
-    pub(super) playing: Option<Playing>,
+    pub(super) playing: Option<ActiveStream>,
     /// The faults of the first request's mount.
     pub(super) fault: Option<Arc<InjectedFault>>,
     inbox: Vec<u8>,
@@ -130,7 +130,7 @@ impl Connection {
             let wait = self.wait();
             let event = tokio::select! {
                 read = self.socket.read(&mut buffer) => Event::Read(read?),
-                () = reported(self.transport.as_ref()) => Event::Reported,
+                () = rtcp_arrived(self.transport.as_ref()) => Event::Reported,
                 () = tokio::time::sleep(wait) => Event::Due,
             };
             let after = match event {
@@ -228,7 +228,7 @@ impl Connection {
             let timestamp = playing.player.timestamp_at(micros);
             let (ssrc, sent) = (playing.player.ssrc(), playing.player.sent());
             let report = rtp::sender_report(ssrc, now.wall, timestamp, sent);
-            put(transport, true, &[&report], packets);
+            append_packet(transport, true, &[&report], packets);
             ends.push(packets.len());
         }
         if playing.player.due() <= elapsed {
@@ -237,7 +237,7 @@ impl Connection {
                 playing.started = playing.started + late;
             }
             playing.player.advance(|header, payload| {
-                put(transport, false, &[&header, payload], packets);
+                append_packet(transport, false, &[&header, payload], packets);
                 ends.push(packets.len());
             });
         }
@@ -272,7 +272,12 @@ impl Connection {
 }
 
 /// Appends one packet as the transport carries it.
-fn put(transport: &ClientTransport, report: bool, parts: &[&[u8]], packets: &mut Vec<u8>) {
+fn append_packet(
+    transport: &ClientTransport,
+    report: bool,
+    parts: &[&[u8]],
+    packets: &mut Vec<u8>,
+) {
     if let ClientTransport::Interleaved { rtp, rtcp } = transport {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u16::try_from(length).expect("a packet is far below 64 KiB");
@@ -285,7 +290,7 @@ fn put(transport: &ClientTransport, report: bool, parts: &[&[u8]], packets: &mut
 }
 
 /// Returns when a UDP client's RTCP arrives; that it is alive is all that is read from it.
-async fn reported(transport: Option<&ClientTransport>) {
+async fn rtcp_arrived(transport: Option<&ClientTransport>) {
     let Some(ClientTransport::Udp { rtcp, .. }) = transport else {
         return std::future::pending().await;
     };

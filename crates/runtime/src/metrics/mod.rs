@@ -81,7 +81,7 @@ pub struct OutletMetrics {
 
 /// In, out and dropped of one camera at one stage.
 #[derive(Clone, Debug, Default)]
-pub struct Flow {
+pub struct FlowCounters {
     /// Units that came in.
     pub taken: Counter,
     /// Units that went on.
@@ -190,9 +190,9 @@ fn latency() -> Histogram {
 
 impl Metrics {
     /// The counters of one camera at one stage.
-    pub fn flow(&self, camera: &str, stage: Stage) -> Flow {
+    pub fn flow(&self, camera: &str, stage: Stage) -> FlowCounters {
         let labels = CameraStageLabel { camera: camera.to_owned(), stage };
-        Flow {
+        FlowCounters {
             taken: self.stage_taken.get_or_create(&labels).clone(),
             passed: self.stage_passed.get_or_create(&labels).clone(),
             dropped: self.stage_dropped.get_or_create(&labels).clone(),
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_counted_is_encoded() {
+    fn counted_values_are_encoded() {
         let metrics = Metrics::new();
         metrics.flow("hem-42", Stage::Decode).dropped.inc();
         metrics.timer(Stage::Core).observe(Duration::from_millis(2));

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_there_after_a_start_and_half_written_ones_are_not() {
+    fn pictures_survive_a_restart_and_partial_files_are_removed() {
         let store = tempfile::tempdir().unwrap();
         let album = Album::open(store.path()).unwrap();
         let fire = incident("20261122t221000000z-hem-42");
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_goes_then_what_was_opened_first() {
+    fn pruning_removes_old_incidents_then_the_first_opened() {
         let store = tempfile::tempdir().unwrap();
         let album = Album::open(store.path()).unwrap();
         for (id, ms) in [("1-old", 1), ("2-first", 50), ("3-second", 60), ("4-third", 70)] {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_refused() {
+    fn invalid_file_names_are_refused() {
         let good = shot("hem-42", Moment::At, 1_763_000_000_123);
         assert_eq!(PictureKey::parse(&good.name()), Some(good));
         for bad in [

@@ -43,7 +43,7 @@ pub use self::log::record_once;
 pub use self::quota::Quota;
 pub use self::verify::ChainError;
 pub use self::verify::ExpectedHead;
-pub use self::verify::Summary;
+pub use self::verify::VerifySummary;
 pub use self::verify::verify;
 
 /// Longer names and subjects are cut, characters.

@@ -1,7 +1,7 @@
 //! Bounds the records that anybody can bring about, so that whoever floods us fills no disk.
 //!
-//! It counts by whole minutes and is no [`keng_core::rate_limit`]: what it writes of the rest is
-//! how many a minute had no room for.
+//! It counts by whole minutes and is no [`keng_core::rate_limit`]: of the rest it writes how
+//! many records a minute had no room for.
 //!
 //! | | |
 //! | --- | --- |
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_a_minute_are_written_and_then_their_number() {
+    fn excess_records_of_a_minute_become_one_count() {
         let mut quota = Quota::default();
         let start = Mono(5_000_000_000);
         let written: usize = (0..1_000).map(|_| refused(&mut quota, start).len()).sum();

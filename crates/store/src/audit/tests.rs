@@ -42,7 +42,7 @@ fn edit(path: &Path, change: impl FnOnce(String) -> String) {
 }
 
 #[test]
-fn a_chain_goes_on_over_segments_and_starts() {
+fn chain_continues_over_segments_and_restarts() {
     let store = tempfile::tempdir().unwrap();
     assert_eq!(
         verify(store.path(), None).unwrap().head,
@@ -65,7 +65,7 @@ fn a_chain_goes_on_over_segments_and_starts() {
 }
 
 #[test]
-fn whatever_is_changed_taken_out_put_in_or_moved_is_found() {
+fn verify_finds_changed_removed_inserted_and_moved_records() {
     type Change = fn(String) -> String;
     let changes: [(&str, Change, &str); 7] = [
         ("a word", |text| text.replacen("kp3/i-2", "kp3/i-9", 1), "was changed"),
@@ -115,7 +115,7 @@ fn a_rewritten_record_with_a_hash_of_its_own_does_not_fit_the_next() {
 }
 
 #[test]
-fn what_a_chain_alone_cannot_tell_a_kept_head_can() {
+fn kept_head_reveals_a_cut_end_and_a_rewritten_log() {
     let store = tempfile::tempdir().unwrap();
     let head = filled(store.path());
     fs::remove_file(segment(store.path(), 3)).unwrap();
@@ -129,7 +129,7 @@ fn what_a_chain_alone_cannot_tell_a_kept_head_can() {
 }
 
 #[test]
-fn old_segments_may_go() {
+fn log_verifies_after_old_segments_are_deleted() {
     let store = tempfile::tempdir().unwrap();
     let head = filled(store.path());
     fs::remove_file(segment(store.path(), 1)).unwrap();
@@ -138,7 +138,7 @@ fn old_segments_may_go() {
 }
 
 #[test]
-fn a_torn_line_is_cut_off_and_told_wherever_it_is_torn() {
+fn torn_line_is_cut_off_and_recorded() {
     let store = tempfile::tempdir().unwrap();
     write(&mut Writer::new(store.path()), 1..=2);
     let path = segment(store.path(), 1);
@@ -158,7 +158,7 @@ fn a_torn_line_is_cut_off_and_told_wherever_it_is_torn() {
 }
 
 #[test]
-fn a_damaged_end_is_kept_and_the_log_goes_on_behind_it() {
+fn damaged_end_is_kept_and_the_log_continues_behind_it() {
     let store = tempfile::tempdir().unwrap();
     write(&mut Writer::new(store.path()), 1..=3);
     edit(&segment(store.path(), 1), |text| text.replacen("i-3", "i-4", 1));
@@ -190,7 +190,7 @@ fn clock() -> Arc<ManualClock> {
 }
 
 #[tokio::test]
-async fn the_handle_numbers_flushes_and_tells_its_head() {
+async fn handle_numbers_records_flushes_and_reports_its_head() {
     let store = tempfile::tempdir().unwrap();
     let log = AuditLog::open(store.path(), clock(), &Metrics::new()).unwrap();
     assert_eq!(log.head(), ChainHead::default());
@@ -204,7 +204,7 @@ async fn the_handle_numbers_flushes_and_tells_its_head() {
 }
 
 #[tokio::test]
-async fn what_the_disk_refuses_is_counted_and_told_once_it_takes_again() {
+async fn lost_records_are_counted_and_recorded_when_the_disk_recovers() {
     let store = tempfile::tempdir().unwrap();
     let metrics = Metrics::new();
     let log = AuditLog::open(store.path(), clock(), &metrics).unwrap();

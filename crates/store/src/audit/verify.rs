@@ -11,7 +11,7 @@ pub type ExpectedHead = ChainHead;
 
 /// The contents of a log that checks out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct VerifySummary {
     /// The first record's number; over 1 where older segments have been deleted. 0: no record.
     pub first: u64,
     /// The newest record.
@@ -61,7 +61,7 @@ fn named(number: Option<u64>) -> String {
 ///
 /// # Errors
 /// The first thing that does not fit.
-pub fn verify(store: &Path, expected: Option<&ExpectedHead>) -> Result<Summary, ChainError> {
+pub fn verify(store: &Path, expected: Option<&ExpectedHead>) -> Result<VerifySummary, ChainError> {
     let folder = Folder::of(store);
     // Else a line that is just being written would look torn.
     let _held = folder.hold_for_reading();
@@ -85,7 +85,7 @@ pub fn verify(store: &Path, expected: Option<&ExpectedHead>) -> Result<Summary, 
             }
         }
     }
-    Ok(Summary { first: verification.first, head, segments: count, torn: verification.torn })
+    Ok(VerifySummary { first: verification.first, head, segments: count, torn: verification.torn })
 }
 
 struct Verification {

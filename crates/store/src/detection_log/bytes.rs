@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_and_texts_come_back(
+        fn numbers_and_texts_round_trip(
             unsigned: u64, signed: i64, text in "[a-zạ-ỹ]{0,9}", shift in 0u32..64,
         ) {
             let (unsigned, signed) = (unsigned >> shift, signed >> shift);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_or_too_short_is_nothing() {
+    fn too_large_or_too_short_values_are_refused() {
         assert_eq!(Reader(&[0xff; 9]).unsigned(), None);
         assert_eq!(Reader(&[0xff; 10]).unsigned(), None);
         assert_eq!(Reader(&[5, b'a']).text(), None);

@@ -26,7 +26,7 @@ const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 const SLACK: Duration = Duration::from_secs(86_400);
 
 /// From when until when, in wall time; the end is not part of it.
-pub type Span = Range<Wall>;
+pub type TimeRange = Range<Wall>;
 
 /// The segments of one store. Reading needs no lock: the daemon may go on writing.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Folder {
     /// The file system's. A folder that is not there holds nothing.
     pub fn read(
         &self,
-        span: &Span,
+        span: &TimeRange,
         mut take: impl FnMut(Vec<(DaemonRun, LoggedInput)>),
     ) -> io::Result<Damage> {
         let mut damage = Damage::default();

@@ -31,7 +31,7 @@ use crate::ward::Id;
 
 pub use codec::Damage;
 pub use folder::Folder;
-pub use folder::Span;
+pub use folder::TimeRange;
 pub use writer::Config;
 pub use writer::DetectionLogWriter;
 pub use writer::spawn;

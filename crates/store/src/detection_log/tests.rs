@@ -116,7 +116,7 @@ fn frames(count: u64) -> Vec<LoggedInput> {
 
 proptest! {
     #[test]
-    fn what_is_kept_comes_back(
+    fn records_round_trip(
         drawn in prop::collection::vec(any_record(), 1..200), a_block in 1usize..40,
     ) {
         let records = in_order(drawn);
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn rounding_is_done_once(mut detections in prop::collection::vec(any_detection(), 0..80)) {
+    fn rounding_is_idempotent(mut detections in prop::collection::vec(any_detection(), 0..80)) {
         round(&mut detections);
         let once = detections.clone();
         round(&mut detections);
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_middle_costs_its_blocks_alone(
+    fn damage_in_the_middle_loses_only_its_blocks(
         place in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 1..40),
     ) {
         let (records, a_block) = (frames(200), 10);
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn a_block_that_lies_is_refused_without_a_panic(
+    fn inconsistent_block_is_refused_without_a_panic(
         drawn in prop::collection::vec(any_record(), 1..20),
         at in any::<prop::sample::Index>(), value: u8,
     ) {
@@ -194,7 +194,7 @@ fn a_segment_may_end_anywhere() {
 }
 
 #[test]
-fn another_version_is_left_alone_and_told() {
+fn segment_of_another_version_is_kept_and_reported() {
     let mut bytes = segment(&frames(10), 5);
     bytes[HEADER.len() - 1] = 9;
     let (found, damage) = read(&bytes);
@@ -202,7 +202,7 @@ fn another_version_is_left_alone_and_told() {
 }
 
 #[test]
-fn decimals_of_thresholds_lie_on_a_step() {
+fn threshold_decimals_lie_on_confidence_steps() {
     for hundredths in 0..=100u8 {
         let confidence = f32::from(hundredths) / 100.0;
         let bbox = BoundingBox::new(0.0, confidence, 1.0, confidence);
@@ -215,7 +215,7 @@ fn decimals_of_thresholds_lie_on_a_step() {
 }
 
 #[test]
-fn a_quiet_hour_takes_few_bytes() {
+fn quiet_hour_takes_few_bytes() {
     // 50 cameras, a frame a second each, in blocks of five seconds.
     let ids: Vec<Id> = (0..50).map(|n| id(&format!("hem-{n}"))).collect();
     let frame = |n: u64| {
@@ -254,7 +254,7 @@ fn kept(folder: &Folder) -> Vec<(DaemonRun, LoggedInput)> {
 }
 
 #[test]
-fn what_was_given_to_the_thread_is_in_the_folder_when_it_has_ended() {
+fn appended_records_are_on_disk_when_the_thread_ends() {
     let store = tempfile::tempdir().unwrap();
     let folder = Folder::of(store.path());
     let records = frames(8_000);
@@ -277,7 +277,7 @@ fn what_was_given_to_the_thread_is_in_the_folder_when_it_has_ended() {
 }
 
 #[test]
-fn old_segments_go_by_age_and_the_oldest_by_size() {
+fn segments_are_pruned_by_age_and_by_size() {
     let store = tempfile::tempdir().unwrap();
     let folder = Folder::of(store.path());
     for _ in 0..5 {
@@ -306,7 +306,7 @@ fn old_segments_go_by_age_and_the_oldest_by_size() {
 }
 
 #[test]
-fn a_disk_that_refuses_is_counted_and_nothing_else() {
+fn failed_writes_are_counted_as_dropped() {
     let store = tempfile::tempdir().unwrap();
     // A file stands where the folder should be.
     let blocked = store.path().join("store");

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_takes_again_is_written_to_again() {
+    fn writing_resumes_when_the_disk_recovers() {
         let store = tempfile::tempdir().unwrap();
         let blocked = store.path().join("store");
         std::fs::write(&blocked, "x").unwrap();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_and_a_share_of_the_room_end_a_segment() {
+    fn segment_ends_after_an_hour_or_its_share_of_space() {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
         let retention = Duration::from_secs(86_400);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_behind_costs_nobody_time() {
+    fn full_queue_drops_records_without_blocking() {
         let (sender, receiver) = mpsc::sync_channel(2);
         let dropped = Counter::default();
         let log = DetectionLogWriter { records: Some(sender), dropped: dropped.clone() };

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_costs_itself_alone() {
+    fn torn_line_loses_only_itself() {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
         let (first, second) = ("2026-11-21T10:00:00Z", "2026-11-21T10:10:00Z");
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_meets_a_line_that_is_being_written() {
+    fn reader_skips_a_line_that_is_being_written() {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
         let at = "2026-11-21T10:00:00Z";
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_something_else_costs_little_memory_and_no_panic() {
+    fn foreign_file_needs_little_memory_and_causes_no_panic() {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
         fs::create_dir_all(folder.path()).unwrap();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn months_are_files_of_which_a_report_reads_what_it_needs() {
+    fn report_reads_only_the_months_it_needs() {
         let store = tempfile::tempdir().unwrap();
         let folder = Folder::of(store.path());
         let mut file = LedgerFile::new(folder.clone());

@@ -227,13 +227,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(case in cases()) {
+        fn written_lines_are_read_back(case in cases()) {
             let line = LedgerLine::Case(case);
             prop_assert_eq!(read(&written(&line)), Some(line));
         }
 
         #[test]
-        fn a_torn_line_is_none(case in cases(), at in any::<prop::sample::Index>()) {
+        fn torn_line_is_refused(case in cases(), at in any::<prop::sample::Index>()) {
             let bytes = written(&LedgerLine::Case(case));
             let whole = bytes.len() - 1;
             prop_assert_eq!(read(&bytes[..at.index(whole)]), None);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_short_and_read_back() {
+    fn uptime_lines_are_short_and_read_back() {
         let at = Wall::parse_rfc3339("2026-11-21T22:14:03+07:00").unwrap();
         let camera = Noted::Camera {
             id: Id::new("hem-42").unwrap(),

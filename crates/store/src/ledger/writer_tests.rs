@@ -83,7 +83,7 @@ fn revisions(book: &Book) -> Vec<(&str, u32)> {
 }
 
 #[test]
-fn an_incident_is_one_line_for_each_thing_that_happens_to_it() {
+fn each_change_of_an_incident_is_one_line() {
     let bench = Bench::new();
     let mut writer = bench.writer();
     for (revision, state) in [(1, "open"), (2, "open"), (3, "open"), (4, "acknowledged")] {
@@ -102,7 +102,7 @@ fn an_incident_is_one_line_for_each_thing_that_happens_to_it() {
 }
 
 #[test]
-fn retention_waits_for_the_ledger_and_what_it_has_outlives_the_alerts() {
+fn retention_waits_for_the_ledger_which_outlives_the_alerts() {
     let bench = Bench::new();
     let mut writer = bench.writer();
     bench.tell("a", 1, "resolved");
@@ -117,7 +117,7 @@ fn retention_waits_for_the_ledger_and_what_it_has_outlives_the_alerts() {
 }
 
 #[test]
-fn a_crash_between_line_and_cursor_costs_a_line_twice_and_nothing_else() {
+fn crash_between_line_and_cursor_repeats_the_line_only() {
     let bench = Bench::new();
     for n in 0..700 {
         bench.tell(&format!("i{n:03}"), 1, "open");
@@ -136,7 +136,7 @@ fn a_crash_between_line_and_cursor_costs_a_line_twice_and_nothing_else() {
 }
 
 #[test]
-fn a_folder_that_can_not_be_written_costs_nothing_once_it_can() {
+fn unwritable_folder_loses_nothing_once_writable() {
     let bench = Bench::new();
     let blocked = bench.store.path().join("ledger");
     std::fs::write(&blocked, "x").unwrap();
@@ -157,7 +157,7 @@ fn a_folder_that_can_not_be_written_costs_nothing_once_it_can() {
 }
 
 #[test]
-fn cameras_are_noted_when_they_change_and_anew_in_a_new_file() {
+fn cameras_are_written_on_change_and_at_the_start_of_a_file() {
     let bench = Bench::new();
     let mut writer = bench.writer();
     let mut pass = |minutes: u64| {

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_aside_is_there_after_a_restart_and_counts_once() {
+    fn dead_letters_survive_a_restart_and_count_once() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = open(&folder);
         for reader in ["mqtt", "webhook/chat"] {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_aside_is_read_once_more_when_asked_for() {
+    fn dead_letters_are_read_again_on_retry() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = open(&folder);
         let backlog = |outbox: &Outbox, reader| outbox.register_reader(reader).unwrap().backlog;
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reader_keeps_its_newest() {
+    fn each_reader_keeps_its_newest_dead_letters() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = open(&folder);
         outbox.set_aside("b", Sequence(1), "x", Wall(1)).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn old_letters_go_with_old_alerts() {
+    fn dead_letters_are_pruned_with_their_alerts() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = open(&folder);
         outbox.set_aside("a", Sequence(1), "x", Wall(1)).unwrap();
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn strange_bytes_are_no_letter() {
+    fn invalid_bytes_are_no_dead_letter() {
         for (key, value) in [(&b""[..], &b""[..]), (b"a12345678", b"12345678"), (b"a", b"")] {
             assert_eq!(letter(key, value), None);
         }

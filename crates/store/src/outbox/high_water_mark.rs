@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_read_back_and_a_torn_one_is_none() {
+    fn mark_is_read_back_and_torn_mark_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let (high_water_mark, place) = HighWaterMark::open(folder.path()).unwrap();
         assert_eq!(place, None);

@@ -13,7 +13,7 @@ fn places(entries: &[Entry]) -> Vec<u64> {
 }
 
 #[test]
-fn the_log_goes_on_without_a_gap_after_a_reopen() {
+fn numbering_continues_without_a_gap_after_reopen() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..3 {
         let outbox = Outbox::open(folder.path()).unwrap();
@@ -35,7 +35,7 @@ fn the_log_goes_on_without_a_gap_after_a_reopen() {
 }
 
 #[test]
-fn nobody_else_on_the_machine_looks_at_what_it_keeps() {
+fn files_are_private_to_the_user() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("var");
@@ -59,7 +59,7 @@ fn live_subjects_are_known_by_their_newest_entry() {
 }
 
 #[test]
-fn a_second_daemon_is_told_that_the_store_is_in_use() {
+fn second_daemon_gets_a_locked_error() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Outbox::open(folder.path()).unwrap();
     assert!(matches!(Outbox::open(folder.path()), Err(Error::Locked { .. })));
@@ -93,7 +93,7 @@ fn a_cursor_never_goes_back() {
 }
 
 #[test]
-fn a_snapshot_that_cannot_be_kept_stops_no_alert() {
+fn failed_snapshot_does_not_stop_its_alert() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
     let with_snapshot = Append { snapshot: Some(vec![7; 9]), ..incident("a", true, 1) };
@@ -118,7 +118,7 @@ fn large_entries_are_kept_as_well() {
 }
 
 #[test]
-fn a_torn_tail_costs_only_what_was_torn() {
+fn torn_tail_loses_only_torn_entries() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
     let log = folder.path().join("outbox/db");
@@ -175,7 +175,7 @@ fn the_numbering_goes_on_behind_a_lost_end() {
 }
 
 #[test]
-fn a_half_written_index_is_no_reason_not_to_start() {
+fn store_opens_despite_a_half_written_index() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..2 {
         let outbox = Outbox::open(folder.path()).unwrap();
@@ -191,7 +191,7 @@ fn a_half_written_index_is_no_reason_not_to_start() {
 }
 
 #[test]
-fn a_snapshot_whose_entry_never_came_is_nobody_elses() {
+fn snapshot_of_an_unwritten_entry_is_not_reused() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(folder.path()).unwrap();
     let orphan = folder.path().join("snapshots/1.jpg");

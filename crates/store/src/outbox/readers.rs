@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_reader_begins_at_the_end_with_what_is_live() {
+    fn new_reader_begins_at_the_end_with_live_subjects() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path()).unwrap();
         for (subject, live) in [("a", true), ("b", true), ("a", true), ("b", false), ("c", true)] {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_holds_nothing_back() {
+    fn removed_reader_does_not_hold_retention_back() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path()).unwrap();
         outbox.advance("mqtt", Sequence(0)).unwrap();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_is_one_subject_s() {
+    fn history_lists_one_subjects_entries() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path()).unwrap();
         for subject in ["a", "b", "a", "b", "a"] {

@@ -116,12 +116,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(entry in entries()) {
+        fn records_are_decoded_as_encoded(entry in entries()) {
             prop_assert_eq!(decode(entry.sequence, &encode(&entry)), Ok(entry));
         }
 
         #[test]
-        fn a_flipped_bit_or_a_cut_is_seen(
+        fn flipped_bits_and_cuts_are_detected(
             entry in entries(), at in any::<prop::sample::Index>(), bit in 0u8..8,
         ) {
             let bytes = encode(&entry);
@@ -132,7 +132,7 @@ mod tests {
         }
 
         #[test]
-        fn a_record_at_another_place_is_seen(entry in entries()) {
+        fn record_at_another_sequence_is_detected(entry in entries()) {
             prop_assert_eq!(
                 decode(Sequence(entry.sequence.0 ^ 1), &encode(&entry)),
                 Err(RecordError::Checksum)

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_come_with_entries_or_alone_and_outlive_the_process() {
+    fn state_is_written_with_entries_or_alone_and_survives_reopen() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path()).unwrap();
         let state = [keep("a/1", "x"), keep("b/1", "y")];
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_with_an_entry_that_counts_as_unwritten_is_taken_back() {
+    fn state_of_an_unwritten_entry_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path()).unwrap();
         outbox.append_with_state(vec![entry("s")], &[keep("old", "x")]).unwrap();

@@ -26,8 +26,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use self::place::Change;
 use self::place::Region;
+use self::place::RegionChange;
 use crate::detection::Class;
 use crate::detection::Detection;
 use crate::frame::Frame;
@@ -44,9 +44,9 @@ pub const CONFIDENCE_MIN: f32 = 0.1;
 /// Places that are watched a camera; one more takes that of the one not seen for longest.
 const REGIONS_MAX: usize = 12;
 /// A place where nothing has been suspected for so long is forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(6);
+const REGION_LIFETIME: Duration = Duration::from_secs(6);
 /// A camera of which nothing came for so long is forgotten.
-const GONE: Duration = Duration::from_secs(60);
+const MEMORY_LIFETIME: Duration = Duration::from_secs(60);
 /// A box is at a place that it shares so much with (intersection over union).
 const SAME_REGION_IOU: f32 = 0.25;
 /// The amount that full flickering adds to the logarithm of the odds of fire.
@@ -81,7 +81,7 @@ impl FlickerStage {
             if !suspicious {
                 return;
             }
-            cameras.retain(|_, memory| at.since(memory.last) < GONE);
+            cameras.retain(|_, memory| at.since(memory.last) < MEMORY_LIFETIME);
         }
         let memory = cameras.entry(frame.camera.clone()).or_default();
         memory.rescore(&frame.pixels, &frame.letterbox, at, detections);
@@ -107,7 +107,7 @@ impl Memory {
         detections: &mut [Detection],
     ) {
         self.last = at;
-        self.regions.retain(|place| at.since(place.seen) <= FORGOTTEN);
+        self.regions.retain(|place| at.since(place.seen) <= REGION_LIFETIME);
         for place in &mut self.regions {
             place.look(pixels, letterbox, at);
         }
@@ -141,7 +141,7 @@ impl Memory {
 }
 
 /// Returns the amount by which a region's change shifts the logarithm of the odds of `class` there.
-fn shift(class: Class, change: &Change) -> f32 {
+fn shift(class: Class, change: &RegionChange) -> f32 {
     let still_up_to = match class {
         Class::Fire => (1.5, 3.0),
         Class::Smoke => (1.5, 4.0),

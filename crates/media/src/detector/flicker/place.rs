@@ -15,9 +15,9 @@ const POINTS: usize = GRID * GRID;
 /// Samples that are kept.
 const SAMPLES_MAX: usize = 6;
 /// Flames hardly change within less, and what is looked at more often would reach back less far.
-const APART: Duration = Duration::from_millis(200);
+const SAMPLE_INTERVAL_MIN: Duration = Duration::from_millis(200);
 /// A look that is older says nothing about what is there now.
-const KEPT: Duration = Duration::from_secs(5);
+const SAMPLE_LIFETIME: Duration = Duration::from_secs(5);
 
 /// One look at the region, point by point.
 struct Sample {
@@ -30,7 +30,7 @@ struct Sample {
 
 /// The change of a region's pixels over its samples; all in steps of 256.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Change {
+pub(super) struct RegionChange {
     /// The variation of the brightness inside the box, a point.
     pub(super) inside: f32,
     /// The same around the box: what the camera's own motion and its encoder do.
@@ -63,8 +63,8 @@ impl Region {
 
     /// Looks at the region in `pixels` (planar red, green, blue), unless it just has.
     pub(super) fn look(&mut self, pixels: &[u8], letterbox: &Letterbox, at: Mono) {
-        self.samples.retain(|look| at.since(look.at) <= KEPT);
-        if self.samples.back().is_some_and(|last| at.since(last.at) < APART) {
+        self.samples.retain(|look| at.since(look.at) <= SAMPLE_LIFETIME);
+        if self.samples.back().is_some_and(|last| at.since(last.at) < SAMPLE_INTERVAL_MIN) {
             return;
         }
         if self.samples.len() == SAMPLES_MAX {
@@ -74,7 +74,7 @@ impl Region {
     }
 
     /// Returns what changed there; none with fewer than three samples.
-    pub(super) fn change(&self) -> Option<Change> {
+    pub(super) fn change(&self) -> Option<RegionChange> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         if self.samples.len() < 3 {
             return None;
@@ -96,7 +96,7 @@ impl Region {
         let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
         let mut likeness = Mean::default();
         pairs.for_each(|(a, b)| likeness.add(correlation(&a.light, &b.light)));
-        Some(Change {
+        Some(RegionChange {
             inside: inside.value(),
             around: around.value(),
             warmth: warmth.value(),

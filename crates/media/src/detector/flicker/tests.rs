@@ -141,20 +141,20 @@ fn a_flag_that_waves_gains_nothing() {
 }
 
 #[test]
-fn two_looks_say_nothing() {
+fn two_samples_change_nothing() {
     let flames = samples(|look| flames(look, false));
     assert_eq!(after(Class::Fire, 0.2, 1000, &flames[..2]), 0.2);
     assert!(after(Class::Fire, 0.2, 1000, &flames[..3]) > 0.5);
 }
 
 #[test]
-fn looks_that_follow_too_closely_are_one() {
+fn samples_too_close_in_time_count_once() {
     let flames = samples(|look| flames(look, false));
     assert_eq!(after(Class::Fire, 0.2, 30, &flames), 0.2);
 }
 
 #[test]
-fn a_lamp_loses_and_so_does_smoke_that_stays() {
+fn lamp_and_standing_smoke_lose_confidence() {
     let lamp = samples(lamp);
     for class in [Class::Fire, Class::Smoke] {
         let confidence = after(class, 0.5, 300, &lamp);
@@ -172,18 +172,18 @@ fn a_camera_that_shakes_neither_gains_nor_loses() {
 }
 
 #[test]
-fn what_is_grey_gains_nothing() {
+fn grey_regions_gain_nothing() {
     let grey = samples(|look| flames(look, true));
     assert_eq!(after(Class::Fire, 0.3, 300, &grey), 0.3);
 }
 
 #[test]
-fn people_are_left_alone() {
+fn people_are_not_rescored() {
     assert_eq!(after(Class::Person, 0.5, 300, &samples(lamp)), 0.5);
 }
 
 #[test]
-fn what_is_hardly_suspected_is_watched_but_told_only_when_it_seethes() {
+fn weak_suspicion_is_reported_only_when_it_flickers() {
     let stage = FlickerStage::default();
     let mut told = Vec::new();
     for (n, pixels) in (0..).zip(samples(|look| flames(look, false))) {
@@ -195,7 +195,7 @@ fn what_is_hardly_suspected_is_watched_but_told_only_when_it_seethes() {
 }
 
 #[test]
-fn the_best_stands_first_again() {
+fn rescored_detections_are_sorted_by_confidence() {
     let stage = FlickerStage::default();
     let mut found = Vec::new();
     for (n, pixels) in (0..).zip(samples(|look| flames(look, false))) {
@@ -207,7 +207,7 @@ fn the_best_stands_first_again() {
 }
 
 #[test]
-fn cameras_do_not_share_and_nothing_is_kept_for_ever() {
+fn cameras_have_separate_memory_that_expires() {
     let stage = FlickerStage::default();
     let flames = samples(|look| flames(look, false));
     for (n, pixels) in (0..).zip(&flames) {
@@ -228,7 +228,7 @@ fn cameras_do_not_share_and_nothing_is_kept_for_ever() {
 }
 
 #[test]
-fn places_are_bounded() {
+fn regions_are_bounded() {
     let stage = FlickerStage::default();
     let flames = flames(0, false);
     for n in 0..50u16 {
@@ -241,7 +241,7 @@ fn places_are_bounded() {
 }
 
 #[test]
-fn pixels_that_do_not_fit_are_passed_over() {
+fn frames_of_another_size_are_skipped() {
     let short = vec![vec![0; 7]; 6];
     assert_eq!(after(Class::Fire, 0.2, 300, &short), 0.2);
 }

@@ -66,7 +66,7 @@ fn every_container_gives_annex_b_with_sets_before_key_frames() {
 }
 
 #[test]
-fn what_is_no_clip_is_told_with_its_name() {
+fn unreadable_clip_is_reported_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let told = |path: &Path| ClipReader::open(path).unwrap_err();
     assert!(matches!(told(&directory.path().join("none.mp4")), Error::Open { .. }));

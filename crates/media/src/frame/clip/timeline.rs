@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_times_make_it_panic(
+        fn no_timestamps_cause_a_panic(
             base: (i32, i32),
             times: Vec<(Option<i64>, Option<i64>, i64)>,
         ) {
