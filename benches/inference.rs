@@ -59,7 +59,7 @@ fn measure(intra_threads: usize, batch: usize) -> Vec<f64> {
         pixels: pixels.clone().into(),
         letterbox: Letterbox::fit(size, &format),
         picture: Picture::empty(),
-        look: None,
+        statistics: None,
         thumbnail: None,
         decode_us: 0,
     };

@@ -6,9 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
 use keng_testkit::daemon;
-use keng_testkit::ears;
 use keng_testkit::gst;
 use keng_testkit::mosquitto;
+use keng_testkit::subscriber;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -24,12 +24,12 @@ use daemon::Site;
 use daemon::camera;
 use daemon::scripted_model;
 use daemon::ward;
-use ears::Ears;
 use gst::Auth;
 use gst::Server;
 use keng_testkit::root;
 use mosquitto::Mosquitto;
 use mosquitto::until;
+use subscriber::AlertSubscriber;
 
 /// An alert comes within so many seconds of visible fire.
 const WITHIN_S: f64 = 10.0;
@@ -197,7 +197,7 @@ async fn stream(clips: &Path, model: &Path) -> Streamed {
         servers.push(server);
     }
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     site.configure(&shipped(broker.port, model, &cameras));
     let daemon = site.start().await;
 
@@ -211,10 +211,10 @@ async fn stream(clips: &Path, model: &Path) -> Streamed {
     let mut wrong = Vec::new();
     for clip in &served {
         let id = id_of(clip);
-        let alerts: Vec<Value> = ears
+        let alerts: Vec<Value> = subscriber
             .on("keng/p14/kp3/alert")
             .iter()
-            .map(ears::Heard::json)
+            .map(subscriber::Heard::json)
             .filter(|alert| burns(alert) && alert["cameras"][0]["id"] == id.as_str())
             .collect();
         let since = streams_since(&daemon, &id).unwrap();
@@ -225,8 +225,9 @@ async fn stream(clips: &Path, model: &Path) -> Streamed {
         println!("stream {}: {first:.1?}, {} revisions", clip.file, alerts.len());
         wrong.extend(fault(clip, first, &alerts));
     }
-    let status = ears.on("keng/p14/status");
-    let degraded = status.iter().map(ears::Heard::json).any(|status| status["degraded"] == true);
+    let status = subscriber.on("keng/p14/status");
+    let degraded =
+        status.iter().map(subscriber::Heard::json).any(|status| status["degraded"] == true);
     Streamed { wrong, degraded }
 }
 

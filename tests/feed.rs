@@ -22,11 +22,11 @@ use keng::ward::Id;
 use keng::ward::KhuPho;
 use keng::ward::Language;
 use keng::ward::Ward;
-use keng::web::ASKS_MAX;
 use keng::web::Config;
 use keng::web::Configured;
 use keng::web::Error;
 use keng::web::Gallery;
+use keng::web::REQUESTS_MAX;
 use keng::web::Seat;
 use keng::web::Server;
 use keng::web::State;
@@ -96,7 +96,7 @@ async fn house(language: Language) -> House {
     let board = Arc::new(Board::default());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
     let access = Access::open(folder.path(), clock.clone()).unwrap();
-    let (asks, _) = mpsc::channel(ASKS_MAX);
+    let (requests, _) = mpsc::channel(REQUESTS_MAX);
     let state = State {
         ward: Arc::new(Ward {
             id: Id::new("phuong-14").unwrap(),
@@ -109,7 +109,7 @@ async fn house(language: Language) -> House {
         metrics: Metrics::new(),
         board: board.clone(),
         gallery: Gallery::new(clock.clone()),
-        asks,
+        requests,
         access: access.clone(),
         audit: AuditLog::open(folder.path(), clock.clone(), &Metrics::new()).unwrap(),
         store: folder.path().to_owned(),

@@ -65,7 +65,7 @@ fn painted(detector: &OnnxDetector, source: Size, patches: &[([u8; 3], [usize; 4
         pixels: pixels.into(),
         letterbox: Letterbox::fit(source, &format),
         picture: Picture::empty(),
-        look: None,
+        statistics: None,
         thumbnail: None,
         decode_us: 0,
     }

@@ -63,7 +63,7 @@ fn detecting() -> Option<impl FnMut() + 'static> {
         pixels: vec![114; bytes].into(),
         letterbox: Letterbox::fit(format.size, &format),
         picture: Picture::empty(),
-        look: None,
+        statistics: None,
         thumbnail: None,
         decode_us: 0,
     };

@@ -22,9 +22,9 @@ use keng::detector::preprocess;
 use keng::detector::preprocess::ColorOrder;
 use keng::detector::preprocess::Scale;
 use keng::frame::Frame;
+use keng::frame::FrameStatistics;
 use keng::frame::InputFormat;
 use keng::frame::Letterbox;
-use keng::frame::Look;
 use keng::frame::Picture;
 use keng::frame::Placement;
 use keng::frame::Size;
@@ -161,7 +161,7 @@ impl Looks {
 
     #[inline(never)]
     fn once(&mut self) {
-        black_box(Look::of(&self.0, &letterbox()));
+        black_box(FrameStatistics::of(&self.0, &letterbox()));
     }
 }
 
@@ -197,7 +197,7 @@ impl Exchanging {
             pixels: self.pool.take(16, 114),
             letterbox: letterbox(),
             picture: Picture::empty(),
-            look: None,
+            statistics: None,
             thumbnail: None,
             decode_us: 0,
         });

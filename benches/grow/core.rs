@@ -250,7 +250,7 @@ fn mailbox(cameras: usize) -> impl FnMut() {
             pixels: Pixels::default(),
             letterbox: letterbox(),
             picture: Picture::empty(),
-            look: None,
+            statistics: None,
             thumbnail: None,
             decode_us: 0,
         });

@@ -21,7 +21,7 @@
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 
 mod daemon;
-mod ears;
+mod subscriber;
 mod film;
 use keng_testkit::machine;
 mod metrics;
@@ -35,10 +35,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daemon::Kind;
-use ears::Ears;
 use film::Profile;
 use film::Reel;
 use site::Site;
+use subscriber::AlertSubscriber;
 use tell::Relief;
 use tell::Round;
 use tokio::time::Instant;
@@ -133,9 +133,9 @@ async fn round(
     let cameras = site::serve(&plan.profile, reels, 0..count).await?;
     let broken = plan.outage.is_some() || kind == Kind::Peer;
     let mut site = Site::start(kind, &plan.profile, &[&cameras], broken).await?;
-    let ears = ears::listen(site.broker, plan.answer);
+    let subscriber = subscriber::listen(site.broker, plan.answer);
     tokio::time::sleep(plan.settle).await;
-    ears.forget();
+    subscriber.forget();
     let before = site.measure().await?;
     let watching = async {
         match plan.outage {
@@ -152,17 +152,17 @@ async fn round(
     };
     let watched = watching.await?;
     let after = site.measure().await?;
-    catch_up(&ears, after.counts.alerts - before.counts.alerts).await;
-    let heard = ears.stop();
+    catch_up(&subscriber, after.counts.alerts - before.counts.alerts).await;
+    let heard = subscriber.stop();
     site.stop().await?;
     cameras.stop().await;
     Ok(Round::new(kind, &plan.profile, (&before, &after), watched, heard))
 }
 
 /// Waits for alerts that were made and have not come yet.
-async fn catch_up(ears: &Ears, made: u64) {
+async fn catch_up(subscriber: &AlertSubscriber, made: u64) {
     let begun = Instant::now();
-    while (ears.distinct() as u64) < made && begun.elapsed() < CATCHES_UP_WITHIN {
+    while (subscriber.distinct() as u64) < made && begun.elapsed() < CATCHES_UP_WITHIN {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -173,19 +173,19 @@ async fn relief(plan: &Plan, reels: &[Reel], alone: &Round) -> Result<Relief, Fa
     let stay = site::serve(&plan.profile, reels, 0..count).await?;
     let go = site::serve(&plan.profile, reels, count..2 * count).await?;
     let mut site = Site::start(Kind::Keng, &plan.profile, &[&stay, &go], false).await?;
-    let ears = ears::listen(site.broker, plan.answer);
+    let subscriber = subscriber::listen(site.broker, plan.answer);
     tokio::time::sleep(plan.settle).await;
-    ears.forget();
+    subscriber.forget();
     let before = site.measure().await?;
     let watched = watch::watch(&site, plan.lasts).await?;
     let after = site.measure().await?;
-    catch_up(&ears, after.counts.alerts - before.counts.alerts).await;
-    let heard = ears.snapshot();
+    catch_up(&subscriber, after.counts.alerts - before.counts.alerts).await;
+    let heard = subscriber.snapshot();
     let over = Round::new(Kind::Keng, &plan.profile, (&before, &after), watched, heard);
     go.stop().await;
     let begun = Instant::now();
     let watched = watch::watch(&site, RECOVERY).await?;
-    let heard = ears.stop();
+    let heard = subscriber.stop();
     site.stop().await?;
     stay.stop().await;
     Ok(Relief::new(over, alone, watched, (&heard, begun)))

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use crate::daemon::Kind;
-use crate::ears::Heard;
 use crate::film::Profile;
 use crate::machine::machine;
 use crate::metrics::Histogram;
 use crate::site::Measured;
+use crate::subscriber::Heard;
 use crate::watch::Looks;
 use crate::watch::Watched;
 

@@ -33,7 +33,7 @@ use crate::outbox::Outbox;
 use crate::pipeline::{Command, Core, FrameResult, Watched};
 use crate::time::{Clock, Stamp, Wall};
 use crate::ward::Id;
-use crate::web::{Ask, Gallery, Outcome};
+use crate::web::{Gallery, Outcome, PageRequest};
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 pub(super) struct Inputs {
     pub(super) analysed: mpsc::Receiver<AnalysedFrame>,
     pub(super) inbound: mpsc::Receiver<Inbound>,
-    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) requests: mpsc::Receiver<PageRequest>,
     pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
@@ -168,7 +168,7 @@ impl CoreTask {
                 () = stop.cancelled() => break,
                 Some(reload) = inputs.reloads.recv() => self.on_reload(reload).await,
                 Some(inbound) = inputs.inbound.recv() => self.on_inbound(inbound).await,
-                Some(ask) = inputs.asks.recv() => self.on_ask(ask).await,
+                Some(ask) = inputs.requests.recv() => self.on_ask(ask).await,
                 _ = ticks.tick() => self.on_tick().await,
                 _ = glances.tick() => self.on_glance(),
                 Some(analysed) = inputs.analysed.recv() => self.on_analysed(analysed).await,
@@ -186,7 +186,7 @@ impl CoreTask {
             at,
             mut detections,
             picture,
-            look,
+            statistics,
             thumbnail: small,
             timing,
             ..
@@ -202,8 +202,8 @@ impl CoreTask {
             self.outputs.keeper.append(LoggedInput::Frame(result.clone()));
         }
         let mut revisions = self.core.on_frame(&result);
-        if let Some(look) = look {
-            revisions.extend(self.core.on_look(&result.camera, &look, at));
+        if let Some(statistics) = statistics {
+            revisions.extend(self.core.on_statistics(&result.camera, &statistics, at));
         }
         let judged = self.clock.now();
         let core = judged.mono.since(begun.mono);
@@ -327,16 +327,18 @@ impl CoreTask {
         }
     }
 
-    async fn on_ask(&mut self, ask: Ask) {
+    async fn on_ask(&mut self, ask: PageRequest) {
         let now = self.clock.now();
         let (khu_pho, who, command, answered) = match ask {
-            Ask::Look { camera } => {
+            PageRequest::WatchCamera { camera } => {
                 self.core.look(&camera, now);
                 let level = self.core.level(&camera, now);
                 self.outputs.cameras.attend(&camera, level, &self.governor);
                 return;
             }
-            Ask::Command { khu_pho, who, command, answered } => (khu_pho, who, command, answered),
+            PageRequest::Command { khu_pho, who, command, answered } => {
+                (khu_pho, who, command, answered)
+            }
         };
         let is_patrol = matches!(command, Command::Patrol(_));
         let (done, durable) = oneshot::channel();

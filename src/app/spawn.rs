@@ -29,7 +29,7 @@ use crate::frame::InputFormat;
 use crate::frame::mailbox::Mailboxes;
 use crate::ledger;
 use crate::metrics::Metrics;
-use crate::mqtt::{Board, Links, State as BrokerState, publish};
+use crate::mqtt::{Links, RetainedTopics, State as BrokerState, publish};
 use crate::time::Clock;
 use crate::web;
 
@@ -47,7 +47,7 @@ pub(super) async fn spawn(
     let Parts { metrics, outbox, audit, detectors, access, push, album, server, mqtt, .. } = parts;
     let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
     let tasks = TaskTracker::new();
-    let board = Board::new();
+    let board = RetainedTopics::new();
     let statuses = Statuses::new(settings, board.clone(), outbox.watch_disk_space());
     let (state, broker_state) = watch::channel(BrokerState::default());
     let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
@@ -63,7 +63,7 @@ pub(super) async fn spawn(
     outlets::start(settings, push_to, &links, &statuses, (&tasks, &stop)).await;
     let publisher = tasks.spawn(publish(mqtt, settings.ward.clone(), links, stop.clone()));
     let gallery = web::Gallery::new(Arc::clone(clock));
-    let (asks_in, asks) = mpsc::channel(web::ASKS_MAX);
+    let (requests_in, requests) = mpsc::channel(web::REQUESTS_MAX);
     let served = web::State {
         ward: Arc::new(settings.ward.clone()),
         outbox: outbox.clone(),
@@ -71,7 +71,7 @@ pub(super) async fn spawn(
         metrics: metrics.clone(),
         board: Arc::new(statuses.clone()),
         gallery: gallery.clone(),
-        asks: asks_in,
+        requests: requests_in,
         clock: Arc::clone(clock),
         access,
         audit: audit.clone(),
@@ -115,7 +115,7 @@ pub(super) async fn spawn(
         core_task::Outputs { cameras, statuses, jobs, keeper, audit: written, gallery, pictures };
     let core = CoreTask::new(settings.clone(), model, outputs, clock, &metrics);
     let restored = core.restore(&outbox);
-    let doors = core_task::Inputs { analysed, inbound, asks, reloads };
+    let doors = core_task::Inputs { analysed, inbound, requests, reloads };
     let core = tokio::spawn(restored.run(doors, cameras_stop.clone()));
     let cameras = cameras_stop;
     let stops = Stops {

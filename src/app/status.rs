@@ -11,8 +11,8 @@ use crate::attention::Level;
 use crate::audit;
 use crate::camera::CameraState;
 use crate::config::{CameraSettings, Settings};
-use crate::ledger::{self, Health};
-use crate::mqtt::{Board, Topics};
+use crate::ledger::{self, Availability};
+use crate::mqtt::{RetainedTopics, Topics};
 use crate::outbox::DiskSpace;
 use crate::outlet::Standings;
 use crate::outlet::home_assistant::Announcer;
@@ -34,7 +34,7 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 /// The newest status of everything. Clones share it.
 #[derive(Clone)]
 pub struct Statuses {
-    board: Board,
+    board: RetainedTopics,
     /// Of the disk that the outbox is on.
     room: watch::Receiver<DiskSpace>,
     /// How the outlets are doing.
@@ -140,7 +140,11 @@ impl Camera {
 
 impl Statuses {
     /// Of the cameras of `settings`, all connecting.
-    pub(super) fn new(settings: &Settings, board: Board, room: watch::Receiver<DiskSpace>) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        board: RetainedTopics,
+        room: watch::Receiver<DiskSpace>,
+    ) -> Self {
         let inner = Inner {
             ward: settings.ward.clone(),
             khu_pho: Vec::new(),
@@ -320,12 +324,12 @@ impl ledger::AvailabilitySource for Statuses {
         let seen = |seat: &Seat| {
             let camera = inner.known.get(&seat.id)?;
             let health = match camera.word {
-                _ if !camera.watched => Some(Health::Unwatched),
+                _ if !camera.watched => Some(Availability::Unwatched),
                 "connecting" => None,
-                "frozen" => Some(Health::Frozen),
-                "blinded" => Some(Health::Blinded),
-                "offline" => Some(Health::Offline),
-                _ => Some(Health::Up),
+                "frozen" => Some(Availability::Frozen),
+                "blinded" => Some(Availability::Blinded),
+                "offline" => Some(Availability::Offline),
+                _ => Some(Availability::Up),
             };
             let (id, khu_pho) = (seat.id.clone(), seat.khu_pho.clone());
             Some(ledger::CameraAvailability { id, khu_pho, health, since: camera.since })

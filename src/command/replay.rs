@@ -313,8 +313,8 @@ impl<'a> Replay<'a> {
             recorded.push(result.clone());
         }
         let mut revisions = self.core.on_frame(&result);
-        if let Some(look) = &frame.look {
-            revisions.extend(self.core.on_look(&self.camera, look, at));
+        if let Some(look) = &frame.statistics {
+            revisions.extend(self.core.on_statistics(&self.camera, look, at));
         }
         self.tell(&revisions, out)
     }

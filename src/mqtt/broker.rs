@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use super::Config;
-use super::letter::SNAPSHOT_BYTES_MAX;
+use super::outgoing::SNAPSHOT_BYTES_MAX;
 
 /// How long it may take until the broker listens.
 const START_MAX: Duration = Duration::from_secs(5);

@@ -23,7 +23,7 @@ use rustls::pki_types::pem;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::Config;
-use super::letter::SNAPSHOT_BYTES_MAX;
+use super::outgoing::SNAPSHOT_BYTES_MAX;
 use crate::outbox;
 use crate::ward::Id;
 

@@ -9,11 +9,11 @@
 //! | board → broker | newest value a topic | older values are overwritten |
 //! | broker → inbound channel | 1024 messages | the session ends; the broker delivers again |
 
-mod board;
+mod retained;
 mod broker;
 mod connect;
 mod in_flight;
-mod letter;
+mod outgoing;
 mod message;
 mod notice;
 mod publisher;
@@ -26,17 +26,17 @@ mod topic;
 
 use tokio::sync::oneshot;
 
-pub use self::board::Board;
-pub use self::board::Ears;
 pub use self::broker::Broker;
 pub use self::broker::BrokerError;
 pub use self::connect::Error;
-pub use self::letter::SNAPSHOT_BYTES_MAX;
 pub use self::notice::notify;
+pub use self::outgoing::SNAPSHOT_BYTES_MAX;
 pub use self::publisher::CURSOR;
 pub use self::publisher::Links;
 pub use self::publisher::State;
 pub use self::reconnect::publish;
+pub use self::retained::BirthListener;
+pub use self::retained::RetainedTopics;
 pub use self::seal::Key;
 pub use self::seal::Seal;
 pub use self::seal::SealError;

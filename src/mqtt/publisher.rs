@@ -9,13 +9,13 @@ use tokio::sync::watch;
 
 use super::Config;
 use super::Inbound;
-use super::board::Board;
 use super::connect;
 use super::connect::Error;
 use super::in_flight::InFlight;
 use super::in_flight::Part;
 use super::in_flight::Progress;
-use super::letter::Letter;
+use super::outgoing::OutgoingAlert;
+use super::retained::RetainedTopics;
 use super::suspect::Suspicion;
 use super::topic::Topics;
 use crate::alert::Head;
@@ -45,7 +45,7 @@ pub struct Links {
     pub outbox: Outbox,
     /// Where retained statuses come from. What it says on the ward's own status topic takes the
     /// place of the plain `{"state":"online"}`.
-    pub board: Board,
+    pub board: RetainedTopics,
     /// Where commands, reports and patrols go. Closed: they stay with the broker.
     pub inbound: mpsc::Sender<Inbound>,
     /// How the session is, for page and health check.
@@ -78,7 +78,7 @@ pub(super) struct SessionState {
     pub(super) links: Links,
     pub(super) in_flight: InFlight,
     /// Entries that the cursor has not passed, and since when they are under way.
-    letters: BTreeMap<Sequence, (Letter, Mono)>,
+    outgoing: BTreeMap<Sequence, (OutgoingAlert, Mono)>,
     saved: Sequence,
     /// Whether the session got as far as its greeting.
     pub(super) stood: bool,
@@ -103,7 +103,7 @@ impl SessionState {
             ward,
             topics,
             in_flight: InFlight::new(cursor, WINDOW),
-            letters: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
             saved: cursor,
             stood: false,
             suspicion: Suspicion::default(),
@@ -138,10 +138,10 @@ impl SessionState {
         for (entry, snapshot) in entries {
             let at = entry.sequence;
             self.flow.taken.inc();
-            let progress = match Letter::new(&self.topics, &entry, snapshot) {
+            let progress = match OutgoingAlert::new(&self.topics, &entry, snapshot) {
                 Ok(letter) => {
                     let parts = letter.parts();
-                    self.letters.insert(at, (letter, now));
+                    self.outgoing.insert(at, (letter, now));
                     self.in_flight.load(at, &parts)
                 }
                 Err(poison) => {
@@ -193,8 +193,8 @@ impl SessionState {
     }
 
     /// The entry at `sequence`, where it is under way.
-    pub(super) fn letter(&self, sequence: Sequence) -> Option<&Letter> {
-        self.letters.get(&sequence).map(|(letter, _)| letter)
+    pub(super) fn letter(&self, sequence: Sequence) -> Option<&OutgoingAlert> {
+        self.outgoing.get(&sequence).map(|(letter, _)| letter)
     }
 
     /// Drops what is next where it comes too late to be of any use.
@@ -212,13 +212,13 @@ impl SessionState {
 
     /// Notes what an acknowledgement has brought.
     pub(super) fn progress(&mut self, progress: Progress) {
-        if let Some((_, since)) = progress.done.and_then(|at| self.letters.get(&at)) {
+        if let Some((_, since)) = progress.done.and_then(|at| self.outgoing.get(&at)) {
             self.flow.passed.inc();
             self.timer.observe(self.links.clock.now().mono.since(*since));
         }
         if let Some(cursor) = progress.cursor {
             self.suspicion.clear();
-            self.letters = self.letters.split_off(&cursor.next());
+            self.outgoing = self.outgoing.split_off(&cursor.next());
         }
     }
 

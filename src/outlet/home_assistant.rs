@@ -1,6 +1,6 @@
 //! Home Assistant's MQTT discovery: each camera and each khu phố as a device with binary sensors.
 //!
-//! All of it is retained topics on the [`Board`], which says them again on every connect, so there
+//! All of it is retained topics on the [`RetainedTopics`], which says them again on every connect, so there
 //! is no cursor: states follow from what is live in the log, and only the newest one matters. When
 //! Home Assistant says that it is there (its birth message) the announcements are said again, and
 //! what an earlier configuration has announced under our name is cleared.
@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alert::Head;
 use crate::incident::Kind;
-use crate::mqtt::Board;
-use crate::mqtt::Ears;
+use crate::mqtt::BirthListener;
+use crate::mqtt::RetainedTopics;
 use crate::mqtt::Topics;
 use crate::outbox;
 use crate::outbox::Entry;
@@ -77,7 +77,7 @@ struct Shared {
     config: Config,
     ward: Ward,
     topics: Topics,
-    board: Board,
+    board: RetainedTopics,
     inner: Mutex<Inner>,
 }
 
@@ -100,8 +100,8 @@ struct Open {
 
 impl Announcer {
     /// Announces nothing yet.
-    pub fn new(config: Config, ward: Ward, board: Board) -> Self {
-        board.listen(Ears {
+    pub fn new(config: Config, ward: Ward, board: RetainedTopics) -> Self {
+        board.listen(BirthListener {
             birth: format!("{}/status", config.prefix),
             refreshed: format!("{}/", config.prefix),
             own: (config.own_topics(&ward.id), "/config".to_owned()),

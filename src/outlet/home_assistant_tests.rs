@@ -27,13 +27,13 @@ fn site(name: &str) -> Site {
     Site { id: id(name), khu_pho: id("kp3"), place, owner: None, neighbours: Vec::new() }
 }
 
-fn announcer() -> (Announcer, Board) {
-    let board = Board::new();
+fn announcer() -> (Announcer, RetainedTopics) {
+    let board = RetainedTopics::new();
     let config = Config { prefix: PREFIX.to_owned() };
     (Announcer::new(config, ward(), board.clone()), board)
 }
 
-fn said(board: &Board, topic: &str) -> Value {
+fn said(board: &RetainedTopics, topic: &str) -> Value {
     let bytes = board.get(topic).unwrap_or_else(|| panic!("nothing on {topic}"));
     serde_json::from_slice(&bytes).unwrap_or(Value::Null)
 }

@@ -7,18 +7,18 @@
 //!
 //! **Invariants:** nobody is sent what they may not see just now (`sink` asks at every attempt). No
 //! host is spoken to that the admin has not allowed (`service`). A browser that is gone is
-//! forgotten (`book`).
+//! forgotten (`subscriptions`).
 //!
 //! Each service is a reader of the log of its own, as webhooks are, so that none waits for another.
 //!
 //! Does not belong here: requests and answers (that is `web`).
 
-mod book;
+mod subscriptions;
 mod seal;
 mod service;
 mod sink;
 mod vapid;
-mod words;
+mod notification;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -30,10 +30,10 @@ pub use service::USUAL;
 pub use sink::PREFIX;
 pub use sink::Pusher;
 
-use book::Book;
-use book::Subscription;
 use seal::Keys;
 use service::Endpoint;
+use subscriptions::Subscription;
+use subscriptions::Subscriptions;
 use vapid::Vapid;
 
 use crate::access;
@@ -98,7 +98,7 @@ pub struct Push {
 
 struct Shared {
     config: Config,
-    book: Book,
+    subscriptions: Subscriptions,
     vapid: Vapid,
     access: Access,
     clock: Arc<dyn Clock>,
@@ -118,8 +118,10 @@ impl Push {
         language: Language,
     ) -> Result<Self, Error> {
         let vapid = Vapid::open(store, &config.contact)?;
-        let book = Book::open(store, &config.services)?;
-        Ok(Self { shared: Arc::new(Shared { config, book, vapid, access, clock, language }) })
+        let subscriptions = Subscriptions::open(store, &config.services)?;
+        Ok(Self {
+            shared: Arc::new(Shared { config, subscriptions, vapid, access, clock, language }),
+        })
     }
 
     /// What browsers subscribe with: an uncompressed point of P-256, as base64url.
@@ -158,7 +160,7 @@ impl Push {
         seal::seal(b"", &keys).map_err(|_| Refused::Keys)?;
         let (user, since) = (viewer.login.clone(), shared.clock.now().wall);
         let origin = endpoint.origin();
-        shared.book.add(Subscription { endpoint, keys, user, generation, since })?;
+        shared.subscriptions.add(Subscription { endpoint, keys, user, generation, since })?;
         Ok(origin)
     }
 
@@ -169,7 +171,7 @@ impl Push {
     /// Where that can't be written; it holds all the same until the next start.
     pub fn unsubscribe(&self, viewer: &Viewer, endpoint: &str) -> Result<bool, Error> {
         match Endpoint::parse(endpoint, &self.shared.config.services) {
-            Some(endpoint) => self.shared.book.remove(&endpoint, Some(&viewer.login)),
+            Some(endpoint) => self.shared.subscriptions.remove(&endpoint, Some(&viewer.login)),
             None => Ok(false),
         }
     }

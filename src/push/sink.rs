@@ -28,11 +28,11 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 use super::Shared;
-use super::book::Subscription;
+use super::notification;
 use super::seal;
 use super::service::Endpoint;
 use super::service::Service;
-use super::words;
+use super::subscriptions::Subscription;
 use crate::alert::Head;
 use crate::outbox;
 use crate::outbox::Entry;
@@ -109,7 +109,7 @@ impl Pusher {
     /// password, is forgotten.
     async fn recipients(&self, subject: &str) -> Vec<Arc<Subscription>> {
         let mut theirs = Vec::new();
-        for one in self.shared.book.of(&self.service) {
+        for one in self.shared.subscriptions.of(&self.service) {
             match self.shared.access.recipient(&one.user, &one.generation) {
                 Some(viewer) if viewer.may_see_subject(subject) => theirs.push(one),
                 Some(_) => {}
@@ -121,7 +121,8 @@ impl Pusher {
 
     async fn forget(&self, endpoint: Endpoint) {
         let (shared, of) = (self.shared.clone(), endpoint.origin());
-        let removed = tokio::task::spawn_blocking(move || shared.book.remove(&endpoint, None));
+        let removed =
+            tokio::task::spawn_blocking(move || shared.subscriptions.remove(&endpoint, None));
         match removed.await {
             Ok(Ok(_)) => tracing::info!(service = of, "a browser is told nothing any more"),
             Ok(Err(error)) => tracing::warn!(%error, "push subscriptions can't be written"),
@@ -195,7 +196,7 @@ impl Sink for Pusher {
     }
 
     fn prepare(&self, outbox: &Outbox, entry: &Entry) -> Result<Prepared<Parcel>, outbox::Error> {
-        if self.shared.book.of(&self.service).is_empty() {
+        if self.shared.subscriptions.of(&self.service).is_empty() {
             return Ok(Prepared::Skipped);
         }
         let alert = match Head::read(&entry.payload) {
@@ -207,7 +208,7 @@ impl Sink for Pusher {
             _ => outbox.history(&entry.subject, entry.sequence, LOOK_BACK)?.pop(),
         };
         let before = before.as_ref().and_then(|before| Head::read(&before.payload).ok());
-        if !words::is_news(&alert, before.as_ref()) {
+        if !notification::is_news(&alert, before.as_ref()) {
             return Ok(Prepared::Skipped);
         }
         let now = self.shared.clock.now().wall;
@@ -216,12 +217,13 @@ impl Sink for Pusher {
             return Ok(Prepared::Poison("it is over, and too old to wake anybody".to_owned()));
         }
         let topic = URL_SAFE_NO_PAD.encode(Sha256::digest(entry.subject.as_bytes()));
-        let text = words::notification(&alert, self.shared.language).to_string().into_bytes();
+        let text =
+            notification::notification(&alert, self.shared.language).to_string().into_bytes();
         Ok(Prepared::Parcel(Parcel {
             subject: entry.subject.clone(),
             text,
             topic: topic[..TOPIC_CHARS].to_owned(),
-            urgent: words::is_urgent(&alert),
+            urgent: notification::is_urgent(&alert),
             until: now + FRESH,
             told: Mutex::default(),
         }))

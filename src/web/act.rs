@@ -15,9 +15,9 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::desk::Ask;
-use super::desk::Outcome;
 use super::feed::off_thread;
+use super::requests::Outcome;
+use super::requests::PageRequest;
 use super::views;
 use crate::access::Viewer;
 use crate::incident::Answer;
@@ -121,7 +121,11 @@ pub(super) async fn look(
     Path(camera): Path<String>,
 ) -> Result<Response, Refusal> {
     let (camera, _) = shared.known_camera(&viewer, &camera).ok_or(Refusal::NoCamera)?;
-    shared.state.asks.try_send(Ask::Look { camera }).map_err(|_| Refusal::Busy)?;
+    shared
+        .state
+        .requests
+        .try_send(PageRequest::WatchCamera { camera })
+        .map_err(|_| Refusal::Busy)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -155,8 +159,8 @@ impl Shared {
     ) -> Result<Response, Refusal> {
         let (answered, answer) = oneshot::channel();
         let who = views::actor(viewer);
-        let ask = Ask::Command { khu_pho: khu_pho.clone(), who, command, answered };
-        self.state.asks.try_send(ask).map_err(|_| Refusal::Busy)?;
+        let ask = PageRequest::Command { khu_pho: khu_pho.clone(), who, command, answered };
+        self.state.requests.try_send(ask).map_err(|_| Refusal::Busy)?;
         let outcome = tokio::time::timeout(DURABLE_WAIT, async {
             Ok::<_, Refusal>(match answer.await.map_err(|_| Refusal::Ending)? {
                 Outcome::Done { incident, durable } => {

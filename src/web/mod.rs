@@ -4,7 +4,7 @@
 //! events whose ids are the outbox's sequences, so that a browser which was away goes on exactly
 //! where it stopped. Nothing is queued here: every reader follows the log at its own pace.
 //!
-//! **Invariants:** there is no address without a right (`routes`), and whoever asks is known before
+//! **Invariants:** there is no address without a right (`routes`), and whoever requests is known before
 //! a handler is (`admit`). Without users it is served to this machine alone; to others it is served
 //! with users and over TLS only, its own or a proxy's: `config` and [`Server::bind`] see to that.
 //! While the daemon can't start for want of room, one page says so to everybody, and nothing else
@@ -20,7 +20,7 @@ mod bounds;
 mod camera;
 mod client;
 mod configured;
-mod desk;
+mod requests;
 mod feed;
 mod gallery;
 mod guard;
@@ -33,7 +33,7 @@ mod routes;
 mod sign_in;
 mod statistics;
 mod terms;
-mod theirs;
+mod visibility;
 mod tiles;
 mod tls;
 mod views;
@@ -64,10 +64,10 @@ use crate::ward::Owner;
 use crate::ward::Ward;
 
 pub use configured::Configured;
-pub use desk::ASKS_MAX;
-pub use desk::Ask;
-pub use desk::Outcome;
 pub use gallery::Gallery;
+pub use requests::Outcome;
+pub use requests::PageRequest;
+pub use requests::REQUESTS_MAX;
 pub use routes::Address;
 pub use routes::Right;
 pub use routes::addresses;
@@ -184,8 +184,8 @@ pub struct State {
     pub board: Arc<dyn StatusBoard>,
     /// The cameras' newest pictures.
     pub gallery: Gallery,
-    /// Where what people say and ask goes; [`ASKS_MAX`] of them wait.
-    pub asks: mpsc::Sender<Ask>,
+    /// Where what people say and ask goes; [`REQUESTS_MAX`] of them wait.
+    pub requests: mpsc::Sender<PageRequest>,
     /// Stamps what people say.
     pub clock: Arc<dyn Clock>,
     /// Who may sign in.

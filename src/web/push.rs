@@ -37,7 +37,7 @@ struct Gone {
 }
 
 /// `/api/push`: the key that browsers subscribe with; null where it is not turned on, or where
-/// whoever asks has not signed in.
+/// whoever requests has not signed in.
 pub(super) async fn told(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,

@@ -34,12 +34,12 @@ use keng::ward::Place;
 use keng::ward::Secret;
 use keng::ward::Site;
 use keng::ward::Ward;
-use keng::web::ASKS_MAX;
-use keng::web::Ask;
 use keng::web::Config;
 use keng::web::Configured;
 use keng::web::Gallery;
 use keng::web::Outcome;
+use keng::web::PageRequest;
+use keng::web::REQUESTS_MAX;
 use keng::web::Seat;
 use keng::web::Server;
 use keng::web::State;
@@ -185,7 +185,7 @@ impl House {
         let shared: Arc<dyn Clock> = clock.clone();
         let access = Access::open(folder.path(), shared.clone()).unwrap();
         let audit = AuditLog::open(folder.path(), shared.clone(), &Metrics::new()).unwrap();
-        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let (requests, asked) = mpsc::channel(REQUESTS_MAX);
         tokio::spawn(core(asked));
         let wanted = push::Config {
             contact: "mailto:admin@phuong-14.example".to_owned(),
@@ -208,7 +208,7 @@ impl House {
             metrics: Metrics::new(),
             board: Arc::new(Board),
             gallery: Gallery::new(shared.clone()),
-            asks,
+            requests,
             clock: shared,
             access,
             audit: audit.clone(),
@@ -367,9 +367,9 @@ impl Answer {
 }
 
 /// Answers that it was so already.
-async fn core(mut asked: mpsc::Receiver<Ask>) {
+async fn core(mut asked: mpsc::Receiver<PageRequest>) {
     while let Some(ask) = asked.recv().await {
-        if let Ask::Command { answered, .. } = ask {
+        if let PageRequest::Command { answered, .. } = ask {
             let (done, durable) = oneshot::channel();
             drop(answered.send(Outcome::Already { durable }));
             done.send(()).ok();

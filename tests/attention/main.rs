@@ -276,7 +276,7 @@ fn moves(clip: &Path) -> Told {
         let (data, key, media_time_us) = (unit.data, unit.key, unit.pts_us);
         let packet = Packet { codec, data, key, media_time_us, received, lost: 0 };
         let Ok(Some(frame)) = decoder.push(&packet, DecodeMode::Picture) else { continue };
-        if let Some(look) = &frame.look {
+        if let Some(look) = &frame.statistics {
             told.looks[second] |= change.see(frame.at.mono, look.grey, look.brightness());
         }
     }

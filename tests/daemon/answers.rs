@@ -11,11 +11,11 @@ use crate::daemon::Daemon;
 use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
-use crate::ears::Ears;
-use crate::ears::say;
 use crate::mosquitto::Mosquitto;
 use crate::mosquitto::free_port;
 use crate::mosquitto::until;
+use crate::subscriber::AlertSubscriber;
+use crate::subscriber::say;
 use keng_testkit::root;
 
 const REPORTS: &str = "keng/p14/kp3/report";
@@ -29,8 +29,8 @@ fn configure(site: &Site, broker: u16, key: &str) {
     site.configure(&text.replace(named, &more));
 }
 
-async fn heard(ears: &Ears, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-    let find = || ears.on(ALERTS).iter().map(|heard| heard.json()).find(|alert| fits(alert));
+async fn heard(subscriber: &AlertSubscriber, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let find = || subscriber.on(ALERTS).iter().map(|heard| heard.json()).find(|alert| fits(alert));
     until(what, || find().is_some()).await;
     find().unwrap()
 }
@@ -61,11 +61,11 @@ async fn start(site: &Site) -> Daemon {
 async fn what_came_first_wins_and_all_of_it_is_written_down() {
     let site = Site::new();
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     configure(&site, broker.port, "");
     let daemon = start(&site).await;
     say(broker.port, REPORTS, r#"{"kind":"fire","by":"Bà Tám"}"#, &[]);
-    let first = heard(&ears, "the report", |alert| alert["revision"] == 1).await;
+    let first = heard(&subscriber, "the report", |alert| alert["revision"] == 1).await;
     let command = format!("keng/p14/kp3/incident/{}/command", first["id"].as_str().unwrap());
     let act = |action: &str, by: &str| {
         say(broker.port, &command, &json!({"action": action, "by": by}).to_string(), &[]);
@@ -81,7 +81,7 @@ async fn what_came_first_wins_and_all_of_it_is_written_down() {
     say(broker.port, &elsewhere, r#"{"action":"resolve","by":"Chi"}"#, &[]);
     say(broker.port, REPORTS, "no JSON", &[]);
     audited(&site, "report", "refused: the payload").await;
-    let closed = heard(&ears, "the end", |alert| alert["closed"].is_object()).await;
+    let closed = heard(&subscriber, "the end", |alert| alert["closed"].is_object()).await;
     assert_eq!((&closed["revision"], &closed["state"]), (&json!(3), &json!("resolved")));
     for step in ["acknowledged", "on_scene", "closed"] {
         assert_eq!(closed[step]["by"], "An", "{step}");
@@ -111,7 +111,7 @@ async fn what_came_first_wins_and_all_of_it_is_written_down() {
     let told = |row: &[String; 3]| row[1] == "false_alarm" && row[2].contains("closed as resolved");
     until("both are told", || audit(&site).iter().filter(|row| told(row)).count() == 2).await;
     assert_eq!(daemon.alerts().len(), 3);
-    let head = ears.newest(STATUS)["audit"].clone();
+    let head = subscriber.newest(STATUS)["audit"].clone();
     assert!(head["number"].as_u64().unwrap() >= 9, "{head}");
     assert_eq!(daemon.stop().await.0.code(), Some(0));
 
@@ -141,7 +141,7 @@ fn documented_signing() -> String {
 async fn where_a_team_has_a_key_only_what_it_signs_counts() {
     let site = Site::new();
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     std::fs::write(site.path("kp3.key"), "0123456789abcdef0123456789abcdef\n").unwrap();
     configure(&site, broker.port, "key = { file = \"kp3.key\" }");
     let daemon = start(&site).await;
@@ -157,9 +157,9 @@ async fn where_a_team_has_a_key_only_what_it_signs_counts() {
     let mut shell = Command::new("sh");
     let signed = shell.args(["-e", "-c", &script]).current_dir(site.path("")).status();
     assert!(signed.expect("the documented lines run").success());
-    let told = heard(&ears, "the signed report", |alert| alert["khu_pho"] == "kp3").await;
+    let told = heard(&subscriber, "the signed report", |alert| alert["khu_pho"] == "kp3").await;
     assert_eq!(told["reports"][0]["by"], "Tổ bảo vệ 3");
-    let sent = ears.on(REPORTS).last().unwrap().text();
+    let sent = subscriber.on(REPORTS).last().unwrap().text();
     assert!(sent.contains("\"hmac\""), "{sent}");
 
     // Caught on the way and sent once more, and with another word in it.

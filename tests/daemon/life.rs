@@ -15,8 +15,6 @@ use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
 use crate::daemon::ward_with;
-use crate::ears::Ears;
-use crate::ears::say;
 use crate::gst;
 use crate::gst::Auth;
 use crate::gst::Server;
@@ -24,6 +22,8 @@ use crate::mosquitto::Mosquitto;
 use crate::mosquitto::free_port;
 use crate::mosquitto::until;
 use crate::scene;
+use crate::subscriber::AlertSubscriber;
+use crate::subscriber::say;
 
 /// A stop has five steps of 5 s at most; none of them has anything to wait for here.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -49,10 +49,10 @@ async fn sigterm_stops_everything_in_order_and_says_so() {
     let away = format!("rtsp://127.0.0.1:{}/cam", free_port());
     let cameras = [camera(1, "there", &there, password), camera(2, "away", &away, "")];
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     site.configure(&ward(broker.port, &cameras));
     let daemon = site.start().await;
-    until("the daemon is online", || ears.newest(STATUS)["state"] == "online").await;
+    until("the daemon is online", || subscriber.newest(STATUS)["state"] == "online").await;
     until("the camera is looked at", || daemon.analysed("there") > 0).await;
 
     let (status, took, log) = daemon.stop().await;
@@ -63,7 +63,7 @@ async fn sigterm_stops_everything_in_order_and_says_so() {
         steps(&log),
         ["cameras", "detectors", "outbox", "album", "diary", "mqtt and page", "audit log"]
     );
-    until("the daemon is offline", || ears.newest(STATUS)["state"] == "offline").await;
+    until("the daemon is offline", || subscriber.newest(STATUS)["state"] == "offline").await;
     // What was looked at is kept, also where nothing was seen, and can be replayed.
     let mut frames = 0;
     let all = Wall(i64::MIN)..Wall(i64::MAX);
@@ -84,13 +84,13 @@ async fn without_a_broker_of_the_ward_the_embedded_one_serves() {
     let away = camera(1, "away", &url, "");
     site.configure(&ward_with(&embedded, "127.0.0.1:0", &[away]));
     let daemon = site.start().await;
-    let ears = Ears::new(port, "phone").await;
-    until("its status is there", || ears.newest(STATUS)["state"] == "online").await;
+    let subscriber = AlertSubscriber::new(port, "phone").await;
+    until("its status is there", || subscriber.newest(STATUS)["state"] == "online").await;
     let report = r#"{"kind":"fire","place":"Chợ nhỏ","by":"Ba Năm"}"#;
     say(port, "keng/p14/kp3/report", report, &[]);
-    until("the alert", || !ears.on(ALERTS).is_empty()).await;
-    assert!(daemon.feed().contains(&ears.on(ALERTS)[0].text()), "the same bytes");
-    drop(ears);
+    until("the alert", || !subscriber.on(ALERTS).is_empty()).await;
+    assert!(daemon.feed().contains(&subscriber.on(ALERTS)[0].text()), "the same bytes");
+    drop(subscriber);
     let (status, _, log) = daemon.stop().await;
     assert_eq!(status.code(), Some(0));
     let errors: Vec<Value> =

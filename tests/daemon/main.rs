@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
 use keng_testkit::daemon;
-use keng_testkit::ears;
 use keng_testkit::gst;
 use keng_testkit::mosquitto;
 use keng_testkit::receiver;
 use keng_testkit::scene;
+use keng_testkit::subscriber;
 
 mod answers;
 mod described;

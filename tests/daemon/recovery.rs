@@ -11,8 +11,6 @@ use crate::daemon::Daemon;
 use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
-use crate::ears::Ears;
-use crate::ears::Heard;
 use crate::gst;
 use crate::gst::Auth;
 use crate::gst::Server;
@@ -21,6 +19,8 @@ use crate::mosquitto::free_port;
 use crate::mosquitto::until;
 use crate::scene;
 use crate::status_of;
+use crate::subscriber::AlertSubscriber;
+use crate::subscriber::Heard;
 
 /// The promise is 5 s; a machine that is busy with other tests gets the double.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -40,14 +40,14 @@ fn hem_42(port: u16) -> String {
 }
 
 /// A daemon with a broker and a camera that is not there yet.
-async fn without_camera(site: &Site) -> (Mosquitto, Ears, Daemon, u16) {
+async fn without_camera(site: &Site) -> (Mosquitto, AlertSubscriber, Daemon, u16) {
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     let port = free_port();
     site.configure(&ward(broker.port, &[hem_42(port)]));
     let daemon = site.start().await;
     until("the broker's session stands", || daemon.metric("keng_broker_up") == 1).await;
-    (broker, ears, daemon, port)
+    (broker, subscriber, daemon, port)
 }
 
 #[tokio::test]
@@ -56,16 +56,16 @@ async fn a_camera_that_comes_back_is_looked_at_again_within_seconds() {
     let clip = clip(&site, &scene::quiet(10));
     let server = serve(&clip, 0).await;
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     site.configure(&ward(broker.port, &[hem_42(server.port)]));
     let daemon = site.start().await;
     let topic = status_of("hem-42");
-    until("it is online", || ears.newest(&topic)["state"] == "online").await;
+    until("it is online", || subscriber.newest(&topic)["state"] == "online").await;
     until("it is looked at", || daemon.analysed("hem-42") > 0).await;
 
     let port = server.kill().await;
-    until("it is offline", || ears.newest(&topic)["state"] == "offline").await;
-    let reason = ears.newest(&topic)["reason"].as_str().unwrap().to_owned();
+    until("it is offline", || subscriber.newest(&topic)["state"] == "offline").await;
+    let reason = subscriber.newest(&topic)["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains(&port.to_string()), "{reason}");
 
     let seen = daemon.analysed("hem-42");
@@ -75,27 +75,27 @@ async fn a_camera_that_comes_back_is_looked_at_again_within_seconds() {
     let took = back.elapsed();
     println!("looked at again {:.1} s after the camera was back", took.as_secs_f64());
     assert!(took <= BACK_WITHIN, "{took:?}");
-    until("it is told as online", || ears.newest(&topic)["state"] == "online").await;
-    assert!(ears.states(&topic).ends_with(&["offline".to_owned(), "online".to_owned()]));
+    until("it is told as online", || subscriber.newest(&topic)["state"] == "online").await;
+    assert!(subscriber.states(&topic).ends_with(&["offline".to_owned(), "online".to_owned()]));
 }
 
 #[tokio::test]
 async fn an_alert_waits_for_the_broker() {
     let site = Site::new();
     let clip = clip(&site, &scene::fire(1, 20));
-    let (mut broker, ears, daemon, port) = without_camera(&site).await;
+    let (mut broker, subscriber, daemon, port) = without_camera(&site).await;
     broker.kill();
     until("the broker is missed", || daemon.metric("keng_broker_up") == 0).await;
     let _server = serve(&clip, port).await;
     until("the alert is durable", || !daemon.alerts().is_empty()).await;
-    assert!(ears.on(ALERTS).is_empty());
+    assert!(subscriber.on(ALERTS).is_empty());
     until("it is counted as waiting", || daemon.metric("keng_outbox_depth") == 1).await;
 
     assert!(!daemon.log.text().contains("does not speak MQTT"), "it does, but it was killed");
 
     broker.restart().await;
-    until("the alert arrives", || !ears.on(ALERTS).is_empty()).await;
-    let heard = ears.on(ALERTS);
+    until("the alert arrives", || !subscriber.on(ALERTS).is_empty()).await;
+    let heard = subscriber.on(ALERTS);
     assert!(daemon.feed().contains(&heard[0].text()), "the same bytes");
     assert!(heard.iter().all(|again| again == &heard[0]), "{heard:?}");
     until("the broker has it", || daemon.metric("keng_outbox_depth") == 0).await;
@@ -106,7 +106,7 @@ async fn an_alert_waits_for_the_broker() {
 async fn an_alert_outlives_a_kill_between_append_and_puback() {
     let site = Site::new();
     let clip = clip(&site, &scene::fire(1, 20));
-    let (broker, ears, daemon, port) = without_camera(&site).await;
+    let (broker, subscriber, daemon, port) = without_camera(&site).await;
     broker.signal("STOP");
     let _server = serve(&clip, port).await;
     until("the alert is durable", || !daemon.alerts().is_empty()).await;
@@ -114,7 +114,7 @@ async fn an_alert_outlives_a_kill_between_append_and_puback() {
     let id = daemon.alerts()[0]["id"].clone();
     until("it is counted as waiting", || daemon.metric("keng_outbox_depth") == 1).await;
     daemon.kill();
-    assert!(ears.on(ALERTS).is_empty());
+    assert!(subscriber.on(ALERTS).is_empty());
 
     let daemon = site.start().await;
     assert!(feed_of(&daemon, 1).contains(first_of(&feed)), "the log kept it as it was");
@@ -125,14 +125,14 @@ async fn an_alert_outlives_a_kill_between_append_and_puback() {
     })
     .await;
     let is_first = |heard: &&Heard| heard.json()["revision"] == 1;
-    until("the alert arrives", || ears.on(ALERTS).iter().any(|heard| is_first(&heard))).await;
-    let heard = ears.on(ALERTS);
+    until("the alert arrives", || subscriber.on(ALERTS).iter().any(|heard| is_first(&heard))).await;
+    let heard = subscriber.on(ALERTS);
     for copy in heard.iter().filter(is_first) {
         assert!(feed.contains(&copy.text()), "the same bytes, not {}", copy.text());
     }
     // It burns on: the daemon that is new finds it again, and knows it.
     until("the fire's second revision", || {
-        ears.on(ALERTS).iter().any(|heard| heard.json()["revision"] == 2)
+        subscriber.on(ALERTS).iter().any(|heard| heard.json()["revision"] == 2)
     })
     .await;
     let others: Vec<_> = daemon.alerts().into_iter().filter(|alert| alert["id"] != id).collect();

@@ -8,8 +8,6 @@ use crate::daemon::Daemon;
 use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
-use crate::ears::Ears;
-use crate::ears::say;
 use crate::gst;
 use crate::gst::Auth;
 use crate::gst::Server;
@@ -18,6 +16,8 @@ use crate::mosquitto::free_port;
 use crate::mosquitto::until;
 use crate::scene;
 use crate::status_of;
+use crate::subscriber::AlertSubscriber;
+use crate::subscriber::say;
 
 #[tokio::test]
 async fn a_reload_touches_only_what_has_changed() {
@@ -28,7 +28,7 @@ async fn a_reload_touches_only_what_has_changed() {
     let url = format!("rtsp://127.0.0.1:{}/cam", server.port);
     let (old, new) = (camera(1, "old", &url, ""), camera(2, "new", &url, ""));
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     site.configure(&ward(broker.port, std::slice::from_ref(&old)));
     let daemon = site.start().await;
     until("the camera is looked at", || daemon.analysed("old") > 0).await;
@@ -36,15 +36,16 @@ async fn a_reload_touches_only_what_has_changed() {
     let both = ward(broker.port, &[old.clone(), new]);
     site.configure(&both);
     daemon.signal("HUP");
-    until("the new camera is online", || ears.newest(&status_of("new"))["state"] == "online").await;
+    until("the new camera is online", || subscriber.newest(&status_of("new"))["state"] == "online")
+        .await;
     until("it is looked at", || daemon.analysed("new") > 0).await;
     goes_on(&daemon, "old").await;
 
     // Line 1 is [ward].
     site.configure(&both.replacen("[ward]\n", "[ward]\nidd = \"x\"\n", 1));
     daemon.signal("HUP");
-    until("the refusal is told", || ears.newest(STATUS)["reload_error"].is_string()).await;
-    let told = ears.newest(STATUS)["reload_error"].clone();
+    until("the refusal is told", || subscriber.newest(STATUS)["reload_error"].is_string()).await;
+    let told = subscriber.newest(STATUS)["reload_error"].clone();
     let text = told.as_str().unwrap();
     assert!(text.contains("keng.toml:2:1: ward.idd: unknown key"), "{text}");
     assert_eq!(daemon.status()["reload_error"], told);
@@ -56,12 +57,12 @@ async fn a_reload_touches_only_what_has_changed() {
     site.configure(&ward(broker.port, &[old]));
     daemon.signal("HUP");
     until("the refusal is over", || {
-        let status = ears.newest(STATUS);
+        let status = subscriber.newest(STATUS);
         status["reload_error"] == Value::Null && status["cameras"] == 1
     })
     .await;
     let topic = status_of("new");
-    let cleared = || ears.on(&topic).last().is_some_and(|heard| heard.payload.is_empty());
+    let cleared = || subscriber.on(&topic).last().is_some_and(|heard| heard.payload.is_empty());
     until("the camera that is gone is cleared", cleared).await;
     assert_eq!(daemon.camera("new"), Value::Null);
     assert_eq!(daemon.status()["reload_error"], Value::Null);
@@ -78,14 +79,14 @@ async fn a_camera_that_went_while_nothing_ran_leaves_nothing_behind() {
     for topic in gone.iter().chain(&others) {
         say(broker.port, topic, r#"{"state":"online"}"#, &["-r"]);
     }
-    let ears = Ears::new(broker.port, "phone").await;
-    until("all of it is there", || gone.iter().all(|topic| !ears.on(topic).is_empty())).await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
+    until("all of it is there", || gone.iter().all(|topic| !subscriber.on(topic).is_empty())).await;
     let url = format!("rtsp://127.0.0.1:{}/cam", free_port());
     site.configure(&ward(broker.port, &[camera(1, "hem-42", &url, "")]));
     let daemon = site.start().await;
-    let cleared = |topic: &str| ears.on(topic).last().is_some_and(|it| it.payload.is_empty());
+    let cleared = |topic: &str| subscriber.on(topic).last().is_some_and(|it| it.payload.is_empty());
     until("what is gone is cleared", || gone.iter().all(|topic| cleared(topic))).await;
-    until("what is there is told", || !ears.on(&status_of("hem-42")).is_empty()).await;
+    until("what is there is told", || !subscriber.on(&status_of("hem-42")).is_empty()).await;
     assert!(!cleared(&status_of("hem-42")) && !others.iter().any(|topic| cleared(topic)));
     drop(daemon);
 }

@@ -7,11 +7,11 @@ use crate::ALERTS;
 use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
-use crate::ears::Ears;
-use crate::ears::say;
 use crate::mosquitto::Mosquitto;
 use crate::mosquitto::free_port;
 use crate::mosquitto::until;
+use crate::subscriber::AlertSubscriber;
+use crate::subscriber::say;
 
 const SIREN: &str = "keng/p14/kp3/siren";
 const REPORTS: &str = "keng/p14/kp3/report";
@@ -27,8 +27,8 @@ fn configure(site: &Site, broker: u16, seconds_max: u32) {
 }
 
 /// What the siren was told, in order: its states and for which incidents.
-fn orders(ears: &Ears) -> Vec<(Value, Value)> {
-    let orders = ears.on(SIREN).iter().map(|heard| heard.json()).collect::<Vec<_>>();
+fn orders(subscriber: &AlertSubscriber) -> Vec<(Value, Value)> {
+    let orders = subscriber.on(SIREN).iter().map(|heard| heard.json()).collect::<Vec<_>>();
     orders.into_iter().map(|order| (order["state"].clone(), order["incident"].clone())).collect()
 }
 
@@ -36,21 +36,21 @@ fn orders(ears: &Ears) -> Vec<(Value, Value)> {
 async fn nobody_answers_so_the_siren_sounds_until_somebody_switches_it_off() {
     let site = Site::new();
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "siren").await;
+    let subscriber = AlertSubscriber::new(broker.port, "siren").await;
     configure(&site, broker.port, 600);
     let daemon = site.start().await;
     until("the broker's session stands", || daemon.metric("keng_broker_up") == 1).await;
 
     say(broker.port, REPORTS, r#"{"kind":"fire","by":"Bà Tám","place":"Chợ nhỏ"}"#, &[]);
-    until("the siren sounds", || orders(&ears).len() == 1).await;
-    let alerts: Vec<Value> = ears.on(ALERTS).iter().map(|heard| heard.json()).collect();
+    until("the siren sounds", || orders(&subscriber).len() == 1).await;
+    let alerts: Vec<Value> = subscriber.on(ALERTS).iter().map(|heard| heard.json()).collect();
     let [first, escalated, loud] = alerts.as_slice() else { panic!("{alerts:#?}") };
     assert_eq!((&first["escalated_at"], &first["siren"]), (&Value::Null, &Value::Null));
     assert!(escalated["escalated_at"].is_string() && escalated["siren"].is_null());
     assert!(escalated["message"].as_str().unwrap().contains("CHƯA AI TIẾP NHẬN"));
     assert_eq!((&loud["siren"]["state"], &loud["siren"]["revision"]), (&json!("on"), &json!(3)));
     let id = first["id"].clone();
-    let order = ears.on(SIREN)[0].json();
+    let order = subscriber.on(SIREN)[0].json();
     assert_eq!(
         order,
         json!({
@@ -58,18 +58,18 @@ async fn nobody_answers_so_the_siren_sounds_until_somebody_switches_it_off() {
             "at": loud["updated_at"],
         })
     );
-    assert!(!ears.on(SIREN)[0].retained);
+    assert!(!subscriber.on(SIREN)[0].retained);
 
     // Killed while it sounds: whoever switches it off is heard by the one that comes after.
     daemon.kill();
     let command = format!("keng/p14/kp3/incident/{}/command", id.as_str().unwrap());
     say(broker.port, &command, r#"{"action":"siren_off","by":"Tổ 3"}"#, &[]);
     let daemon = site.start().await;
-    until("the siren is silent", || orders(&ears).last().is_some_and(|o| o.0 == "off")).await;
-    let off = ears.on(ALERTS).last().unwrap().json();
+    until("the siren is silent", || orders(&subscriber).last().is_some_and(|o| o.0 == "off")).await;
+    let off = subscriber.on(ALERTS).last().unwrap().json();
     assert_eq!((&off["siren"]["by"], &off["state"]), (&json!("Tổ 3"), &json!("open")));
     // What was on its way when it was killed may have come twice, but in order.
-    let mut told = orders(&ears);
+    let mut told = orders(&subscriber);
     told.dedup();
     assert_eq!(told, [("on".into(), id.clone()), ("off".into(), id)]);
     assert_eq!(daemon.metric("keng_siren_orders_dropped_total"), 0);
@@ -79,12 +79,12 @@ async fn nobody_answers_so_the_siren_sounds_until_somebody_switches_it_off() {
 async fn an_order_that_comes_too_late_is_dropped_and_counted() {
     let site = Site::new();
     let mut broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "siren").await;
+    let subscriber = AlertSubscriber::new(broker.port, "siren").await;
     configure(&site, broker.port, 1);
     let daemon = site.start().await;
     until("the broker's session stands", || daemon.metric("keng_broker_up") == 1).await;
     say(broker.port, REPORTS, r#"{"kind":"fire","by":"Bà Tám"}"#, &[]);
-    until("the report is an incident", || !ears.on(ALERTS).is_empty()).await;
+    until("the report is an incident", || !subscriber.on(ALERTS).is_empty()).await;
 
     // The broker is away while the siren would have sounded, and for its second.
     broker.stop();
@@ -92,14 +92,14 @@ async fn an_order_that_comes_too_late_is_dropped_and_counted() {
         |state: &str| daemon.alerts().iter().any(|alert| alert["siren"]["state"] == state);
     until("it was ordered off again", || ordered("on") && ordered("off")).await;
     broker.restart().await;
-    until("it is told that it is over", || !orders(&ears).is_empty()).await;
-    let last = || ears.on(ALERTS).last().is_some_and(|heard| heard.json()["revision"] == 4);
+    until("it is told that it is over", || !orders(&subscriber).is_empty()).await;
+    let last = || subscriber.on(ALERTS).last().is_some_and(|heard| heard.json()["revision"] == 4);
     until("all is heard", last).await;
-    let states: Vec<Value> = orders(&ears).into_iter().map(|(state, _)| state).collect();
+    let states: Vec<Value> = orders(&subscriber).into_iter().map(|(state, _)| state).collect();
     assert_eq!(states, ["off"], "what is over does not sound");
     assert_eq!(daemon.metric("keng_siren_orders_dropped_total"), 1);
     let mut told: Vec<Value> =
-        ears.on(ALERTS).iter().map(|heard| heard.json()["revision"].clone()).collect();
+        subscriber.on(ALERTS).iter().map(|heard| heard.json()["revision"].clone()).collect();
     // The first one comes again where the broker stopped before it had acknowledged it.
     told.dedup();
     assert_eq!(told, [1, 2, 3, 4], "the alerts themselves are never dropped");
@@ -109,7 +109,7 @@ async fn an_order_that_comes_too_late_is_dropped_and_counted() {
 async fn a_drill_goes_the_whole_way_and_stays_silent() {
     let site = Site::new();
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     configure(&site, broker.port, 600);
     let daemon = site.start().await;
     until("the broker's session stands", || daemon.metric("keng_broker_up") == 1).await;
@@ -118,7 +118,7 @@ async fn a_drill_goes_the_whole_way_and_stays_silent() {
     say(broker.port, REPORTS, drill, &[]);
     let heard = |revision: u64| move |alert: &Value| alert["revision"] == revision;
     let alert = |fits: &dyn Fn(&Value) -> bool| {
-        ears.on(ALERTS).iter().map(|heard| heard.json()).find(|alert| fits(alert))
+        subscriber.on(ALERTS).iter().map(|heard| heard.json()).find(|alert| fits(alert))
     };
     until("the drill is escalated", || alert(&heard(2)).is_some()).await;
     let first = alert(&heard(1)).unwrap();
@@ -141,6 +141,6 @@ async fn a_drill_goes_the_whole_way_and_stays_silent() {
     assert!(over["siren"].is_null(), "asked for, but not allowed");
     until("the times are in the log", || daemon.log.text().contains("drill over")).await;
     // The real one, which nobody has answered, does sound it.
-    until("the siren", || !orders(&ears).is_empty()).await;
-    assert!(orders(&ears).iter().all(|(_, incident)| *incident != first["id"]));
+    until("the siren", || !orders(&subscriber).is_empty()).await;
+    assert!(orders(&subscriber).iter().all(|(_, incident)| *incident != first["id"]));
 }

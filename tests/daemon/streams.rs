@@ -9,7 +9,6 @@ use crate::daemon::Daemon;
 use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
-use crate::ears::Ears;
 use crate::gst;
 use crate::gst::Auth;
 use crate::gst::Server;
@@ -17,6 +16,7 @@ use crate::mosquitto::Mosquitto;
 use crate::mosquitto::until;
 use crate::scene;
 use crate::status_of;
+use crate::subscriber::AlertSubscriber;
 use keng_testkit::root;
 
 /// Frames that are looked at after all is told: a second incident would be there by then.
@@ -30,28 +30,28 @@ async fn each_codec_and_transport_gives_one_fire_and_the_quiet_street_none() {
     let site = Site::new().with_secret("CAM_PASSWORD", "right");
     let (servers, cameras) = street(&site).await;
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     site.configure(&ward(broker.port, &cameras));
     let daemon = site.start().await;
 
-    until("four alerts", || ears.on(ALERTS).len() >= BURNING.len()).await;
+    until("four alerts", || subscriber.on(ALERTS).len() >= BURNING.len()).await;
     let before = BURNING.map(|id| daemon.analysed(id));
     until("all cameras are looked at for longer", || {
         let more = |(id, before)| daemon.analysed(id) >= before + MORE;
         BURNING.into_iter().zip(before).all(more) && daemon.analysed(QUIET) >= MORE
     })
     .await;
-    let alerts = ears.on(ALERTS);
-    let told: Vec<String> = alerts.iter().map(crate::ears::Heard::text).collect();
+    let alerts = subscriber.on(ALERTS);
+    let told: Vec<String> = alerts.iter().map(crate::subscriber::Heard::text).collect();
     assert_eq!(alerts.len(), BURNING.len(), "{told:#?}");
     for id in BURNING {
         let of_camera = |alert: &Value| alert["cameras"][0]["id"] == id;
         let mine: Vec<_> = alerts.iter().filter(|heard| of_camera(&heard.json())).collect();
         assert_eq!(mine.len(), 1, "{id}: {told:#?}");
         check_alert(&mine[0].json(), id);
-        check_topics(&ears, &mine[0].payload, &mine[0].json());
+        check_topics(&subscriber, &mine[0].payload, &mine[0].json());
     }
-    check_statuses(&ears);
+    check_statuses(&subscriber);
     check_late_comer(broker.port, &daemon).await;
     drop(servers);
 }
@@ -107,22 +107,22 @@ fn check_alert(alert: &Value, camera: &str) {
 }
 
 /// The same bytes on the incident's own topic, and its picture.
-fn check_topics(ears: &Ears, payload: &[u8], alert: &Value) {
+fn check_topics(subscriber: &AlertSubscriber, payload: &[u8], alert: &Value) {
     let topic = format!("keng/p14/kp3/incident/{}", alert["id"].as_str().unwrap());
-    let kept = ears.on(&topic);
+    let kept = subscriber.on(&topic);
     assert!(kept.len() == 1 && kept[0].payload == payload, "{kept:?}");
     let snapshot = format!("{topic}/snapshot");
     assert_eq!(alert["snapshot"], snapshot);
-    let pictures = ears.on(&snapshot);
+    let pictures = subscriber.on(&snapshot);
     assert_eq!(pictures.len(), 1);
     let jpeg = &pictures[0].payload;
     assert!(jpeg.starts_with(&[0xff, 0xd8, 0xff]) && jpeg.ends_with(&[0xff, 0xd9]));
 }
 
-fn check_statuses(ears: &Ears) {
-    assert_eq!(ears.newest(STATUS)["state"], "online");
+fn check_statuses(subscriber: &AlertSubscriber) {
+    assert_eq!(subscriber.newest(STATUS)["state"], "online");
     for id in BURNING.into_iter().chain([QUIET]) {
-        let status = ears.newest(&status_of(id));
+        let status = subscriber.newest(&status_of(id));
         assert_eq!(status["state"], "online", "{id}: {status}");
         let focused = if id == QUIET { "idle" } else { "focused" };
         assert_eq!(status["attention"], focused, "{id}: {status}");
@@ -131,7 +131,7 @@ fn check_statuses(ears: &Ears) {
 
 /// Whoever comes later hears what is retained, and nothing else.
 async fn check_late_comer(broker: u16, daemon: &Daemon) {
-    let late = Ears::new(broker, "late").await;
+    let late = AlertSubscriber::new(broker, "late").await;
     let expected = BURNING.len() * 2 + 2;
     until("what is retained", || {
         let retained = late.heard().into_iter().filter(|heard| heard.retained).count();

@@ -37,11 +37,11 @@ impl Phone {
             .spawn()
             .expect("the tests need mosquitto_sub");
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let (ears, stdout) = (heard.clone(), child.stdout.take().unwrap());
+        let (subscriber, stdout) = (heard.clone(), child.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
-                ears.lock().unwrap().push((topic.to_owned(), payload.to_owned()));
+                subscriber.lock().unwrap().push((topic.to_owned(), payload.to_owned()));
             }
         });
         let phone = Self { child, heard, login, port };

@@ -17,12 +17,12 @@ use crate::daemon::Daemon;
 use crate::daemon::Site;
 use crate::daemon::camera;
 use crate::daemon::ward;
-use crate::ears::Ears;
 use crate::gst;
 use crate::mosquitto::Mosquitto;
 use crate::mosquitto::until;
 use crate::scene;
 use crate::status_of;
+use crate::subscriber::AlertSubscriber;
 
 const RIGHT: &str = "r1ght-s3cret";
 const WRONG: &str = "wr0ng-s3cret";
@@ -90,12 +90,12 @@ async fn bad_cameras_harm_no_good_one_and_are_named_with_a_remedy() {
         Site::new().with_secret("GOOD_PASSWORD", RIGHT).with_secret("MISTYPED_PASSWORD", WRONG);
     let (open, guarded) = street(&site).await;
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     site.configure(&ward(broker.port, &cameras(&open, &guarded)));
     let daemon = site.start().await;
 
     let burns = |camera: &str| {
-        ears.on(ALERTS).iter().any(|heard| heard.json()["cameras"][0]["id"] == camera)
+        subscriber.on(ALERTS).iter().any(|heard| heard.json()["cameras"][0]["id"] == camera)
     };
     until("the good camera's alert", || burns("good")).await;
     until("the alert of the camera that changes its size", || burns("switching")).await;
@@ -110,11 +110,11 @@ async fn bad_cameras_harm_no_good_one_and_are_named_with_a_remedy() {
     until("what is broken is counted", || dropped("Receive") + dropped("Decode") > 0).await;
     let mistyped = ("mistyped", "", "refuses username or password (401); check them");
     for (id, _, told) in BAD.into_iter().chain([mistyped]) {
-        let reason = || ears.newest(&status_of(id))["reason"].clone();
+        let reason = || subscriber.newest(&status_of(id))["reason"].clone();
         until(&format!("{id} is told as offline"), || reason().is_string()).await;
         let text = reason().as_str().unwrap().to_owned();
         assert!(text.contains(told), "{id}: {text}");
-        assert_eq!(ears.newest(&status_of(id))["state"], "offline");
+        assert_eq!(subscriber.newest(&status_of(id))["state"], "offline");
         assert_eq!(daemon.camera(id)["reason"], reason());
         assert!(is_logged(&daemon, id, told), "{id}: {told}");
     }
@@ -122,7 +122,7 @@ async fn bad_cameras_harm_no_good_one_and_are_named_with_a_remedy() {
     assert_eq!(daemon.camera("good")["state"], "online");
     let kinds: Vec<Value> = daemon.alerts().iter().map(|alert| alert["kind"].clone()).collect();
     assert!(kinds.iter().all(|kind| kind == "fire"), "{kinds:?}");
-    no_secret_anywhere(daemon, &ears).await;
+    no_secret_anywhere(daemon, &subscriber).await;
 }
 
 /// Within the camera's span, as a warning.
@@ -133,11 +133,11 @@ fn is_logged(daemon: &Daemon, id: &str, told: &str) -> bool {
     })
 }
 
-async fn no_secret_anywhere(daemon: Daemon, ears: &Ears) {
+async fn no_secret_anywhere(daemon: Daemon, subscriber: &AlertSubscriber) {
     let pages = ["/", "/api/status", "/api/alerts", "/metrics"].map(|page| daemon.get(page));
     let (status, _, log) = daemon.stop().await;
     assert_eq!(status.code(), Some(0));
-    let messages = ears.heard().into_iter().map(|heard| heard.topic.clone() + &heard.text());
+    let messages = subscriber.heard().into_iter().map(|heard| heard.topic.clone() + &heard.text());
     for text in messages.chain(pages).chain([log.text()]) {
         for secret in [RIGHT, WRONG] {
             assert!(!text.contains(secret), "{secret} in {text}");

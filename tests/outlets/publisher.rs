@@ -7,8 +7,8 @@ use std::time::Duration;
 use keng::clock::SystemClock;
 use keng::metrics::Metrics;
 use keng::mqtt;
-use keng::mqtt::Board;
 use keng::mqtt::Inbound;
+use keng::mqtt::RetainedTopics;
 use keng::mqtt::State;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
@@ -28,7 +28,7 @@ use super::mosquitto::until;
 /// A publisher over a store, as the daemon runs it.
 pub(crate) struct Daemon {
     pub(crate) outbox: Outbox,
-    pub(crate) board: Board,
+    pub(crate) board: RetainedTopics,
     pub(crate) inbound: mpsc::Receiver<Inbound>,
     pub(crate) state: watch::Receiver<State>,
     pub(crate) stop: CancellationToken,
@@ -43,7 +43,7 @@ impl Daemon {
     /// By another clock.
     pub(crate) fn start_with(store: &Path, config: mqtt::Config, clock: Arc<dyn Clock>) -> Self {
         let outbox = Outbox::open(store).unwrap();
-        let board = Board::new();
+        let board = RetainedTopics::new();
         let (sender, inbound) = mpsc::channel(8);
         let (state_sender, state) = watch::channel(State::default());
         let links = mqtt::Links {

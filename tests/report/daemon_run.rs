@@ -7,8 +7,8 @@ use keng::time::Clock;
 use serde_json::Value;
 
 use crate::daemon::{Site, camera, ward};
-use crate::ears::{Ears, say};
 use crate::mosquitto::{Mosquitto, free_port, until};
+use crate::subscriber::{AlertSubscriber, say};
 
 const REPORTS: &str = "keng/p14/kp3/report";
 const ALERTS: &str = "keng/p14/kp3/alert";
@@ -33,12 +33,12 @@ async fn figures(site: &Site) -> Value {
 async fn what_the_daemon_tells_is_counted_once_over_a_kill_and_a_restart() {
     let site = Site::new();
     let broker = Mosquitto::start().await;
-    let ears = Ears::new(broker.port, "phone").await;
+    let subscriber = AlertSubscriber::new(broker.port, "phone").await;
     let url = format!("rtsp://127.0.0.1:{}/cam", free_port());
     site.configure(&ward(broker.port, &[camera(1, "hem-42", &url, "")]));
     let alert = |revision: u64| {
         let fits = |alert: &Value| alert["revision"] == revision && alert["kind"] == "other";
-        ears.on(ALERTS).iter().map(|heard| heard.json()).find(fits)
+        subscriber.on(ALERTS).iter().map(|heard| heard.json()).find(fits)
     };
     let daemon = site.start().await;
     until("the broker's session stands", || daemon.metric("keng_broker_up") == 1).await;
@@ -57,7 +57,7 @@ async fn what_the_daemon_tells_is_counted_once_over_a_kill_and_a_restart() {
     until("the end", || alert(3).is_some()).await;
     let drill = r#"{"kind":"fire","by":"Ban chỉ huy","exercise":true}"#;
     say(broker.port, REPORTS, drill, &[]);
-    let drilled = || ears.on(ALERTS).iter().any(|heard| heard.json()["exercise"] == true);
+    let drilled = || subscriber.on(ALERTS).iter().any(|heard| heard.json()["exercise"] == true);
     until("the drill", drilled).await;
     until("the camera is given up", || daemon.camera("hem-42")["state"] == "offline").await;
     // Beside a daemon at work.

@@ -142,7 +142,7 @@ fn figures_of_nothing_are_written_too() {
     let day = date(2026, 11, 30);
     let span = Span::new(day, day).unwrap();
     let scope = Scope { ward: &ward, khu_pho: &[], sites: &[], span, only: None, now };
-    let figures = Figures::of(&keng::ledger::Book::default(), &scope);
+    let figures = Figures::of(&keng::ledger::History::default(), &scope);
     markup::check(&report::html::page(&figures, Language::Vi));
     assert!(report::text::render(&figures, Language::Vi).contains("không có kỳ trước"));
     assert!(report::csv::render(&figures).contains("\r\nincidents,,,0,\r\n"));

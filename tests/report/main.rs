@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on shall say where")]
 
 use keng_testkit::daemon;
-use keng_testkit::ears;
 use keng_testkit::mosquitto;
+use keng_testkit::subscriber;
 
 mod daemon_run;
 mod forms;

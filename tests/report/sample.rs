@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keng::incident::{IncidentId, Kind, State};
-use keng::ledger::{Book, Case, Health, Note, Noted};
+use keng::ledger::{Availability, History, IncidentRecord, UptimeEvent, UptimeRecord};
 use keng::rule::health::Fault;
 use keng::time::Wall;
 use keng::ward::{Id, KhuPho, Language, Place, Site, Ward};
@@ -76,7 +76,7 @@ fn after(seconds: u64) -> Wall {
     wall(FIRST) + Duration::from_secs(seconds)
 }
 
-fn case(dice: &mut Dice, opened_at: Wall, kind: Kind) -> Case {
+fn case(dice: &mut Dice, opened_at: Wall, kind: Kind) -> IncidentRecord {
     let (camera, khu_pho, _) = CAMERAS[usize::try_from(dice.roll(9)).unwrap()];
     let name = format!("{}-{camera}", opened_at.to_jiff().strftime("%Y%m%dt%H%M%S%3fz"));
     let mut then = |most: u64| opened_at + Duration::from_secs(20 + dice.roll(most));
@@ -88,7 +88,7 @@ fn case(dice: &mut Dice, opened_at: Wall, kind: Kind) -> Case {
         _ => (State::Resolved, true),
     };
     let went = taken && dice.roll(3) > 0;
-    Case {
+    IncidentRecord {
         id: IncidentId::parse(&name).unwrap(),
         revision: 4,
         khu_pho: id(khu_pho),
@@ -107,7 +107,7 @@ fn case(dice: &mut Dice, opened_at: Wall, kind: Kind) -> Case {
 }
 
 /// Seventy days; fewer incidents in the later ones.
-pub(crate) fn book() -> Book {
+pub(crate) fn book() -> History {
     let mut dice = Dice(14);
     let mut cases = Vec::new();
     for day in 0..DAYS {
@@ -138,39 +138,40 @@ pub(crate) fn book() -> Book {
     (open.state, open.closed_at) = (State::OnScene, None);
     cases.extend([merged, open]);
     cases.sort_by_key(|case| case.opened_at);
-    Book { cases, notes: notes(), begun: Some(wall(FIRST)), damaged: 0 }
+    History { cases, notes: notes(), begun: Some(wall(FIRST)), damaged: 0 }
 }
 
 /// A daemon that was off for a night, and cameras of which some are worse than others.
-fn notes() -> Vec<Note> {
-    let mut notes = vec![Note { at: after(0), what: Noted::Started }];
+fn notes() -> Vec<UptimeRecord> {
+    let mut notes = vec![UptimeRecord { at: after(0), what: UptimeEvent::Started }];
     let camera = |at: u64, index: usize, health| {
         let (camera, khu_pho, _) = CAMERAS[index];
-        let what = Noted::Camera { id: id(camera), khu_pho: id(khu_pho), health };
-        Note { at: after(at), what }
+        let what = UptimeEvent::Camera { id: id(camera), khu_pho: id(khu_pho), health };
+        UptimeRecord { at: after(at), what }
     };
-    notes.extend((0..8).map(|index| camera(1, index, Health::Up)));
+    notes.extend((0..8).map(|index| camera(1, index, Availability::Up)));
     let mut faults = Vec::new();
     for (index, every_h, lasts_h, health) in [
-        (1, 53, 2, Health::Offline),
-        (2, 170, 9, Health::Offline),
-        (4, 31, 6, Health::Offline),
-        (5, 400, 30, Health::Frozen),
-        (6, 240, 20, Health::Blinded),
-        (7, 11, 1, Health::Offline),
+        (1, 53, 2, Availability::Offline),
+        (2, 170, 9, Availability::Offline),
+        (4, 31, 6, Availability::Offline),
+        (5, 400, 30, Availability::Frozen),
+        (6, 240, 20, Availability::Blinded),
+        (7, 11, 1, Availability::Offline),
     ] {
         for from in (every_h..DAYS * 24).step_by(usize::try_from(every_h).unwrap()) {
             faults.push((from * 3_600, index, health));
-            faults.push(((from + lasts_h) * 3_600, index, Health::Up));
+            faults.push(((from + lasts_h) * 3_600, index, Availability::Up));
         }
     }
     let off = (55 * DAY_S + 20 * 3_600, 56 * DAY_S + 7 * 3_600);
-    let signs =
-        (300..DAYS * DAY_S).step_by(300).map(|at| Note { at: after(at), what: Noted::Alive });
+    let signs = (300..DAYS * DAY_S)
+        .step_by(300)
+        .map(|at| UptimeRecord { at: after(at), what: UptimeEvent::Alive });
     notes.extend(signs.filter(|note| note.at <= after(off.0) || note.at > after(off.1)));
-    notes.push(Note { at: after(off.0), what: Noted::Stopped });
-    notes.push(Note { at: after(off.1), what: Noted::Started });
-    notes.extend((0..8).map(|index| camera(off.1 + 4, index, Health::Up)));
+    notes.push(UptimeRecord { at: after(off.0), what: UptimeEvent::Stopped });
+    notes.push(UptimeRecord { at: after(off.1), what: UptimeEvent::Started });
+    notes.extend((0..8).map(|index| camera(off.1 + 4, index, Availability::Up)));
     let seen = faults.into_iter().filter(|(at, ..)| *at < off.0 || *at > off.1 + 60);
     notes.extend(seen.map(|(at, index, health)| camera(at, index, health)));
     notes.sort_by_key(|note| note.at);

@@ -16,7 +16,7 @@ pub const SIGN_EVERY: Duration = Duration::from_secs(300);
 
 /// What is kept of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
+pub struct IncidentRecord {
     /// The same over all revisions.
     pub id: IncidentId,
     /// The newest that was seen.
@@ -47,7 +47,7 @@ pub struct Case {
     pub exercise: bool,
 }
 
-impl Case {
+impl IncidentRecord {
     /// Of this revision.
     pub fn of(incident: &Incident) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Case {
 
 /// Whether a camera can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
+pub enum Availability {
     /// It gives pictures of its street.
     Up,
     /// It gives none.
@@ -89,7 +89,7 @@ pub enum Health {
     Unwatched,
 }
 
-impl Health {
+impl Availability {
     /// Every state, for whoever reads the word back.
     pub const ALL: [Self; 5] =
         [Self::Up, Self::Offline, Self::Frozen, Self::Blinded, Self::Unwatched];
@@ -108,16 +108,16 @@ impl Health {
 
 /// Something that was noted beside the incidents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct UptimeRecord {
     /// When.
     pub at: Wall,
     /// What.
-    pub what: Noted,
+    pub what: UptimeEvent,
 }
 
-/// What a [`Note`] says.
+/// What a [`UptimeRecord`] says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Noted {
+pub enum UptimeEvent {
     /// The daemon has begun; how cameras are is not known yet.
     Started,
     /// The daemon is at work.
@@ -131,17 +131,17 @@ pub enum Noted {
         /// The neighbourhood that it watches.
         khu_pho: Id,
         /// How it is.
-        health: Health,
+        health: Availability,
     },
 }
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Book {
+pub struct History {
     /// Each incident once, by its newest revision, oldest first.
-    pub cases: Vec<Case>,
+    pub cases: Vec<IncidentRecord>,
     /// In the order in which they were written.
-    pub notes: Vec<Note>,
+    pub notes: Vec<UptimeRecord>,
     /// The earliest that the whole ledger knows of; what came before is not zero but unknown.
     pub begun: Option<Wall>,
     /// Lines that could not be read.

@@ -24,8 +24,8 @@ use crate::incident::Report;
 use crate::incident::Silence;
 use crate::incident::Sites;
 use crate::incident::State;
-use crate::picture::look;
-use crate::picture::look::Look;
+use crate::picture::statistics;
+use crate::picture::statistics::FrameStatistics;
 use crate::rule;
 use crate::rule::RuleKind;
 use crate::rule::Rules;
@@ -85,7 +85,7 @@ struct CameraCore {
     tracker: Tracker,
     rules: Rules,
     attention: Attention,
-    change: Change<{ look::CELLS }>,
+    change: Change<{ statistics::CELLS }>,
 }
 
 /// Everything between detections and incidents, for all cameras of the ward.
@@ -268,13 +268,18 @@ impl Core {
     }
 
     /// Takes in what a camera's picture of `at` looks like as a whole; once a second is enough.
-    pub fn on_look(&mut self, camera: &Id, look: &Look, at: Stamp) -> Vec<Incident> {
+    pub fn on_statistics(
+        &mut self,
+        camera: &Id,
+        look: &FrameStatistics,
+        at: Stamp,
+    ) -> Vec<Incident> {
         let at = self.forward(at);
         let Some(camera) = self.cameras.get_mut(camera) else { return Vec::new() };
         if camera.change.see(at.mono, look.grey, look.brightness()) {
             camera.attention.note(Cause::Motion, at);
         }
-        let events = camera.rules.on_look(look, &self.timezone, at);
+        let events = camera.rules.on_statistics(look, &self.timezone, at);
         self.register.on_events(&events, &self.sites)
     }
 

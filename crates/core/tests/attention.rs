@@ -8,7 +8,7 @@ use std::time::Duration;
 use keng_core::attention::Level;
 use keng_core::detection::{Class, Detection};
 use keng_core::geometry::BoundingBox;
-use keng_core::picture::look::{Cell, Look};
+use keng_core::picture::statistics::{Cell, FrameStatistics};
 use keng_core::pipeline::{Core, FrameResult, Watched};
 use keng_core::rule::Config;
 use keng_core::time::Stamp;
@@ -25,12 +25,12 @@ fn site(name: &str, neighbours: &[&str]) -> Site {
 }
 
 /// A street without colour; `bright` of its 144 cells is brighter than it was.
-fn picture(bright: Option<usize>) -> Look {
+fn picture(bright: Option<usize>) -> FrameStatistics {
     let cells = std::array::from_fn(|cell| {
         let light = if bright == Some(cell) { 90_000 } else { 60_000 };
         Cell { light, texture: 9_000 }
     });
-    Look { cells, pixels_a_cell: 1_000.0, grey: true }
+    FrameStatistics { cells, pixels_a_cell: 1_000.0, grey: true }
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn who_walks_through_the_small_picture_makes_the_core_look_closer() {
     let camera = Id::new("a").unwrap();
     let level_after = |core: &mut Core, second: u64, bright: Option<usize>| {
         let at = start + Duration::from_secs(second);
-        core.on_look(&camera, &picture(bright), at);
+        core.on_statistics(&camera, &picture(bright), at);
         core.level(&camera, at)
     };
     for second in 0..30 {

@@ -19,7 +19,7 @@ pub mod scene;
 pub mod gst;
 pub mod mosquitto;
 pub mod daemon;
-pub mod ears;
+pub mod subscriber;
 pub mod receiver;
 pub mod phone;
 pub mod browser;

@@ -144,7 +144,7 @@ impl Subscriber {
         let (client, mut event_loop) = AsyncClient::new(options, 16);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (confirm, mut subscribed) = watch::channel(0);
-        let (ears, again, filter) = (heard.clone(), client.clone(), filter.to_owned());
+        let (subscriber, again, filter) = (heard.clone(), client.clone(), filter.to_owned());
         let task = tokio::spawn(async move {
             loop {
                 match event_loop.poll().await {
@@ -153,7 +153,7 @@ impl Subscriber {
                     }
                     Ok(Event::Incoming(Packet::SubAck(_))) => confirm.send_modify(|n| *n += 1),
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
-                        ears.lock().unwrap().push(publish);
+                        subscriber.lock().unwrap().push(publish);
                     }
                     Ok(_) => {}
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

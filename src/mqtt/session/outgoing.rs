@@ -12,15 +12,15 @@ use rumqttc::SubscribeFilter;
 use serde::Deserialize;
 
 use super::connection::Connection;
-use crate::mqtt::board::Echo;
 use crate::mqtt::connect::Error;
 use crate::mqtt::in_flight::Part;
-use crate::mqtt::letter::Letter;
 use crate::mqtt::message::Message;
+use crate::mqtt::outgoing::OutgoingAlert;
 use crate::mqtt::publisher::CURSOR;
 use crate::mqtt::publisher::SessionState;
 use crate::mqtt::publisher::State;
 use crate::mqtt::publisher::blocking;
+use crate::mqtt::retained::Echo;
 use crate::outbox::Entry;
 
 /// Publishes that are not acknowledged.
@@ -89,15 +89,15 @@ impl Outgoing {
             newest.retain(|entry| subjects.insert(entry.subject.clone()));
             // Those behind the cursor come by themselves; the broker would end the session for
             // those that were set aside.
-            let letters = outbox.set_aside_list()?;
+            let outgoing = outbox.set_aside_list()?;
             let given_up = |entry: &Entry| {
-                letters.iter().any(|l| l.reader == CURSOR && l.sequence == entry.sequence)
+                outgoing.iter().any(|l| l.reader == CURSOR && l.sequence == entry.sequence)
             };
             newest.retain(|entry| entry.sequence <= cursor && !given_up(entry));
             Ok(newest)
         });
         for entry in entries.await?.iter().rev() {
-            if let Ok(letter) = Letter::new(&state.topics, entry, None) {
+            if let Ok(letter) = OutgoingAlert::new(&state.topics, entry, None) {
                 self.first.extend(letter.part(Part::Retained).cloned());
             }
         }

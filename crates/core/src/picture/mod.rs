@@ -3,12 +3,12 @@
 //! Does not belong here: decoding, scaling and anything that knows FFmpeg.
 
 pub mod letterbox;
-pub mod look;
+pub mod statistics;
 
 pub use letterbox::InputFormat;
 pub use letterbox::Letterbox;
 pub use letterbox::Placement;
-pub use look::Look;
+pub use statistics::FrameStatistics;
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

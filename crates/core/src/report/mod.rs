@@ -32,8 +32,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::history::Book;
-use crate::history::Case;
+use crate::history::History;
+use crate::history::IncidentRecord;
 use crate::time::Wall;
 use crate::ward::Id;
 use crate::ward::KhuPho;
@@ -154,7 +154,7 @@ pub struct Figures {
 /// One span with what is known of it.
 struct Side<'a> {
     span: Span,
-    cases: Vec<&'a Case>,
+    cases: Vec<&'a IncidentRecord>,
     watch: Watch,
 }
 
@@ -165,11 +165,11 @@ impl Figures {
     }
 
     /// Counts what the ledger says.
-    pub fn of(book: &Book, scope: &Scope<'_>) -> Self {
+    pub fn of(book: &History, scope: &Scope<'_>) -> Self {
         let zone = &scope.ward.timezone;
         let sides = [scope.span, scope.span.before()].map(|span| {
             let range = span.range(zone);
-            let wanted = |case: &&Case| {
+            let wanted = |case: &&IncidentRecord| {
                 let here = scope.only.is_none_or(|only| case.khu_pho == *only);
                 here && case.merged_into.is_none() && span.has(case.opened_at, zone)
             };
@@ -268,7 +268,7 @@ fn cameras(sides: &[Side<'_>; 2], scope: &Scope<'_>) -> Vec<Camera> {
 }
 
 /// How many incidents each camera saw, and how many of them were false alarms.
-fn seen_by<'a>(cases: &[&'a Case]) -> BTreeMap<&'a Id, (u64, u64)> {
+fn seen_by<'a>(cases: &[&'a IncidentRecord]) -> BTreeMap<&'a Id, (u64, u64)> {
     let mut counts: BTreeMap<&Id, (u64, u64)> = BTreeMap::new();
     for case in cases.iter().filter(|case| summary::is_incident(case)) {
         for camera in &case.cameras {

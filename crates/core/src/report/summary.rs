@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Uptime;
 use super::span::{Span, as_text};
-use crate::history::Case;
+use crate::history::IncidentRecord;
 use crate::incident::Kind;
 use crate::incident::State;
 use crate::rule::health::Fault;
@@ -165,24 +165,24 @@ pub struct Summary {
 }
 
 /// Whether it is what is counted as an incident.
-pub(super) fn is_incident(case: &Case) -> bool {
+pub(super) fn is_incident(case: &IncidentRecord) -> bool {
     !case.kind.facts().is_technical && !case.exercise && case.merged_into.is_none()
 }
 
 /// Whether somebody said that there was nothing.
-pub(super) fn is_false(case: &Case) -> bool {
+pub(super) fn is_false(case: &IncidentRecord) -> bool {
     case.state == State::FalseAlarm
 }
 
 /// Whether somebody vouches for it.
-fn is_real(case: &Case) -> bool {
+fn is_real(case: &IncidentRecord) -> bool {
     case.state == State::Resolved || case.state == State::Expired && case.on_scene_at.is_some()
 }
 
 impl Summary {
     /// Of the cases that were opened in `span`; others may be among them.
     pub(super) fn of<'a>(
-        cases: impl Iterator<Item = &'a Case>,
+        cases: impl Iterator<Item = &'a IncidentRecord>,
         span: Span,
         zone: &TimeZone,
         uptime: Uptime,
@@ -214,7 +214,7 @@ impl Summary {
             false_alarms: verdicts.rate(),
             false_alarms_by_kind: kinds()
                 .map(|kind| {
-                    let of_it: Vec<&Case> = of_kind(kind).collect();
+                    let of_it: Vec<&IncidentRecord> = of_kind(kind).collect();
                     (kind.as_str(), Verdicts::of(&of_it).rate())
                 })
                 .collect(),
@@ -235,7 +235,7 @@ impl Summary {
 }
 
 impl Verdicts {
-    fn of(cases: &[&Case]) -> Self {
+    fn of(cases: &[&IncidentRecord]) -> Self {
         let mut verdicts = Self::default();
         for case in cases {
             let counter = if !case.state.is_closed() {
@@ -275,7 +275,7 @@ impl Faults {
 }
 
 /// Milliseconds from the opening; none that a clock which was put back made less than nothing.
-fn until(cases: &[&Case], when: impl Fn(&Case) -> Option<Wall>) -> Times {
+fn until(cases: &[&IncidentRecord], when: impl Fn(&IncidentRecord) -> Option<Wall>) -> Times {
     let taken = cases.iter().filter_map(|case| {
         let us = when(case)?.0.saturating_sub(case.opened_at.0);
         (us >= 0).then_some(us / 1_000)

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::history::{Note, Noted};
+use crate::history::{UptimeEvent, UptimeRecord};
 use crate::incident::{IncidentId, Kind, State};
 use crate::rule::health::Fault;
 use crate::ward::{Language, Place};
@@ -28,10 +28,10 @@ fn ward(zone: &str) -> Ward {
 }
 
 /// A fire of `kp3` that was opened then and resolved ten minutes later.
-fn fire(name: &str, opened: &str) -> Case {
+fn fire(name: &str, opened: &str) -> IncidentRecord {
     let opened_at = wall(opened);
     let after = |seconds| Some(opened_at + std::time::Duration::from_secs(seconds));
-    Case {
+    IncidentRecord {
         id: IncidentId::parse(name).unwrap(),
         revision: 5,
         khu_pho: id("kp3"),
@@ -49,12 +49,12 @@ fn fire(name: &str, opened: &str) -> Case {
     }
 }
 
-fn book(cases: Vec<Case>) -> Book {
-    Book { cases, begun: Some(wall("2026-01-01T00:00:00Z")), ..Book::default() }
+fn book(cases: Vec<IncidentRecord>) -> History {
+    History { cases, begun: Some(wall("2026-01-01T00:00:00Z")), ..History::default() }
 }
 
 /// The figures of some days of 2026.
-fn figures(book: &Book, zone: &str, from: (i8, i8), to: (i8, i8)) -> Figures {
+fn figures(book: &History, zone: &str, from: (i8, i8), to: (i8, i8)) -> Figures {
     let day = |(month, day)| date(2026, month, day);
     let span = Span::new(day(from), day(to)).unwrap();
     let now = wall("2026-12-31T00:00:00Z");
@@ -63,7 +63,7 @@ fn figures(book: &Book, zone: &str, from: (i8, i8), to: (i8, i8)) -> Figures {
     Figures::of(book, &scope)
 }
 
-fn november(cases: Vec<Case>) -> Both<Summary> {
+fn november(cases: Vec<IncidentRecord>) -> Both<Summary> {
     figures(&book(cases), "Asia/Ho_Chi_Minh", (11, 21), (11, 21)).total
 }
 
@@ -125,7 +125,7 @@ fn verdicts_are_what_people_said() {
     let case = |name: &str, state: State, seen: bool| {
         let on_scene_at = seen.then(|| wall("2026-11-21T12:05:00+07:00"));
         let closed_at = state.is_closed().then(|| wall("2026-11-21T12:30:00+07:00"));
-        Case { state, on_scene_at, closed_at, ..fire(name, at) }
+        IncidentRecord { state, on_scene_at, closed_at, ..fire(name, at) }
     };
     let value = november(vec![
         case("a", State::Resolved, false),
@@ -155,7 +155,7 @@ fn a_time_that_ran_backwards_is_no_time() {
 #[test]
 fn the_period_before_is_compared_with_only_where_all_of_it_is_known() {
     let mut known = book(Vec::new());
-    let complete = |book: &Book| {
+    let complete = |book: &History| {
         let figures = figures(book, "Asia/Ho_Chi_Minh", (11, 15), (11, 21));
         (figures.period.complete, figures.before.complete)
     };
@@ -176,12 +176,15 @@ fn one_neighbourhood_alone_and_those_that_only_the_ledger_knows() {
     let mut other = fire("b", "2026-11-21T12:00:00+07:00");
     (other.khu_pho, other.cameras) = (id("kp9"), vec![id("cho-nho")]);
     let mut book = book(vec![fire("a", "2026-11-21T12:00:00+07:00"), other]);
-    let noted = |at: &str, what| Note { at: wall(at), what };
-    let up =
-        Noted::Camera { id: id("cho-nho"), khu_pho: id("kp9"), health: crate::history::Health::Up };
+    let noted = |at: &str, what| UptimeRecord { at: wall(at), what };
+    let up = UptimeEvent::Camera {
+        id: id("cho-nho"),
+        khu_pho: id("kp9"),
+        health: crate::history::Availability::Up,
+    };
     book.notes = vec![
         noted("2026-11-21T10:00:00+07:00", up),
-        noted("2026-11-21T10:05:00+07:00", Noted::Alive),
+        noted("2026-11-21T10:05:00+07:00", UptimeEvent::Alive),
     ];
     let khu_pho = [KhuPho { id: id("kp3"), name: "Khu phố 3".into(), team: None }];
     let sites = [Site {
@@ -219,7 +222,7 @@ fn one_neighbourhood_alone_and_those_that_only_the_ledger_knows() {
 }
 
 /// Cases of three khu phố, of all kinds and ends, over some days around midnight in Berlin.
-fn cases() -> impl Strategy<Value = Vec<Case>> {
+fn cases() -> impl Strategy<Value = Vec<IncidentRecord>> {
     let begin = wall("2026-10-23T00:00:00Z").0;
     let one = (0..6 * 86_400_000i64, 0..3usize, 0..5usize, 0..6usize, any::<[bool; 4]>());
     prop::collection::vec(one, 0..60).prop_map(move |list| {
@@ -229,7 +232,7 @@ fn cases() -> impl Strategy<Value = Vec<Case>> {
                 let [merged, exercise, seen, escalated] = flags;
                 let opened_at = Wall(begin + ms * 1_000);
                 let state: State = State::ALL[state];
-                Case {
+                IncidentRecord {
                     id: IncidentId::parse(&format!("i{index}")).unwrap(),
                     khu_pho: id(["kp1", "kp2", "kp3"][place]),
                     kind: kinds[kind],

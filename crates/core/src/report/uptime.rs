@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::history::{Health, Note, Noted, SIGN_EVERY};
+use crate::history::{Availability, SIGN_EVERY, UptimeEvent, UptimeRecord};
 use crate::time::Wall;
 use crate::ward::Id;
 
@@ -30,13 +30,13 @@ pub struct Uptime {
 }
 
 impl Uptime {
-    fn add(&mut self, health: Health, ms: u64) {
+    fn add(&mut self, health: Availability, ms: u64) {
         match health {
-            Health::Up => self.up_ms += ms,
-            Health::Offline => self.offline_ms += ms,
-            Health::Frozen => self.frozen_ms += ms,
-            Health::Blinded => self.blinded_ms += ms,
-            Health::Unwatched => {}
+            Availability::Up => self.up_ms += ms,
+            Availability::Offline => self.offline_ms += ms,
+            Availability::Frozen => self.frozen_ms += ms,
+            Availability::Blinded => self.blinded_ms += ms,
+            Availability::Unwatched => {}
         }
     }
 
@@ -82,12 +82,12 @@ struct Walk<'a> {
     /// Milliseconds of the range in which the daemon was known to run, up to `last`.
     running_ms: u64,
     /// How each camera is, in which khu phố, and since which `running_ms`.
-    now: BTreeMap<Id, (Id, Health, u64)>,
+    now: BTreeMap<Id, (Id, Availability, u64)>,
     cameras: BTreeMap<(Id, Id), Uptime>,
 }
 
 impl Watch {
-    pub(super) fn of(notes: &[Note], range: &Range<Wall>) -> Self {
+    pub(super) fn of(notes: &[UptimeRecord], range: &Range<Wall>) -> Self {
         let mut walk = Walk {
             range,
             last: None,
@@ -121,19 +121,19 @@ impl Watch {
 }
 
 impl Walk<'_> {
-    fn take_in(&mut self, note: &Note) {
+    fn take_in(&mut self, note: &UptimeRecord) {
         match &note.what {
-            Noted::Started => {
+            UptimeEvent::Started => {
                 // Whoever went before has not said when it ended.
                 self.forget();
                 self.last = Some(note.at);
             }
-            Noted::Alive => self.go_on(note.at),
-            Noted::Stopped => {
+            UptimeEvent::Alive => self.go_on(note.at),
+            UptimeEvent::Stopped => {
                 self.go_on(note.at);
                 self.forget();
             }
-            Noted::Camera { id, khu_pho, health } => {
+            UptimeEvent::Camera { id, khu_pho, health } => {
                 self.go_on(note.at);
                 let seat = (khu_pho.clone(), *health, self.running_ms);
                 if let Some(earlier) = self.now.insert(id.clone(), seat) {
@@ -168,7 +168,7 @@ impl Walk<'_> {
     }
 
     /// A camera was so until now.
-    fn add(&mut self, id: &Id, (khu_pho, health, since): (Id, Health, u64)) {
+    fn add(&mut self, id: &Id, (khu_pho, health, since): (Id, Availability, u64)) {
         let uptime = self.cameras.entry((khu_pho, id.clone())).or_default();
         uptime.add(health, self.running_ms - since);
         uptime.share = share(uptime.up_ms, uptime.known_ms());
@@ -187,19 +187,19 @@ mod tests {
         Id::new(text).unwrap()
     }
 
-    fn note(minute: i64, what: Noted) -> Note {
-        Note { at: Wall(minute * MINUTE), what }
+    fn note(minute: i64, what: UptimeEvent) -> UptimeRecord {
+        UptimeRecord { at: Wall(minute * MINUTE), what }
     }
 
-    fn camera(minute: i64, name: &str, health: Health) -> Note {
-        note(minute, Noted::Camera { id: id(name), khu_pho: id("kp3"), health })
+    fn camera(minute: i64, name: &str, health: Availability) -> UptimeRecord {
+        note(minute, UptimeEvent::Camera { id: id(name), khu_pho: id("kp3"), health })
     }
 
-    fn alive(from: i64, to: i64) -> impl Iterator<Item = Note> {
-        (from..=to).step_by(5).map(|minute| note(minute, Noted::Alive))
+    fn alive(from: i64, to: i64) -> impl Iterator<Item = UptimeRecord> {
+        (from..=to).step_by(5).map(|minute| note(minute, UptimeEvent::Alive))
     }
 
-    fn watch(notes: &[Note], from: i64, to: i64) -> Watch {
+    fn watch(notes: &[UptimeRecord], from: i64, to: i64) -> Watch {
         Watch::of(notes, &(Wall(from * MINUTE)..Wall(to * MINUTE)))
     }
 
@@ -209,18 +209,18 @@ mod tests {
 
     #[test]
     fn up_and_down_are_of_the_time_in_which_the_daemon_was_at_work() {
-        let mut notes = vec![note(0, Noted::Started), camera(0, "a", Health::Up)];
+        let mut notes = vec![note(0, UptimeEvent::Started), camera(0, "a", Availability::Up)];
         notes.extend(alive(5, 60));
-        notes.push(camera(62, "a", Health::Frozen));
+        notes.push(camera(62, "a", Availability::Frozen));
         notes.extend(alive(65, 70));
-        notes.push(note(72, Noted::Stopped));
+        notes.push(note(72, UptimeEvent::Stopped));
         // Nobody was there for an hour; then it is not known at once how the camera is.
-        notes.push(note(132, Noted::Started));
-        notes.push(camera(133, "a", Health::Blinded));
-        notes.push(note(135, Noted::Alive));
+        notes.push(note(132, UptimeEvent::Started));
+        notes.push(camera(133, "a", Availability::Blinded));
+        notes.push(note(135, UptimeEvent::Alive));
         // Killed: what came after its last sign is unknown.
-        notes.push(note(180, Noted::Started));
-        notes.push(camera(180, "a", Health::Offline));
+        notes.push(note(180, UptimeEvent::Started));
+        notes.push(camera(180, "a", Availability::Offline));
         notes.extend(alive(185, 200));
         let all = watch(&notes, 0, 240);
         let uptime = all.uptime(|_, _| true);
@@ -238,13 +238,13 @@ mod tests {
     #[test]
     fn a_gap_and_a_clock_that_jumps_are_unknown() {
         let gap = [
-            note(0, Noted::Started),
-            camera(0, "a", Health::Up),
-            note(5, Noted::Alive),
-            note(65, Noted::Alive),
-            note(70, Noted::Alive),
-            note(10, Noted::Alive),
-            note(15, Noted::Alive),
+            note(0, UptimeEvent::Started),
+            camera(0, "a", Availability::Up),
+            note(5, UptimeEvent::Alive),
+            note(65, UptimeEvent::Alive),
+            note(70, UptimeEvent::Alive),
+            note(10, UptimeEvent::Alive),
+            note(15, UptimeEvent::Alive),
         ];
         assert_eq!(minutes(watch(&gap, 0, 100).uptime(|_, _| true)), [15, 0, 0, 0]);
     }
@@ -252,10 +252,10 @@ mod tests {
     #[test]
     fn a_camera_that_is_not_to_be_watched_is_neither_up_nor_down() {
         let notes = [
-            note(0, Noted::Started),
-            camera(0, "a", Health::Unwatched),
-            camera(0, "b", Health::Offline),
-            note(10, Noted::Alive),
+            note(0, UptimeEvent::Started),
+            camera(0, "a", Availability::Unwatched),
+            camera(0, "b", Availability::Offline),
+            note(10, UptimeEvent::Alive),
         ];
         let watch = watch(&notes, 0, 10);
         assert_eq!(watch.uptime(|_, camera| camera.as_str() == "a").share, None);
@@ -270,27 +270,27 @@ mod tests {
         ) {
             let names = ["a", "b", "c"];
             let mut at = 0;
-            let notes: Vec<Note> = steps
+            let notes: Vec<UptimeRecord> = steps
                 .into_iter()
                 .map(|(step, name, what)| {
                     at += step * 61_234_567;
                     let what = match what {
-                        0 => Noted::Started,
-                        1 => Noted::Stopped,
-                        2 => Noted::Alive,
-                        n => Noted::Camera {
+                        0 => UptimeEvent::Started,
+                        1 => UptimeEvent::Stopped,
+                        2 => UptimeEvent::Alive,
+                        n => UptimeEvent::Camera {
                             id: id(names[name]),
                             khu_pho: id("kp3"),
                             health: [
-                                Health::Up,
-                                Health::Offline,
-                                Health::Frozen,
-                                Health::Blinded,
-                                Health::Unwatched,
+                                Availability::Up,
+                                Availability::Offline,
+                                Availability::Frozen,
+                                Availability::Blinded,
+                                Availability::Unwatched,
                             ][n - 3],
                         },
                     };
-                    Note { at: Wall(at), what }
+                    UptimeRecord { at: Wall(at), what }
                 })
                 .collect();
             let [whole, first, second] =

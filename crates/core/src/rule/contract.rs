@@ -1,7 +1,7 @@
 //! The contract of a rule: its configuration, what it observes, and what it answers.
 
 use crate::geometry::BoundingBox;
-use crate::picture::look::Look;
+use crate::picture::statistics::FrameStatistics;
 use crate::rule::event::Draft;
 use crate::rule::key::Keyed;
 use crate::rule::memory::Memory;
@@ -31,7 +31,7 @@ pub(crate) enum Observation<'a> {
     /// The tracks as they stand after a frame.
     Frame(&'a [&'a Track]),
     /// The statistics of a picture as a whole.
-    Look(&'a Look),
+    Statistics(&'a FrameStatistics),
     /// By how many seconds the camera's clock is ahead of ours; negative where it is behind.
     Clock(i64),
 }

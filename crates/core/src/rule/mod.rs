@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::detection::Class;
 use crate::geometry::BoundingBox;
-use crate::picture::look::Look;
+use crate::picture::statistics::FrameStatistics;
 use crate::time::Stamp;
 use crate::track::Track;
 use crate::ward::Id;
@@ -162,8 +162,13 @@ impl Rules {
     }
 
     /// Takes in what a picture taken at `at` looks like as a whole.
-    pub fn on_look(&mut self, look: &Look, zone: &jiff::tz::TimeZone, at: Stamp) -> Vec<Event> {
-        self.observe(Observation::Look(look), zone, at)
+    pub fn on_statistics(
+        &mut self,
+        look: &FrameStatistics,
+        zone: &jiff::tz::TimeZone,
+        at: Stamp,
+    ) -> Vec<Event> {
+        self.observe(Observation::Statistics(look), zone, at)
     }
 
     /// Takes in that the camera's clock is ahead of ours by so many seconds, or behind.

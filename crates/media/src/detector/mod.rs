@@ -17,8 +17,8 @@ pub mod flicker;
 pub mod worker;
 
 use crate::frame::Frame;
+use crate::frame::FrameStatistics;
 use crate::frame::InputFormat;
-use crate::frame::Look;
 use crate::frame::Picture;
 use crate::frame::Thumbnail;
 use crate::time::Stamp;
@@ -52,7 +52,7 @@ pub struct AnalysedFrame {
     /// For a snapshot, should it come to an alert.
     pub picture: Picture,
     /// Statistics of the whole frame, where they were taken.
-    pub look: Option<Box<Look>>,
+    pub statistics: Option<Box<FrameStatistics>>,
     /// A small copy of it to be kept for a while, where it is time for one.
     pub thumbnail: Option<Thumbnail>,
     /// The time that it spent in the stages so far.

@@ -172,7 +172,7 @@ mod tests {
             pixels: pixels.into(),
             letterbox: Letterbox::none(SIZE),
             picture: Picture::empty(),
-            look: None,
+            statistics: None,
             thumbnail: None,
             decode_us: 0,
         }

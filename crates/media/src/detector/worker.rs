@@ -106,9 +106,17 @@ impl Worker {
             queue_us: micros(queued),
             inference_us: micros(took),
         };
-        let Frame { camera, sequence, at, picture, look, thumbnail, .. } = frame;
-        let analysed =
-            AnalysedFrame { camera, at, sequence, detections, picture, look, thumbnail, timing };
+        let Frame { camera, sequence, at, picture, statistics, thumbnail, .. } = frame;
+        let analysed = AnalysedFrame {
+            camera,
+            at,
+            sequence,
+            detections,
+            picture,
+            statistics,
+            thumbnail,
+            timing,
+        };
         let sent = self.setup.analysed.blocking_send(analysed).is_ok();
         if sent {
             flow.passed.inc()

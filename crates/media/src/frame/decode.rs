@@ -27,11 +27,11 @@ use ffmpeg_next::frame::Video;
 use super::Frame;
 use super::InputFormat;
 use super::backlog::Backlog;
-use super::look::Look;
 use super::mask::Masks;
 use super::scale::ScaleError;
 use super::scale::Scaler;
 use super::snapshot::Picture;
+use super::statistics::FrameStatistics;
 use super::thumbnail::Thumbnail;
 use crate::camera::Codec;
 use crate::camera::Packet;
@@ -132,7 +132,7 @@ pub struct Decoder {
     true_at: Option<Mono>,
     held_back: u64,
     size: Option<(u32, u32)>,
-    looked_at: Option<Mono>,
+    measured_at: Option<Mono>,
     copied_at: Option<Mono>,
 }
 
@@ -165,7 +165,7 @@ impl Decoder {
             true_at: None,
             held_back: 0,
             size: None,
-            looked_at: None,
+            measured_at: None,
             copied_at: None,
         }
     }
@@ -360,8 +360,9 @@ impl Decoder {
         self.sequence += 1;
         self.last_at = self.last_at.max(received);
         let at = self.last_at.mono;
-        let look = is_due(&mut self.looked_at, at, STATISTICS_INTERVAL);
-        let look = look.then(|| Look::of(&pixels, &letterbox).map(Box::new)).flatten();
+        let statistics = is_due(&mut self.measured_at, at, STATISTICS_INTERVAL);
+        let statistics =
+            statistics.then(|| FrameStatistics::of(&pixels, &letterbox).map(Box::new)).flatten();
         let thumbnail = is_due(&mut self.copied_at, at, THUMBNAIL_INTERVAL);
         let thumbnail = thumbnail.then(|| Thumbnail::of(&pixels, &letterbox)).flatten();
         let took = self.clock.now().mono.since(received.mono);
@@ -372,7 +373,7 @@ impl Decoder {
             pixels,
             letterbox,
             picture: Picture::new(video, Arc::clone(&self.config.masks)),
-            look,
+            statistics,
             thumbnail,
             decode_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })

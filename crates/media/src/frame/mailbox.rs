@@ -235,7 +235,7 @@ mod tests {
                 pixels: vec![0; 3].into(),
                 letterbox: Letterbox::none(Size { width: 1, height: 1 }),
                 picture: Picture::empty(),
-                look: None,
+                statistics: None,
                 thumbnail: None,
                 decode_us: 0,
             });

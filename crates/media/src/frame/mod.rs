@@ -23,7 +23,9 @@ pub mod worker;
 use crate::time::Stamp;
 use crate::ward::Id;
 
-pub use keng_core::picture::{InputFormat, Letterbox, Look, Placement, Size, look};
+pub use keng_core::picture::{
+    FrameStatistics, InputFormat, Letterbox, Placement, Size, statistics,
+};
 
 pub use mask::Masks;
 pub use pixels::Pixels;
@@ -46,7 +48,7 @@ pub struct Frame {
     /// The camera's whole picture, for a snapshot; masked whenever it is looked at.
     pub picture: Picture,
     /// Statistics of the whole picture, about once a second; none in between.
-    pub look: Option<Box<Look>>,
+    pub statistics: Option<Box<FrameStatistics>>,
     /// A small copy to be kept for a while; every few seconds, none in between.
     pub thumbnail: Option<Thumbnail>,
     /// From the packet's arrival to the end of scaling, in microseconds.

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::line::{self, LedgerLine};
-use super::{Book, Case};
+use super::{History, IncidentRecord};
 use crate::incident::IncidentId;
 use crate::segments;
 use crate::time::Wall;
@@ -45,9 +45,9 @@ impl Folder {
     /// # Errors
     /// The file system's. A folder that is not there holds nothing; a damaged line is counted and
     /// passed over.
-    pub fn read(&self, from: Wall) -> io::Result<Book> {
-        let mut book = Book::default();
-        let mut cases: BTreeMap<IncidentId, Case> = BTreeMap::new();
+    pub fn read(&self, from: Wall) -> io::Result<History> {
+        let mut book = History::default();
+        let mut cases: BTreeMap<IncidentId, IncidentRecord> = BTreeMap::new();
         // The last sign of life of the month before may be of the first minutes of this one.
         let wanted = month(Wall(from.0.saturating_sub(HOUR_US)));
         for (index, path) in self.files()?.iter().enumerate() {
@@ -70,7 +70,7 @@ impl Folder {
                     LedgerLine::Case(case) => {
                         let begun = *book.begun.get_or_insert(case.opened_at);
                         book.begun = Some(begun.min(case.opened_at));
-                        let newer = |known: &Case| known.revision <= case.revision;
+                        let newer = |known: &IncidentRecord| known.revision <= case.revision;
                         if case.opened_at >= from && cases.get(&case.id).is_none_or(newer) {
                             cases.insert(case.id.clone(), case);
                         }
@@ -219,14 +219,14 @@ fn month(at: Wall) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Note, Noted};
+    use crate::ledger::{UptimeEvent, UptimeRecord};
 
     fn wall(text: &str) -> Wall {
         Wall::parse_rfc3339(text).unwrap()
     }
 
-    fn alive(text: &str) -> Note {
-        Note { at: wall(text), what: Noted::Alive }
+    fn alive(text: &str) -> UptimeRecord {
+        UptimeRecord { at: wall(text), what: UptimeEvent::Alive }
     }
 
     fn lines(notes: &[&str]) -> Vec<u8> {

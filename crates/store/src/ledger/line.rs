@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Health, Note, Noted};
+use super::{Availability, IncidentRecord, UptimeEvent, UptimeRecord};
 use crate::incident::{IncidentId, Kind, State};
 use crate::rule::health::Fault;
 use crate::time::Wall;
@@ -15,8 +15,8 @@ pub(super) const SCHEMA: &str = "keng.ledger/1";
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum LedgerLine {
     Head,
-    Case(Case),
-    Note(Note),
+    Case(IncidentRecord),
+    Note(UptimeRecord),
 }
 
 /// The form itself: an object of one key.
@@ -75,11 +75,11 @@ pub(super) fn write(line: &LedgerLine, bytes: &mut Vec<u8>) {
     let wire = match line {
         LedgerLine::Head => Wire::Ledger(SCHEMA.to_owned()),
         LedgerLine::Case(case) => Wire::Incident(WireCase::of(case)),
-        LedgerLine::Note(Note { at, what }) => match what {
-            Noted::Started => Wire::Started(text(*at)),
-            Noted::Alive => Wire::Alive(text(*at)),
-            Noted::Stopped => Wire::Stopped(text(*at)),
-            Noted::Camera { id, khu_pho, health } => Wire::Camera(WireCamera {
+        LedgerLine::Note(UptimeRecord { at, what }) => match what {
+            UptimeEvent::Started => Wire::Started(text(*at)),
+            UptimeEvent::Alive => Wire::Alive(text(*at)),
+            UptimeEvent::Stopped => Wire::Stopped(text(*at)),
+            UptimeEvent::Camera { id, khu_pho, health } => Wire::Camera(WireCamera {
                 at: text(*at),
                 id: id.to_string(),
                 khu_pho: khu_pho.to_string(),
@@ -93,17 +93,17 @@ pub(super) fn write(line: &LedgerLine, bytes: &mut Vec<u8>) {
 
 /// Reads a line; none where it is none of this form.
 pub(super) fn read(bytes: &[u8]) -> Option<LedgerLine> {
-    let note = |at: &str, what| Some(LedgerLine::Note(Note { at: time(at)?, what }));
+    let note = |at: &str, what| Some(LedgerLine::Note(UptimeRecord { at: time(at)?, what }));
     match serde_json::from_slice(bytes).ok()? {
         Wire::Ledger(schema) => (schema == SCHEMA).then_some(LedgerLine::Head),
-        Wire::Started(at) => note(&at, Noted::Started),
-        Wire::Alive(at) => note(&at, Noted::Alive),
-        Wire::Stopped(at) => note(&at, Noted::Stopped),
+        Wire::Started(at) => note(&at, UptimeEvent::Started),
+        Wire::Alive(at) => note(&at, UptimeEvent::Alive),
+        Wire::Stopped(at) => note(&at, UptimeEvent::Stopped),
         Wire::Camera(camera) => {
-            let what = Noted::Camera {
+            let what = UptimeEvent::Camera {
                 id: Id::new(&camera.id).ok()?,
                 khu_pho: Id::new(&camera.khu_pho).ok()?,
-                health: named(&Health::ALL, Health::as_str, &camera.state)?,
+                health: named(&Availability::ALL, Availability::as_str, &camera.state)?,
             };
             note(&camera.at, what)
         }
@@ -112,7 +112,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<LedgerLine> {
 }
 
 impl WireCase {
-    fn of(case: &Case) -> Self {
+    fn of(case: &IncidentRecord) -> Self {
         Self {
             id: case.id.to_string(),
             revision: case.revision,
@@ -131,8 +131,8 @@ impl WireCase {
         }
     }
 
-    fn read(self) -> Option<Case> {
-        Some(Case {
+    fn read(self) -> Option<IncidentRecord> {
+        Some(IncidentRecord {
             id: IncidentId::parse(&self.id)?,
             revision: self.revision,
             khu_pho: Id::new(&self.khu_pho).ok()?,
@@ -187,7 +187,7 @@ mod tests {
         (0..4_102_444_800_000_000i64).prop_map(Wall)
     }
 
-    fn cases() -> impl Strategy<Value = Case> {
+    fn cases() -> impl Strategy<Value = IncidentRecord> {
         let times = (walls(), prop::array::uniform4(prop::option::of(walls())));
         let words = (
             prop::sample::select(Kind::ALL.to_vec()),
@@ -199,7 +199,7 @@ mod tests {
             |((id, khu_pho, cameras, into), (opened_at, times), words, (revision, exercise))| {
                 let [acknowledged_at, on_scene_at, escalated_at, closed_at] = times;
                 let (kind, state, fault) = words;
-                Case {
+                IncidentRecord {
                     id: IncidentId::parse(id.as_str()).unwrap(),
                     merged_into: into.and_then(|id| IncidentId::parse(id.as_str())),
                     revision,
@@ -250,15 +250,15 @@ mod tests {
     #[test]
     fn uptime_lines_are_short_and_read_back() {
         let at = Wall::parse_rfc3339("2026-11-21T22:14:03+07:00").unwrap();
-        let camera = Noted::Camera {
+        let camera = UptimeEvent::Camera {
             id: Id::new("hem-42").unwrap(),
             khu_pho: Id::new("kp3").unwrap(),
-            health: Health::Frozen,
+            health: Availability::Frozen,
         };
         for (what, text) in [
-            (Noted::Started, r#"{"started":"2026-11-21T15:14:03Z"}"#),
-            (Noted::Alive, r#"{"alive":"2026-11-21T15:14:03Z"}"#),
-            (Noted::Stopped, r#"{"stopped":"2026-11-21T15:14:03Z"}"#),
+            (UptimeEvent::Started, r#"{"started":"2026-11-21T15:14:03Z"}"#),
+            (UptimeEvent::Alive, r#"{"alive":"2026-11-21T15:14:03Z"}"#),
+            (UptimeEvent::Stopped, r#"{"stopped":"2026-11-21T15:14:03Z"}"#),
             (
                 camera,
                 concat!(
@@ -267,7 +267,7 @@ mod tests {
                 ),
             ),
         ] {
-            let line = LedgerLine::Note(Note { at, what });
+            let line = LedgerLine::Note(UptimeRecord { at, what });
             assert_eq!(written(&line), format!("{text}\n").into_bytes());
             assert_eq!(read(text.as_bytes()), Some(line));
         }

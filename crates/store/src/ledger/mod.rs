@@ -29,7 +29,9 @@ mod line;
 use std::path::PathBuf;
 
 pub use folder::Folder;
-pub use keng_core::history::{Book, Case, Health, Note, Noted, SIGN_EVERY};
+pub use keng_core::history::{
+    Availability, History, IncidentRecord, SIGN_EVERY, UptimeEvent, UptimeRecord,
+};
 pub use writer::{AvailabilitySource, CURSOR, CameraAvailability, LedgerWriter, run};
 
 use crate::outbox;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::folder::LedgerFile;
 use super::line::{self, LedgerLine};
-use super::{Case, Error, Folder, Health, Note, Noted};
+use super::{Availability, Error, Folder, IncidentRecord, UptimeEvent, UptimeRecord};
 use crate::alert;
 use crate::incident::IncidentId;
 use crate::outbox::{Entry, Outbox, Sequence};
@@ -42,7 +42,7 @@ pub struct CameraAvailability {
     /// The neighbourhood that it watches.
     pub khu_pho: Id,
     /// None while it is being connected to.
-    pub health: Option<Health>,
+    pub health: Option<Availability>,
     /// The time since which it is so.
     pub since: Wall,
 }
@@ -60,9 +60,9 @@ pub struct LedgerWriter {
     clock: Arc<dyn Clock>,
     file: LedgerFile,
     /// The open incidents, as the ledger has them.
-    open: BTreeMap<IncidentId, Case>,
+    open: BTreeMap<IncidentId, IncidentRecord>,
     /// The cameras' availability, as the ledger has it.
-    known: BTreeMap<Id, (Id, Health)>,
+    known: BTreeMap<Id, (Id, Availability)>,
     /// Up to where the outbox stands in the ledger; the cursor may be behind on a full disk.
     done: Sequence,
     sampled: Option<Stamp>,
@@ -76,8 +76,8 @@ pub struct LedgerWriter {
 struct Batch {
     lines: Vec<u8>,
     /// Of incidents that were read of.
-    cases: BTreeMap<IncidentId, Case>,
-    known: BTreeMap<Id, (Id, Health)>,
+    cases: BTreeMap<IncidentId, IncidentRecord>,
+    known: BTreeMap<Id, (Id, Availability)>,
     sampled: bool,
     signed: bool,
     /// Up to where the outbox was read; whether there is more.
@@ -155,10 +155,10 @@ impl LedgerWriter {
             more: false,
         };
         if self.signed.is_none() {
-            batch.note(now.wall, Noted::Started);
+            batch.note(now.wall, UptimeEvent::Started);
         } else if self.file.would_begin(now.wall) {
             // A file can be read without the one before.
-            batch.note(now.wall, Noted::Alive);
+            batch.note(now.wall, UptimeEvent::Alive);
             for (id, (khu_pho, health)) in &self.known {
                 batch.camera(now.wall, id, khu_pho, *health);
             }
@@ -169,9 +169,9 @@ impl LedgerWriter {
         }
         self.follow(&mut batch)?;
         if last {
-            batch.note(now.wall, Noted::Stopped);
+            batch.note(now.wall, UptimeEvent::Stopped);
         } else if !batch.signed && due(self.signed, SIGN_EVERY) {
-            batch.note(now.wall, Noted::Alive);
+            batch.note(now.wall, UptimeEvent::Alive);
         }
         Ok(batch)
     }
@@ -187,20 +187,20 @@ impl LedgerWriter {
             let health = match (health, &before) {
                 (Some(health), _) => health,
                 // What was there and is being connected to again is not there.
-                (None, Some((_, Health::Unwatched))) | (None, None) => continue,
-                (None, Some(_)) => Health::Offline,
+                (None, Some((_, Availability::Unwatched))) | (None, None) => continue,
+                (None, Some(_)) => Availability::Offline,
             };
             if before.as_ref() != Some(&(khu_pho.clone(), health)) {
                 changes.push((since.clamp(from, now.wall), id, khu_pho, health));
             }
         }
-        let left = |(id, (khu_pho, _))| (now.wall, id, khu_pho, Health::Unwatched);
+        let left = |(id, (khu_pho, _))| (now.wall, id, khu_pho, Availability::Unwatched);
         changes.extend(gone.into_iter().map(left));
         changes.sort();
         for (at, id, khu_pho, health) in changes {
             batch.camera(at, &id, &khu_pho, health);
         }
-        batch.known.retain(|_, (_, health)| *health != Health::Unwatched);
+        batch.known.retain(|_, (_, health)| *health != Availability::Unwatched);
     }
 
     /// Reads on in the outbox.
@@ -263,25 +263,25 @@ impl LedgerWriter {
 }
 
 impl Batch {
-    fn note(&mut self, at: Wall, what: Noted) {
+    fn note(&mut self, at: Wall, what: UptimeEvent) {
         self.signed = true;
-        line::write(&LedgerLine::Note(Note { at, what }), &mut self.lines);
+        line::write(&LedgerLine::Note(UptimeRecord { at, what }), &mut self.lines);
     }
 
-    fn camera(&mut self, at: Wall, id: &Id, khu_pho: &Id, health: Health) {
-        let what = Noted::Camera { id: id.clone(), khu_pho: khu_pho.clone(), health };
-        line::write(&LedgerLine::Note(Note { at, what }), &mut self.lines);
+    fn camera(&mut self, at: Wall, id: &Id, khu_pho: &Id, health: Availability) {
+        let what = UptimeEvent::Camera { id: id.clone(), khu_pho: khu_pho.clone(), health };
+        line::write(&LedgerLine::Note(UptimeRecord { at, what }), &mut self.lines);
         self.known.insert(id.clone(), (khu_pho.clone(), health));
     }
 }
 
 /// Reads the incident of an entry; none where it is damaged, which the outbox has logged.
-fn case(entry: &Entry) -> Option<Case> {
+fn case(entry: &Entry) -> Option<IncidentRecord> {
     if entry.payload.is_empty() {
         return None;
     }
     match alert::parse(&entry.payload) {
-        Ok(incident) => Some(Case::of(&incident)),
+        Ok(incident) => Some(IncidentRecord::of(&incident)),
         Err(error) => {
             tracing::error!(sequence = entry.sequence.0, %error, "left out of the ledger");
             None

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::ledger::Book;
+use crate::ledger::History;
 use crate::outbox::Append;
 use crate::time::ManualClock;
 
@@ -42,7 +42,7 @@ impl Bench {
         LedgerWriter::new(self.store.path(), self.outbox.clone(), cameras_now, clock)
     }
 
-    fn book(&self) -> Book {
+    fn book(&self) -> History {
         Folder::of(self.store.path()).read(Wall(0)).unwrap()
     }
 
@@ -69,7 +69,7 @@ impl Bench {
         self.outbox.append(append, |_| serde_json::to_vec(&alert).unwrap()).unwrap();
     }
 
-    fn set(&self, camera: &str, health: Option<Health>) {
+    fn set(&self, camera: &str, health: Option<Availability>) {
         let id = Id::new(camera).unwrap();
         let mut cameras_now = self.cameras_now.0.lock().unwrap();
         cameras_now.retain(|availability| availability.id != id);
@@ -78,7 +78,7 @@ impl Bench {
     }
 }
 
-fn revisions(book: &Book) -> Vec<(&str, u32)> {
+fn revisions(book: &History) -> Vec<(&str, u32)> {
     book.cases.iter().map(|case| (case.id.as_str(), case.revision)).collect()
 }
 
@@ -132,7 +132,7 @@ fn crash_between_line_and_cursor_repeats_the_line_only() {
     let book = bench.book();
     assert_eq!((book.cases.len(), book.damaged, bench.lines()), (700, 0, 1 + 2 * 701));
     writer.step(true).unwrap();
-    assert_eq!(bench.book().notes.last().map(|note| &note.what), Some(&Noted::Stopped));
+    assert_eq!(bench.book().notes.last().map(|note| &note.what), Some(&UptimeEvent::Stopped));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn unwritable_folder_loses_nothing_once_writable() {
     let blocked = bench.store.path().join("ledger");
     std::fs::write(&blocked, "x").unwrap();
     let mut writer = bench.writer();
-    bench.set("hem-42", Some(Health::Up));
+    bench.set("hem-42", Some(Availability::Up));
     bench.tell("a", 1, "open");
     assert!(matches!(writer.step(false), Err(Error::Write { .. })));
     assert!(!writer.try_step(false) && writer.complained);
@@ -152,7 +152,10 @@ fn unwritable_folder_loses_nothing_once_writable() {
     let book = bench.book();
     assert_eq!(revisions(&book), [("a", 1)]);
     // It has begun when it could be written, not before.
-    assert_eq!(book.notes[0], Note { at: wall("2026-11-21T11:00:00Z"), what: Noted::Started });
+    assert_eq!(
+        book.notes[0],
+        UptimeRecord { at: wall("2026-11-21T11:00:00Z"), what: UptimeEvent::Started }
+    );
     assert_eq!(book.notes.len(), 2);
 }
 
@@ -165,28 +168,30 @@ fn cameras_are_written_on_change_and_at_the_start_of_a_file() {
         writer.step(false).unwrap();
         bench.book().notes
     };
-    bench.set("a", Some(Health::Up));
+    bench.set("a", Some(Availability::Up));
     bench.set("b", None);
     assert_eq!(pass(0).len(), 2, "b is not known yet");
     bench.clock.advance(Duration::from_secs(20));
-    bench.set("a", Some(Health::Frozen));
+    bench.set("a", Some(Availability::Frozen));
     let notes = pass(1);
     assert_eq!((notes.len(), notes[2].at), (3, wall("2026-11-21T10:00:20Z")));
-    bench.set("b", Some(Health::Offline));
+    bench.set("b", Some(Availability::Offline));
     assert_eq!(pass(1).len(), 4);
     assert_eq!(pass(1).len(), 4, "nothing has changed");
     bench.set("a", None);
     let notes = pass(1);
-    assert!(matches!(&notes[4].what, Noted::Camera { health: Health::Offline, .. }));
+    assert!(matches!(&notes[4].what, UptimeEvent::Camera { health: Availability::Offline, .. }));
     bench.cameras_now.0.lock().unwrap().remove(0);
     let notes = pass(1);
-    assert!(matches!(&notes[5].what, Noted::Camera { id, health: Health::Unwatched, .. }
-        if id.as_str() == "b"));
-    assert_eq!(notes[6].what, Noted::Alive);
+    assert!(
+        matches!(&notes[5].what, UptimeEvent::Camera { id, health: Availability::Unwatched, .. }
+        if id.as_str() == "b")
+    );
+    assert_eq!(notes[6].what, UptimeEvent::Alive);
     // Ten days on it is December.
     let notes = pass(60 * 24 * 10);
-    let new: Vec<&Noted> = notes[7..].iter().map(|note| &note.what).collect();
-    assert!(matches!(new[..], [Noted::Alive, Noted::Camera { .. }]), "{new:?}");
+    let new: Vec<&UptimeEvent> = notes[7..].iter().map(|note| &note.what).collect();
+    assert!(matches!(new[..], [UptimeEvent::Alive, UptimeEvent::Camera { .. }]), "{new:?}");
     let december = Folder::of(bench.store.path()).read(wall("2026-12-01T02:00:00Z")).unwrap();
     assert_eq!(december.notes.len(), 2);
     assert_eq!(december.begun, Some(wall("2026-11-21T10:00:00Z")));

@@ -6,7 +6,7 @@ mod view;
 
 use std::time::Duration;
 
-use crate::picture::look::Look;
+use crate::picture::statistics::FrameStatistics;
 use crate::rule::contract::Observation;
 use crate::rule::contract::Rule;
 use crate::rule::contract::RuleContext;
@@ -80,10 +80,10 @@ impl Health {
     }
 
     /// Takes in what a picture looks like. `daylight`: darkness is no night's.
-    fn on_look(
+    fn on_statistics(
         &mut self,
         config: &HealthConfig,
-        look: &Look,
+        look: &FrameStatistics,
         daylight: bool,
         at: Stamp,
         events: &mut Vec<Draft>,
@@ -182,9 +182,9 @@ impl Rule for Health {
         let at = context.at;
         match observation {
             Observation::Frame(_) => self.on_frame(at, events),
-            Observation::Look(look) => {
+            Observation::Statistics(look) => {
                 let daylight = schedule::is_daylight(at.wall, context.timezone);
-                self.on_look(config, look, daylight, at, events);
+                self.on_statistics(config, look, daylight, at, events);
             }
             Observation::Clock(ahead_s) => self.on_clock(config, ahead_s, at, events),
         }

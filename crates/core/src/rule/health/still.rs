@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::picture::look::{CELLS, Look};
+use crate::picture::statistics::{CELLS, FrameStatistics};
 use crate::time::Stamp;
 
 /// Cells with less texture a pixel than this show nothing that could change.
@@ -30,13 +30,13 @@ const SAME_PERCENT: usize = 92;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stillness {
     /// Different ones and when they were last seen, the newest last.
-    history: VecDeque<(Stamp, Look)>,
+    history: VecDeque<(Stamp, FrameStatistics)>,
     since: Option<Stamp>,
 }
 
 impl Stillness {
     /// Takes in a picture; since when it has been the same, or `None` where it is not.
-    pub(super) fn see(&mut self, look: &Look, at: Stamp) -> Option<Stamp> {
+    pub(super) fn see(&mut self, look: &FrameStatistics, at: Stamp) -> Option<Stamp> {
         self.history.retain(|(seen, _)| at.mono.since(seen.mono) <= REMEMBERED);
         let known = self.history.iter().rposition(|(_, before)| is_same(before, look));
         if let Some(index) = known {
@@ -58,10 +58,11 @@ impl Stillness {
     }
 }
 
-fn is_same(a: &Look, b: &Look) -> bool {
+fn is_same(a: &FrameStatistics, b: &FrameStatistics) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "a threshold")]
-    let textured =
-        |look: &Look, i: usize| look.cells[i].texture as f32 >= TEXTURED * look.pixels_a_cell;
+    let textured = |look: &FrameStatistics, i: usize| {
+        look.cells[i].texture as f32 >= TEXTURED * look.pixels_a_cell
+    };
     let (mut judged, mut same) = (0, 0);
     for i in (0..CELLS).filter(|&i| textured(a, i) || textured(b, i)) {
         judged += 1;

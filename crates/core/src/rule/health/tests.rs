@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Fault, Health};
-use crate::picture::look::{ACROSS, CELLS, Cell, DOWN, Look};
+use crate::picture::statistics::{ACROSS, CELLS, Cell, DOWN, FrameStatistics};
 use crate::rule::event::{Draft, Phase};
 use crate::rule::health::HealthConfig;
 use crate::rule::kind::RuleKind;
@@ -40,7 +40,7 @@ const STREET: Scene = Scene { texture: 1.0, light: 110.0, grey: false, turned: f
 impl Scene {
     #[expect(clippy::cast_possible_truncation, reason = "sums of a small picture")]
     #[expect(clippy::cast_sign_loss, reason = "they are positive")]
-    fn look(self, number: u64) -> Look {
+    fn look(self, number: u64) -> FrameStatistics {
         let cells = std::array::from_fn(|i| {
             let (x, row) = (i % ACROSS, i / ACROSS);
             let y = if self.turned { DOWN - 1 - row } else { row };
@@ -51,7 +51,7 @@ impl Scene {
                 texture: (pattern * self.texture * PIXELS) as u32 + noise as u32,
             }
         });
-        Look { cells, pixels_a_cell: PIXELS, grey: self.grey }
+        FrameStatistics { cells, pixels_a_cell: PIXELS, grey: self.grey }
     }
 }
 
@@ -74,7 +74,7 @@ fn play(scenes: &[(u64, Scene)], daylight: bool) -> Vec<(RuleKind, Phase, u64)> 
             let at = Stamp::default() + Duration::from_secs(second);
             let mut events: Vec<Draft> = Vec::new();
             health.on_frame(at, &mut events);
-            health.on_look(&config(), &scene.look(second), daylight, at, &mut events);
+            health.on_statistics(&config(), &scene.look(second), daylight, at, &mut events);
             health.on_tick(&config(), at, &mut events);
             told.extend(events.into_iter().map(|e| (e.rule, e.phase, second)));
             second += 1;
@@ -166,7 +166,7 @@ fn an_encoder_that_is_fed_one_picture_is_frozen_though_its_frames_differ() {
         // Each frame of a group looks a little different; the next group is the same again.
         let at = Stamp::default() + Duration::from_secs(second.into());
         let look = Scene { texture: 0.9 + f32::from(second % 7) / 100.0, ..stuck }.look(0);
-        health.on_look(&config(), &look, false, at, &mut events);
+        health.on_statistics(&config(), &look, false, at, &mut events);
     }
     assert_eq!(health.fault(), Some(Fault::Frozen));
     assert_eq!(events.len(), 1);
@@ -178,7 +178,7 @@ fn a_recording_that_is_shown_again_and_again_is_not_stuck() {
     let mut events = Vec::new();
     for second in (0..600).step_by(2) {
         let at = Stamp::default() + Duration::from_secs(second);
-        health.on_look(&config(), &STREET.look(second % 36), false, at, &mut events);
+        health.on_statistics(&config(), &STREET.look(second % 36), false, at, &mut events);
     }
     assert_eq!(health.fault(), None);
 }
@@ -194,7 +194,7 @@ fn a_clock_in_the_corner_does_not_hide_that_it_is_stuck() {
         for cell in look.cells.iter_mut().take(6) {
             cell.light += second * 31;
         }
-        health.on_look(&config(), &look, false, at, &mut events);
+        health.on_statistics(&config(), &look, false, at, &mut events);
     }
     assert_eq!(health.fault(), Some(Fault::Frozen));
     const { assert!(CELLS / 20 >= 6, "a clock is no larger than this") };
@@ -208,7 +208,7 @@ fn silence_ends_what_was_known_and_stays_one_story() {
     let at = |second: u64| Stamp::default() + Duration::from_secs(second);
     for second in 0..=61 {
         health.on_frame(at(second), &mut events);
-        health.on_look(&config(), &stuck.look(0), false, at(second), &mut events);
+        health.on_statistics(&config(), &stuck.look(0), false, at(second), &mut events);
     }
     health.on_tick(&config(), at(121), &mut events);
     health.on_frame(at(130), &mut events);

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use crate::picture::look::{CELLS, Look};
+use crate::picture::statistics::{CELLS, FrameStatistics};
 use crate::time::Stamp;
 
 /// So much seen before anything is judged.
@@ -68,7 +68,7 @@ impl Default for Usual {
 
 impl View {
     /// Takes in a picture and judges it.
-    pub(super) fn see(&mut self, look: &Look, at: Stamp) -> Verdict {
+    pub(super) fn see(&mut self, look: &FrameStatistics, at: Stamp) -> Verdict {
         let passed = self.last.map_or(Duration::ZERO, |last| at.mono.since(last.mono));
         self.last = Some(at);
         let verdict = self.judge(look);
@@ -88,7 +88,7 @@ impl View {
         verdict
     }
 
-    fn judge(&self, look: &Look) -> Verdict {
+    fn judge(&self, look: &FrameStatistics) -> Verdict {
         let now = textures(look);
         let mode = usize::from(look.grey);
         let (own, other) = (&self.usual[mode], &self.usual[1 - mode]);
@@ -122,7 +122,7 @@ impl Usual {
         kept / self.texture.iter().sum::<f32>().max(f32::EPSILON)
     }
 
-    fn learn(&mut self, look: &Look, passed: Duration) {
+    fn learn(&mut self, look: &FrameStatistics, passed: Duration) {
         self.seen = self.seen.saturating_add(passed);
         // A mean at first, a slow average later.
         let memory = self.seen.min(FOLLOW).as_secs_f32();
@@ -134,7 +134,7 @@ impl Usual {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a measure, not an account")]
-fn textures(look: &Look) -> [f32; CELLS] {
+fn textures(look: &FrameStatistics) -> [f32; CELLS] {
     std::array::from_fn(|i| look.cells[i].texture as f32 / look.pixels_a_cell)
 }
 

@@ -116,7 +116,7 @@ fn frame(camera: &str, at_ms: u64, pixels: &[u8]) -> Frame {
         pixels: pixels.to_vec().into(),
         letterbox: Letterbox::none(SIZE),
         picture: Picture::empty(),
-        look: None,
+        statistics: None,
         thumbnail: None,
         decode_us: 0,
     }

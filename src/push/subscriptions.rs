@@ -57,14 +57,14 @@ struct Line {
 type Lines = BTreeMap<Endpoint, Arc<Subscription>>;
 
 /// All subscriptions.
-pub(super) struct Book {
+pub(super) struct Subscriptions {
     folder: Folder,
     lines: Mutex<Lines>,
     /// One writer at a time, so that an older state never replaces a newer one.
     writing: Mutex<()>,
 }
 
-impl Book {
+impl Subscriptions {
     /// Of the store at `store`. What is damaged, or of a service that is not allowed any more, is
     /// no subscription: browsers offer themselves again.
     pub(super) fn open(store: &Path, services: &[Service]) -> Result<Self, Error> {
@@ -190,37 +190,42 @@ mod tests {
     #[test]
     fn a_subscription_survives_a_restart_and_a_removal_too() {
         let store = tempfile::tempdir().unwrap();
-        let book = Book::open(store.path(), &services()).unwrap();
-        book.add(one("ba", 1)).unwrap();
-        book.add(one("nam", 2)).unwrap();
-        let book = Book::open(store.path(), &services()).unwrap();
-        assert_eq!(book.of(&services()[0]).len(), 2);
-        assert!(book.of(&services()[1]).is_empty());
+        let subscriptions = Subscriptions::open(store.path(), &services()).unwrap();
+        subscriptions.add(one("ba", 1)).unwrap();
+        subscriptions.add(one("nam", 2)).unwrap();
+        let subscriptions = Subscriptions::open(store.path(), &services()).unwrap();
+        assert_eq!(subscriptions.of(&services()[0]).len(), 2);
+        assert!(subscriptions.of(&services()[1]).is_empty());
         let first = one("ba", 1).endpoint;
-        assert!(!book.remove(&first, Some("nam")).unwrap(), "it is not theirs");
-        assert!(book.remove(&first, Some("ba")).unwrap());
-        let book = Book::open(store.path(), &services()).unwrap();
-        assert_eq!(book.of(&services()[0]).len(), 1);
-        let narrowed = Book::open(store.path(), &services()[1..]).unwrap();
+        assert!(!subscriptions.remove(&first, Some("nam")).unwrap(), "it is not theirs");
+        assert!(subscriptions.remove(&first, Some("ba")).unwrap());
+        let subscriptions = Subscriptions::open(store.path(), &services()).unwrap();
+        assert_eq!(subscriptions.of(&services()[0]).len(), 1);
+        let narrowed = Subscriptions::open(store.path(), &services()[1..]).unwrap();
         assert!(narrowed.of(&services()[0]).is_empty(), "no longer allowed");
         std::fs::write(store.path().join("access").join(FILE), "damage").unwrap();
-        assert!(Book::open(store.path(), &services()).unwrap().of(&services()[0]).is_empty());
+        assert!(
+            Subscriptions::open(store.path(), &services()).unwrap().of(&services()[0]).is_empty()
+        );
     }
 
     #[test]
     fn there_are_only_so_many_of_one_user_and_the_oldest_goes() {
         let store = tempfile::tempdir().unwrap();
-        let book = Book::open(store.path(), &services()).unwrap();
-        book.add(one("nam", 0)).unwrap();
+        let subscriptions = Subscriptions::open(store.path(), &services()).unwrap();
+        subscriptions.add(one("nam", 0)).unwrap();
         for number in 0..A_USER_MAX + 3 {
-            book.add(one("ba", number)).unwrap();
+            subscriptions.add(one("ba", number)).unwrap();
         }
-        assert_eq!(book.of(&services()[0]).len(), A_USER_MAX + 1);
-        assert!(book.has(&one("nam", 0).endpoint) && !book.has(&one("ba", 2).endpoint));
-        assert!(book.has(&one("ba", 3).endpoint));
+        assert_eq!(subscriptions.of(&services()[0]).len(), A_USER_MAX + 1);
+        assert!(
+            subscriptions.has(&one("nam", 0).endpoint)
+                && !subscriptions.has(&one("ba", 2).endpoint)
+        );
+        assert!(subscriptions.has(&one("ba", 3).endpoint));
         // The same browser again, or somebody else at it, is no second one.
         let again = Subscription { user: "nam".to_owned(), ..one("ba", 3) };
-        book.add(again).unwrap();
-        assert_eq!(book.of(&services()[0]).len(), A_USER_MAX + 1);
+        subscriptions.add(again).unwrap();
+        assert_eq!(subscriptions.of(&services()[0]).len(), A_USER_MAX + 1);
     }
 }

@@ -9,11 +9,11 @@ use crate::pipeline::Command;
 use crate::ward::Id;
 
 /// Questions that may wait for the core; then the page says that it is busy.
-pub const ASKS_MAX: usize = 32;
+pub const REQUESTS_MAX: usize = 32;
 
-/// What somebody asks.
+/// A question or command from the page to the core task.
 #[derive(Debug)]
-pub enum Ask {
+pub enum PageRequest {
     /// Somebody of this khu phố, or for it, says something.
     Command {
         /// Whose incident, report or patrol it is.
@@ -26,7 +26,7 @@ pub enum Ask {
         answered: oneshot::Sender<Outcome>,
     },
     /// Somebody looks at this camera; said again while they do.
-    Look {
+    WatchCamera {
         /// Which.
         camera: Id,
     },

@@ -34,12 +34,12 @@ impl Heard {
 }
 
 /// A running subscriber to everything.
-pub struct Ears {
+pub struct AlertSubscriber {
     child: Child,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
 
-impl Ears {
+impl AlertSubscriber {
     /// Hears everything on the broker at `port`, from when this returns, and goes on where it
     /// stopped when the broker comes back.
     pub async fn new(port: u16, name: &str) -> Self {
@@ -52,15 +52,15 @@ impl Ears {
             .spawn()
             .expect("the tests need mosquitto_sub (Debian package mosquitto-clients)");
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let (ears, stdout) = (heard.clone(), child.stdout.take().unwrap());
+        let (subscriber, stdout) = (heard.clone(), child.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                ears.lock().unwrap().extend(message(&line));
+                subscriber.lock().unwrap().extend(message(&line));
             }
         });
-        let ears = Self { child, heard };
-        until("mosquitto_sub has subscribed", || !ears.on(READY).is_empty()).await;
-        ears
+        let subscriber = Self { child, heard };
+        until("mosquitto_sub has subscribed", || !subscriber.on(READY).is_empty()).await;
+        subscriber
     }
 
     /// All that was heard from the daemon.
@@ -89,7 +89,7 @@ impl Ears {
     }
 }
 
-impl Drop for Ears {
+impl Drop for AlertSubscriber {
     fn drop(&mut self) {
         // It may have ended by itself.
         drop(self.child.kill());

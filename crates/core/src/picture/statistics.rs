@@ -31,7 +31,7 @@ pub struct Cell {
 
 /// What a picture looks like.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct FrameStatistics {
     /// Row by row.
     pub cells: [Cell; CELLS],
     /// Pixels a cell, on average; at least 1.
@@ -40,7 +40,7 @@ pub struct Look {
     pub grey: bool,
 }
 
-impl Look {
+impl FrameStatistics {
     /// Of the part of a detector's input (planar red, green, blue) that shows the picture. `None`
     /// where it is too small to have cells, or `pixels` is not what `letterbox` says.
     pub fn of(pixels: &[u8], letterbox: &Letterbox) -> Option<Self> {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_even_picture_has_light_but_no_texture() {
-        let look = Look::of(&picture(|_, _| [90, 90, 90]), &letterbox()).unwrap();
+        let look = FrameStatistics::of(&picture(|_, _| [90, 90, 90]), &letterbox()).unwrap();
         assert!((look.light() - 90.0).abs() < 1.0, "{}", look.light());
         assert!(look.cells.iter().all(|cell| cell.texture == 0));
         assert!(look.grey);
@@ -148,7 +148,7 @@ mod tests {
             let value = if x < 64 && (x + y).is_multiple_of(2) { 200 } else { 100 };
             [value, value, value / 2]
         };
-        let look = Look::of(&picture(board), &letterbox()).unwrap();
+        let look = FrameStatistics::of(&picture(board), &letterbox()).unwrap();
         for (i, cell) in look.cells.iter().enumerate() {
             // The cell left of the seam and the one right of it share a column of pixels.
             match i % ACROSS {
@@ -166,16 +166,16 @@ mod tests {
         let plane = (SIZE.width * SIZE.height) as usize;
         let at = (letterbox().y as usize + 40) * SIZE.width as usize + 50;
         other[plane + at] ^= 1;
-        let before = Look::of(&picture(noise), &letterbox()).unwrap();
-        let after = Look::of(&other, &letterbox()).unwrap();
+        let before = FrameStatistics::of(&picture(noise), &letterbox()).unwrap();
+        let after = FrameStatistics::of(&other, &letterbox()).unwrap();
         let changed = before.cells.iter().zip(&after.cells).filter(|(a, b)| a != b).count();
         assert!((1..=4).contains(&changed), "{changed} cells changed");
     }
 
     #[test]
     fn what_is_no_picture_has_no_look() {
-        assert_eq!(Look::of(&[0; 12], &letterbox()), None);
+        assert_eq!(FrameStatistics::of(&[0; 12], &letterbox()), None);
         let tiny = Letterbox::none(Size { width: 20, height: 20 });
-        assert_eq!(Look::of(&[0; 1200], &tiny), None);
+        assert_eq!(FrameStatistics::of(&[0; 1200], &tiny), None);
     }
 }

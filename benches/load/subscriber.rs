@@ -123,7 +123,7 @@ impl Heard {
     }
 }
 
-pub(crate) struct Ears {
+pub(crate) struct AlertSubscriber {
     heard: Arc<Mutex<Heard>>,
     task: JoinHandle<()>,
 }
@@ -134,8 +134,8 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
 
 /// Subscribes to every khu phố's alerts and to what is retained, and goes on doing so. Incidents
 /// are resolved `answer` after each of their alerts.
-pub(crate) fn listen(broker: SocketAddr, answer: Duration) -> Ears {
-    let mut options = MqttOptions::new("load-ears", broker.ip().to_string(), broker.port());
+pub(crate) fn listen(broker: SocketAddr, answer: Duration) -> AlertSubscriber {
+    let mut options = MqttOptions::new("load-subscriber", broker.ip().to_string(), broker.port());
     options.set_keep_alive(Duration::from_secs(30)).set_max_packet_size(1 << 20, 1 << 20);
     // What comes while the subscriber is away waits for it.
     options.set_clean_session(false);
@@ -173,10 +173,10 @@ pub(crate) fn listen(broker: SocketAddr, answer: Duration) -> Ears {
             }
         }
     });
-    Ears { heard, task }
+    AlertSubscriber { heard, task }
 }
 
-impl Ears {
+impl AlertSubscriber {
     /// What was heard so far doesn't count; what holds goes on to hold.
     pub(crate) fn forget(&self) {
         let mut heard = lock(&self.heard);

@@ -13,11 +13,11 @@ use super::message::Message;
 /// The retained statuses, newest value a topic. Clones share it. Its bound is the number of
 /// topics: an older value is overwritten, since only the newest one matters.
 #[derive(Clone, Debug)]
-pub struct Board {
+pub struct RetainedTopics {
     /// By topic. Held for a look-up only.
     values: Arc<Mutex<BTreeMap<String, Value>>>,
     version: watch::Sender<u64>,
-    ears: Arc<Mutex<Option<Ears>>>,
+    ears: Arc<Mutex<Option<BirthListener>>>,
     claim: Arc<Mutex<Option<Claim>>>,
 }
 
@@ -33,7 +33,7 @@ struct Claim {
 /// What the broker is asked for beside commands: who may want everything said again, and what was
 /// left there under our name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ears {
+pub struct BirthListener {
     /// The topic that says `online` when somebody comes who wants all topics that begin with
     /// `refreshed`.
     pub birth: String,
@@ -60,7 +60,7 @@ struct Value {
     payload: Arc<[u8]>,
 }
 
-impl Board {
+impl RetainedTopics {
     /// An empty board.
     pub fn new() -> Self {
         let version = watch::Sender::new(0);
@@ -81,7 +81,7 @@ impl Board {
     }
 
     /// Hears `ears` from the next session on.
-    pub fn listen(&self, ears: Ears) {
+    pub fn listen(&self, ears: BirthListener) {
         *self.ears.lock().unwrap_or_else(PoisonError::into_inner) = Some(ears);
     }
 
@@ -108,7 +108,7 @@ impl Board {
     /// What to subscribe to for it.
     pub(super) fn filters(&self) -> Vec<String> {
         let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner);
-        let filters = |ears: &Ears| {
+        let filters = |ears: &BirthListener| {
             let (before, after) = &ears.own;
             vec![ears.birth.clone(), format!("{before}+{after}")]
         };
@@ -180,7 +180,7 @@ fn fits(filter: &str, topic: &str) -> bool {
         && wanted.zip(is).all(|(wanted, is)| wanted == "+" || wanted == is)
 }
 
-impl Default for Board {
+impl Default for RetainedTopics {
     fn default() -> Self {
         Self::new()
     }
@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn who_comes_is_told_again_and_what_is_left_over_is_cleared() {
-        let board = Board::new();
+        let board = RetainedTopics::new();
         assert_eq!((board.hear("ha/status", b"online"), board.filters().len()), (None, 0));
-        board.listen(Ears {
+        board.listen(BirthListener {
             birth: "ha/status".to_owned(),
             refreshed: "ha/".to_owned(),
             own: ("ha/device/us/".to_owned(), "/config".to_owned()),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn of_what_is_ours_alone_all_else_is_cleared() {
-        let board = Board::new();
+        let board = RetainedTopics::new();
         assert_eq!(board.hear("keng/p14/kp3/gone/status", b"{}"), None);
         let there = "keng/p14/kp3/hem-42/status";
         board.claim("keng/p14/+/+/status".to_owned(), [there.to_owned()].into());
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_told() {
-        let board = Board::new();
+        let board = RetainedTopics::new();
         board.set("a", b"1");
         board.set("b", b"1");
         let (all, version) = board.since(0);

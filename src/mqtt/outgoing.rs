@@ -20,7 +20,7 @@ pub const SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An entry, addressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Letter {
+pub(super) struct OutgoingAlert {
     alert: Message,
     also: Vec<Message>,
     siren: Option<Order>,
@@ -30,7 +30,7 @@ pub(super) struct Letter {
 
 /// Why an entry can't be sent, ever.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Poison {
+pub(super) enum Undeliverable {
     #[error("it is {0} bytes long")]
     Length(usize),
     #[error("it is no alert")]
@@ -41,19 +41,19 @@ pub(super) enum Poison {
     Id(#[from] IdError),
 }
 
-impl Letter {
+impl OutgoingAlert {
     /// Addresses `entry`.
     pub(super) fn new(
         topics: &Topics,
         entry: &Entry,
         snapshot: Option<Vec<u8>>,
-    ) -> Result<Self, Poison> {
+    ) -> Result<Self, Undeliverable> {
         if entry.payload.is_empty() || entry.payload.len() > ALERT_BYTES_MAX {
-            return Err(Poison::Length(entry.payload.len()));
+            return Err(Undeliverable::Length(entry.payload.len()));
         }
         let head = Head::read(&entry.payload)?;
         if !head.has_state() {
-            return Err(Poison::State);
+            return Err(Undeliverable::State);
         }
         let (khu_pho, id) = (Id::new(&head.khu_pho)?, Id::new(&head.id)?);
         let message = |topic, retain, payload| Message { topic, retain, payload };
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::outbox::Sequence;
 
-    fn letter(payload: &str, snapshot: Option<Vec<u8>>) -> Result<Letter, Poison> {
+    fn letter(payload: &str, snapshot: Option<Vec<u8>>) -> Result<OutgoingAlert, Undeliverable> {
         let entry = Entry {
             sequence: Sequence(1),
             subject: "s".into(),
@@ -116,7 +116,7 @@ mod tests {
             payload: payload.as_bytes().into(),
             snapshot: snapshot.is_some(),
         };
-        Letter::new(&Topics::new(Id::new("p14").unwrap()), &entry, snapshot)
+        OutgoingAlert::new(&Topics::new(Id::new("p14").unwrap()), &entry, snapshot)
     }
 
     #[test]
