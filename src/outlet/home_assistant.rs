@@ -1,38 +1,25 @@
 //! Home Assistant's MQTT discovery: each camera and each khu phố as a device with binary sensors.
 //!
-//! All of it is retained topics on the [`RetainedTopics`], which says them again on every connect, so there
-//! is no cursor: states follow from what is live in the log, and only the newest one matters. When
-//! Home Assistant says that it is there (its birth message) the announcements are said again, and
-//! what an earlier configuration has announced under our name is cleared.
+//! All of it is retained topics on the [`RetainedTopics`], which says them again on every connect,
+//! so there is no cursor: states follow from what is live in the log, and only the newest one
+//! matters. When Home Assistant says that it is there (its birth message) the announcements are
+//! said again, and what an earlier configuration has announced under our name is cleared.
 //!
 //! Drills show nowhere here: what is automated on a sensor can't tell a drill from a fire.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::alert::Head;
 use crate::incident::Kind;
-use crate::mqtt::BirthListener;
-use crate::mqtt::RetainedTopics;
-use crate::mqtt::Topics;
+use crate::mqtt::{BirthListener, RetainedTopics, Topics};
 use crate::outbox;
-use crate::outbox::Entry;
-use crate::outbox::Outbox;
-use crate::outbox::Sequence;
-use crate::ward::Id;
-use crate::ward::KhuPho;
-use crate::ward::Language;
-use crate::ward::Site;
-use crate::ward::Ward;
+use crate::outbox::{Entry, Outbox, Sequence};
+use crate::ward::{Id, KhuPho, Language, Site, Ward};
 
 /// Its usual discovery prefix.
 pub const PREFIX: &str = "homeassistant";

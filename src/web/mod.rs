@@ -4,11 +4,11 @@
 //! events whose ids are the outbox's sequences, so that a browser which was away goes on exactly
 //! where it stopped. Nothing is queued here: every reader follows the log at its own pace.
 //!
-//! **Invariants:** there is no address without a right (`routes`), and whoever requests is known before
-//! a handler is (`admit`). Without users it is served to this machine alone; to others it is served
-//! with users and over TLS only, its own or a proxy's: `config` and [`Server::bind`] see to that.
-//! While the daemon can't start for want of room, one page says so to everybody, and nothing else
-//! (`waiting`).
+//! **Invariants:** there is no address without a right (`routes`), and whoever requests is known
+//! before a handler is (`admit`). Without users it is served to this machine alone; to others it is
+//! served with users and over TLS only, its own or a proxy's: `config` and [`Server::bind`] see to
+//! that. While the daemon can't start for want of room, one page says so to everybody, and nothing
+//! else (`waiting`).
 //!
 //! Does not belong here: what an alert says.
 

@@ -24,15 +24,10 @@ const CRATES: &[&str] = &["core", "runtime", "media", "store", "testkit", ""];
 /// Modules whose circles are left for now, and why.
 const CIRCLES_LEFT: &[(&str, &str)] = &[
     ("access", "mended next"),
-    ("camera", "mended next"),
     ("command", "mended next"),
     ("config", "mended next"),
-    ("detector", "mended next"),
-    ("frame", "mended next"),
     ("incident", "mended next"),
-    ("outbox", "mended next"),
     ("push", "mended next"),
-    ("rtsp_server", "mended next"),
     ("web", "mended next"),
 ];
 

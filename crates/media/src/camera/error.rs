@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::camera::Config;
+use crate::camera::config::Config;
 
 /// A step of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,16 +11,13 @@ pub mod preprocess;
 pub mod family;
 pub mod layout;
 pub mod library;
+pub mod error;
 pub mod onnx;
 pub mod scripted;
 pub mod flicker;
 pub mod worker;
 
-use crate::frame::Frame;
-use crate::frame::FrameStatistics;
-use crate::frame::InputFormat;
-use crate::frame::Picture;
-use crate::frame::Thumbnail;
+use crate::frame::{Frame, FrameStatistics, InputFormat, Picture, Thumbnail};
 use crate::time::Stamp;
 use crate::ward::Id;
 
@@ -34,8 +31,8 @@ pub trait Detector: Send {
     /// Detects things: returns one list for each frame, in the order of `frames`, best first.
     ///
     /// # Errors
-    /// [`onnx::Error`] where the runtime refuses; the frames are lost, the detector goes on.
-    fn detect(&mut self, frames: &[&Frame]) -> Result<Vec<Vec<Detection>>, onnx::Error>;
+    /// [`error::Error`] where the runtime refuses; the frames are lost, the detector goes on.
+    fn detect(&mut self, frames: &[&Frame]) -> Result<Vec<Vec<Detection>>, error::Error>;
 }
 
 /// An analysed frame on its way to the core.

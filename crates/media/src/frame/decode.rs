@@ -16,7 +16,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::Once;
 use std::time::Duration;
 
 use ffmpeg_next as ffmpeg;
@@ -24,20 +23,16 @@ use ffmpeg_next::codec;
 use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::frame::Video;
 
-use super::Frame;
-use super::InputFormat;
 use super::backlog::Backlog;
+use super::ffmpeg_log;
 use super::mask::Masks;
-use super::scale::ScaleError;
-use super::scale::Scaler;
+use super::scale::{ScaleError, Scaler};
 use super::snapshot::Picture;
 use super::statistics::FrameStatistics;
 use super::thumbnail::Thumbnail;
-use crate::camera::Codec;
-use crate::camera::Packet;
-use crate::time::Clock;
-use crate::time::Mono;
-use crate::time::Stamp;
+use super::{Frame, InputFormat};
+use crate::camera::{Codec, Packet};
+use crate::time::{Clock, Mono, Stamp};
 use crate::ward::Id;
 
 /// Damaged pictures are held back, but for no longer than this after the last true one.
@@ -147,7 +142,7 @@ struct InFlight {
 impl Decoder {
     /// A decoder that waits for a key frame.
     pub fn new(config: Config, clock: Arc<dyn Clock>) -> Self {
-        quiet_ffmpeg();
+        ffmpeg_log::silence();
         let scaler = Scaler::new(config.input, Arc::clone(&config.masks));
         Self {
             config,
@@ -403,10 +398,4 @@ fn open(codec: Codec) -> Result<codec::decoder::Video, ffmpeg::Error> {
     options.set("flags", "+low_delay");
     options.set("max_pixels", PIXELS_MAX);
     context.decoder().open_as_with(found, options)?.video()
-}
-
-/// FFmpeg writes to stderr what errors here say better.
-pub(super) fn quiet_ffmpeg() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet));
 }

@@ -10,9 +10,12 @@ pub mod backlog;
 pub mod clip;
 pub mod decode;
 pub mod redaction;
+mod ffmpeg_log;
+mod jpeg;
 pub mod mailbox;
 pub mod mask;
 pub mod decode_rate;
+mod people_note;
 pub mod pixels;
 mod key_frames;
 pub mod scale;
@@ -28,6 +31,7 @@ pub use keng_core::picture::{
 };
 
 pub use mask::Masks;
+pub use people_note::PeopleNote;
 pub use pixels::Pixels;
 pub use snapshot::Picture;
 pub use thumbnail::Thumbnail;

@@ -12,24 +12,14 @@
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec;
 use ffmpeg_next::frame::Video;
-use serde::Deserialize;
-use serde::Serialize;
 
-use super::Size;
-use super::decode;
+use super::jpeg::Error;
 use super::mask::Masks;
+pub use super::people_note::PeopleNote;
 use super::scale;
-use super::snapshot;
-use super::snapshot::Error;
+use super::{Size, ffmpeg_log, jpeg};
 use crate::geometry::BoundingBox;
-use crate::ward::Id;
 
-/// The JPEG's own place for what programs note (APP11).
-pub(super) const NOTE_SEGMENT: u8 = 11;
-/// The bytes that the note begins with: others use such places too.
-const NOTE_PREFIX: &[u8] = b"keng.people/1\0";
-/// More people are a crowd; those found with least confidence are not noted.
-pub(super) const PEOPLE_MAX: usize = 200;
 /// Of a standing person, the head and the neck, with room for what a box is off by.
 const HEAD_SHARE: f32 = 0.3;
 /// A box is grown by so much of its width to each side, and of its head's height upwards.
@@ -40,59 +30,6 @@ const HEAD_SQUARES: usize = 4;
 const PICTURE_SQUARES: usize = 32;
 /// A square has a side of so many pixels at least: heads that are far away.
 const SQUARE_SIDE_MIN: usize = 6;
-
-/// The note in a snapshot: the camera that it is of, and the places of people in it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PeopleNote {
-    /// The camera that the picture is of.
-    pub camera: Id,
-    /// Everybody the detector found.
-    pub people: Vec<BoundingBox>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Wire {
-    camera: String,
-    /// Corners in shares of the picture.
-    people: Vec<[f32; 4]>,
-}
-
-impl PeopleNote {
-    pub(super) fn render(&self) -> Vec<u8> {
-        let corners = |b: &BoundingBox| [b.x0, b.y0, b.x1, b.y1];
-        let people = self.people.iter().take(PEOPLE_MAX).map(corners).collect();
-        let wire = Wire { camera: self.camera.to_string(), people };
-        let text = serde_json::to_vec(&wire).expect("texts and finite numbers always serialise");
-        [NOTE_PREFIX, &text].concat()
-    }
-
-    /// The note of a snapshot; none where there is none, or a damaged one.
-    pub fn read(jpeg: &[u8]) -> Option<Self> {
-        let text = segments(jpeg).find_map(|segment| segment.strip_prefix(NOTE_PREFIX))?;
-        let wire: Wire = serde_json::from_slice(text).ok()?;
-        let corners = |[x0, y0, x1, y1]: [f32; 4]| BoundingBox::new(x0, y0, x1, y1);
-        let people = wire.people.into_iter().map(corners).collect();
-        Some(Self { camera: Id::new(&wire.camera).ok()?, people })
-    }
-}
-
-/// Returns the contents of the segments [`NOTE_SEGMENT`] of a JPEG, before its picture begins.
-fn segments(jpeg: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = jpeg.strip_prefix(&[0xff, 0xd8]).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let [0xff, kind, high, low, ..] = *rest else { return None };
-        // From the start of the scan on, lengths say nothing.
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        if kind == 0xda || length < 2 {
-            return None;
-        }
-        let segment = rest.get(4..2 + length)?;
-        rest = &rest[2 + length..];
-        Some((kind, segment))
-    })
-    .filter(|(kind, _)| *kind == 0xe0 + NOTE_SEGMENT)
-    .map(|(_, segment)| segment)
-}
 
 /// The snapshot `jpeg` as whoever may not see faces gets it; without its note.
 ///
@@ -107,11 +44,11 @@ pub fn redact_jpeg(jpeg: &[u8]) -> Result<Vec<u8>, Error> {
             pixelate(&mut rgb, size, &whole, PICTURE_SQUARES);
         }
     }
-    snapshot::encode(&rgb, size, None)
+    jpeg::encode(&rgb, size, None)
 }
 
 fn decode_jpeg(jpeg: &[u8]) -> Result<Video, Error> {
-    decode::quiet_ffmpeg();
+    ffmpeg_log::silence();
     let decode = || {
         let found = codec::decoder::find(codec::Id::MJPEG);
         let found = found.ok_or(ffmpeg::Error::DecoderNotFound)?;
@@ -185,6 +122,7 @@ fn pixelate_square(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ward::Id;
 
     const SIZE: Size = Size { width: 160, height: 120 };
 
@@ -208,7 +146,7 @@ mod tests {
 
     fn snapshot_of(rgb: &[u8], people: Vec<BoundingBox>) -> Vec<u8> {
         let note = PeopleNote { camera: Id::new("hem-42").unwrap(), people };
-        snapshot::encode(rgb, SIZE, Some(&note)).unwrap()
+        jpeg::encode(rgb, SIZE, Some(&note)).unwrap()
     }
 
     fn pixels(jpeg: &[u8]) -> Vec<u8> {
@@ -284,7 +222,7 @@ mod tests {
 
     #[test]
     fn picture_without_note_is_pixelated_whole() {
-        let jpeg = snapshot::encode(&street(1), SIZE, None).unwrap();
+        let jpeg = jpeg::encode(&street(1), SIZE, None).unwrap();
         let left = pixels(&redact_jpeg(&jpeg).unwrap());
         // Flat squares, but for what JPEG itself adds at their edges.
         let flat = left.chunks_exact(3).zip(left.chunks_exact(3).skip(1));

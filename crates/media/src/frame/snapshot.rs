@@ -4,37 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use ffmpeg_next::frame::Video;
-use jpeg_encoder::ColorType;
 
 use super::Size;
+use super::jpeg::encode;
 use super::mask::Masks;
-use super::redaction;
-use super::redaction::PeopleNote;
-use super::scale;
+use super::people_note::PeopleNote;
+use super::{redaction, scale};
 use crate::geometry::BoundingBox;
 
-/// Of snapshots: faces must be recognisable, and a phone on a bad network must get them.
-const JPEG_QUALITY: u8 = 80;
+pub use super::jpeg::Error;
 
 /// Boxes are drawn in this colour: it stands out of night, flames and concrete.
 const BOX_COLOR: [u8; 3] = [255, 64, 255];
-
-/// A reason for which there is no snapshot.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The picture is a test's stand-in without content.
-    #[error("the picture is empty")]
-    Empty,
-    /// Scaling failed.
-    #[error(transparent)]
-    Scale(#[from] scale::ScaleError),
-    /// The bytes are no JPEG.
-    #[error("it is no JPEG that can be read")]
-    Decode(#[source] ffmpeg_next::Error),
-    /// Encoding failed.
-    #[error("snapshot can't be encoded as JPEG")]
-    Encode(#[source] jpeg_encoder::EncodingError),
-}
 
 /// A camera's whole picture as it was decoded. Holding it costs the decoder's buffer and nothing
 /// else; nothing is converted before [`Picture::jpeg`]. Privacy masks can't be taken off.
@@ -123,27 +104,6 @@ impl fmt::Debug for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Picture").field("size", &self.size()).finish()
     }
-}
-
-pub(super) fn encode(rgb: &[u8], size: Size, note: Option<&PeopleNote>) -> Result<Vec<u8>, Error> {
-    encode_as(rgb, size, ColorType::Rgb, note)
-}
-
-/// The same of interleaved pixels in other colours.
-pub(super) fn encode_as(
-    pixels: &[u8],
-    size: Size,
-    colours: ColorType,
-    note: Option<&PeopleNote>,
-) -> Result<Vec<u8>, Error> {
-    let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
-    let mut jpeg = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, JPEG_QUALITY);
-    if let Some(note) = note {
-        encoder.add_app_segment(redaction::NOTE_SEGMENT, note.render()).map_err(Error::Encode)?;
-    }
-    encoder.encode(pixels, side(size.width), side(size.height), colours).map_err(Error::Encode)?;
-    Ok(jpeg)
 }
 
 /// Draws a rectangle of 2 pixels' width just inside the box.

@@ -15,11 +15,9 @@ use std::fmt;
 
 use jpeg_encoder::ColorType;
 
-use super::Letterbox;
-use super::Size;
-use super::redaction::PeopleNote;
-use super::snapshot;
-use super::snapshot::Error;
+use super::jpeg::Error;
+use super::people_note::PeopleNote;
+use super::{Letterbox, Size, jpeg};
 
 /// No side is longer, in pixels.
 const SIDE_MAX: u32 = 512;
@@ -74,7 +72,7 @@ impl Thumbnail {
             [*light, blue, red]
         });
         let pixels: Vec<u8> = pixels.collect();
-        snapshot::encode_as(&pixels, self.size, ColorType::Ycbcr, Some(note))
+        jpeg::encode_as(&pixels, self.size, ColorType::Ycbcr, Some(note))
     }
 
     /// Returns its size in pixels.
@@ -145,9 +143,7 @@ fn tint([red, green, blue]: [u32; 3]) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::InputFormat;
-    use super::super::Placement;
-    use super::super::redaction;
+    use super::super::{InputFormat, Placement, redaction};
     use super::*;
     use crate::ward::Id;
 

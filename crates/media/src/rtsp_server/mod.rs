@@ -16,6 +16,7 @@ mod respond;
 mod rtp;
 mod sdp;
 mod session;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,11 +31,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::camera::Codec;
 use crate::clock::SystemClock;
-use crate::frame::Size;
-use crate::frame::clip;
 use crate::frame::clip::Clip;
+use crate::frame::{Size, clip};
 use crate::time::Clock;
 
 pub use auth::{Credentials, Scheme};
@@ -42,6 +41,9 @@ pub use fault::{Error as FaultError, InjectedFault, ScriptedAnswer};
 
 use auth::Guard;
 use player::Reel;
+use shared::{Loaded, Shared};
+
+pub use shared::ServedMount;
 
 /// A client beyond this many is turned away.
 const CONNECTIONS_MAX: usize = 1024;
@@ -134,21 +136,6 @@ impl Options {
             clock: Arc::new(SystemClock::new()),
         }
     }
-}
-
-/// A mount that is being served.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServedMount {
-    /// The mount's name.
-    pub name: String,
-    /// `rtsp://address/name`.
-    pub url: String,
-    /// The first clip's codec.
-    pub codec: Codec,
-    /// The first clip's size.
-    pub size: Size,
-    /// The first clip's access units a second.
-    pub frame_rate: f64,
 }
 
 /// The way to a running server.
@@ -254,40 +241,6 @@ impl Drop for RunningServer {
 impl std::fmt::Debug for RunningServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RunningServer").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// The state that all connections share.
-struct Shared {
-    mounts: BTreeMap<String, Loaded>,
-    guard: Option<Guard>,
-    session_timeout: Duration,
-    clock: Arc<dyn Clock>,
-    /// Each connection's generator is seeded from this one, in the order of arrival.
-    rng: Mutex<StdRng>,
-    playing: AtomicUsize,
-}
-
-/// A mount with its clips in memory.
-struct Loaded {
-    name: String,
-    reels: Vec<Arc<Reel>>,
-    size: Size,
-    offset: Duration,
-    /// A connection keeps the one that it found.
-    fault: Mutex<Arc<InjectedFault>>,
-}
-
-impl Loaded {
-    fn describe(&self, address: SocketAddr) -> ServedMount {
-        let Self { name, size, .. } = self;
-        let Reel { codec, frame_rate, .. } = *self.reels[0];
-        let url = format!("rtsp://{address}/{name}");
-        ServedMount { name: name.clone(), url, codec, size: *size, frame_rate }
-    }
-
-    fn fault(&self) -> Arc<InjectedFault> {
-        Arc::clone(&self.fault.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

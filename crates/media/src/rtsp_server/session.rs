@@ -11,12 +11,12 @@ use rand::{RngExt, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use crate::rtsp_server::Shared;
 use crate::rtsp_server::fault::InjectedFault;
 use crate::rtsp_server::player::Player;
 use crate::rtsp_server::request;
 use crate::rtsp_server::request::Message;
 use crate::rtsp_server::rtp;
+use crate::rtsp_server::shared::Shared;
 use crate::time::Mono;
 
 /// A client that takes nothing for so long is cut off.

@@ -2,33 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
-use std::sync::RwLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sled::Batch;
 use tokio::sync::watch;
 
-use super::Append;
-use super::DiskSpace;
-use super::Entry;
-use super::Error;
-use super::Sequence;
-use super::StateChange;
-use super::StorageLimits;
-use super::database;
-use super::database::Database;
-use super::database::Result;
-use super::database::RetentionCounter;
+use super::database::{Database, Result, RetentionCounter};
 use super::disk_space;
 use super::high_water_mark::HighWaterMark;
 use super::record::SUBJECT_BYTES_MAX;
 use super::snapshot::Snapshots;
 use super::state;
+use super::{Append, DiskSpace, Entry, Error, Sequence, StateChange, StorageLimits, database};
 use crate::time::Wall;
 
 /// Entries deleted in one batch.
@@ -401,6 +387,14 @@ impl Outbox {
                 tracing::error!(store, "the disk takes nothing; alerts wait for it")
             }
         }
+    }
+
+    /// Returns the state at keys that begin with `prefix`: keys and values, by key.
+    ///
+    /// # Errors
+    /// [`Error`], as every call that reads the disk.
+    pub fn state(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.read(|database, _| state::read(database, prefix))
     }
 
     pub(super) fn read<T>(&self, read: impl FnOnce(&Database, Sequence) -> Result<T>) -> Result<T> {

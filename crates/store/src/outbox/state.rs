@@ -5,11 +5,8 @@
 
 use ::sled::Batch;
 
-use super::Outbox;
-use super::Sequence;
-use super::database;
-use super::database::Database;
-use super::database::Result;
+use super::database::{Database, Result};
+use super::{Sequence, database};
 
 /// A change of the state that is kept beside the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,26 +25,19 @@ pub enum StateChange {
     },
 }
 
-impl Outbox {
-    /// Returns the state at keys that begin with `prefix`: keys and values, by key.
-    ///
-    /// # Errors
-    /// [`Error`](super::Error), as every call that reads the disk.
-    pub fn state(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.read(|database, _| {
-            let mut found = Vec::new();
-            for item in database.raw(&state_key(prefix)) {
-                let (key, value) = item?;
-                let value = value.get(PLACE..).unwrap_or_default();
-                found.push((key[1..].to_vec(), value.to_vec()));
-            }
-            Ok(found)
-        })
-    }
-}
-
 /// Bytes of the place before a note's value: of the last entry that it came with, 0 for none.
 const PLACE: usize = 8;
+
+/// Reads the state at keys that begin with `prefix`: keys and values, by key.
+pub(super) fn read(database: &Database, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut found = Vec::new();
+    for item in database.raw(&state_key(prefix)) {
+        let (key, value) = item?;
+        let value = value.get(PLACE..).unwrap_or_default();
+        found.push((key[1..].to_vec(), value.to_vec()));
+    }
+    Ok(found)
+}
 
 /// Adds `notes` to `batch`, which come with the entry at `last`.
 pub(super) fn insert(batch: &mut Batch, state: &[StateChange], last: Option<Sequence>) {
@@ -79,7 +69,7 @@ fn state_key(key: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Append;
+    use super::super::{Append, Outbox};
     use super::*;
     use crate::time::Wall;
 

@@ -1,16 +1,11 @@
 //! Boxes `[N, Q, 4]` (centre and size, 0..1 of the input) and scores `[N, Q, C]`, in two tensors.
 
-use super::Context;
-use super::Family;
-use super::Mismatch;
-use super::OutputShape;
-use super::Tensor;
-use super::corners;
-use super::item;
+use super::tensor::{Context, Mismatch, OutputShape, Tensor, corners, item};
 use crate::detection::Detection;
 
-/// Finds the one of two outputs that holds the boxes; `None` where neither can.
-pub(super) fn family(outputs: &[OutputShape]) -> Option<Family> {
+/// Finds the one of two outputs that holds the boxes, and whether the other one's scores are
+/// logits; `None` where neither can hold boxes.
+pub(super) fn roles(outputs: &[OutputShape]) -> Option<(usize, bool)> {
     let [a, b] = outputs else { return None };
     let sides = |output: &OutputShape| match output.dimensions[..] {
         [_, rows, columns] => Some((rows, columns)),
@@ -28,7 +23,7 @@ pub(super) fn family(outputs: &[OutputShape]) -> Option<Family> {
         (false, false) => return None,
     };
     let logits = outputs[1 - boxes].name.contains("logit");
-    Some(Family::Detr { boxes, logits })
+    Some((boxes, logits))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes of pictures are far below 2^24")]

@@ -1,9 +1,6 @@
 //! `[N, K, 6]`: corners in input pixels, score, class; suppressed by the network itself.
 
-use super::Context;
-use super::Mismatch;
-use super::Tensor;
-use super::item;
+use super::tensor::{Context, Mismatch, Tensor, item};
 use crate::detection::Detection;
 
 #[expect(clippy::cast_possible_truncation, reason = "the class was rounded and is in range")]

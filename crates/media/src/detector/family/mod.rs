@@ -14,17 +14,18 @@
 //! Nothing here trusts a tensor: shapes are checked against lengths, rows with a number that is
 //! not finite are skipped.
 
+mod tensor;
 mod detr;
 mod end_to_end;
 mod yolov8;
 mod yolox;
 
-use super::classes::COCO_CLASSES;
-use super::classes::ClassMap;
+use super::classes::{COCO_CLASSES, ClassMap};
 use super::nms;
 use crate::detection::Detection;
-use crate::frame::Letterbox;
 use crate::frame::Size;
+
+pub use tensor::{Context, Mismatch, OutputShape, Tensor};
 
 /// Boxes of one class that overlap by more show the same thing.
 const IOU_MAX: f32 = 0.5;
@@ -58,34 +59,6 @@ pub enum Family {
     },
 }
 
-/// One output as the model's file describes it; an open dimension is `None`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputShape {
-    /// The output's name in the file.
-    pub name: String,
-    /// The dimensions, the batch included.
-    pub dimensions: Vec<Option<usize>>,
-}
-
-/// One output of a run.
-#[derive(Clone, Copy, Debug)]
-pub struct Tensor<'a> {
-    /// The dimensions, the batch included.
-    pub shape: &'a [usize],
-    /// The values, as many as the dimensions' product.
-    pub values: &'a [f32],
-}
-
-/// A difference between the outputs that a family has and those of the model.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}, found {found}")]
-pub struct Mismatch {
-    /// The outputs that the family has.
-    pub expected: String,
-    /// The outputs that the model has.
-    pub found: String,
-}
-
 impl Family {
     /// The family by its name, checked against the outputs that the file describes.
     ///
@@ -106,7 +79,7 @@ impl Family {
                 Self::Yolov8 { channels_first: !is_surely(outputs, &[None, Some(total + 4)]) }
             }
             "end2end" => Self::EndToEnd,
-            "detr" => detr::family(outputs).ok_or_else(|| mismatch("detr", total, outputs))?,
+            "detr" => Self::detr(outputs).ok_or_else(|| mismatch("detr", total, outputs))?,
             _ => {
                 let expected = "family yolox, yolov5, yolov8, end2end or detr".to_owned();
                 return Err(Mismatch { expected, found: format!("family {name:?}") });
@@ -142,7 +115,7 @@ impl Family {
         } else if is_surely(outputs, &[None, Some(6)]) && classes.is_some() {
             Some(Self::EndToEnd)
         } else {
-            detr::family(outputs).filter(|family| family.fits(outputs, total))
+            Self::detr(outputs).filter(|family| family.fits(outputs, total))
         };
         let family = family.ok_or_else(|| mismatch("any", total, outputs))?;
         Ok((family, map.clone()))
@@ -181,6 +154,11 @@ impl Family {
         Ok(nms::suppress(found, IOU_MAX))
     }
 
+    fn detr(outputs: &[OutputShape]) -> Option<Self> {
+        let (boxes, logits) = detr::roles(outputs)?;
+        Some(Self::Detr { boxes, logits })
+    }
+
     fn fits(&self, outputs: &[OutputShape], classes: usize) -> bool {
         match self {
             Self::Yolox { .. } | Self::Yolov5 => is(outputs, &[None, Some(classes + 5)]),
@@ -193,73 +171,6 @@ impl Family {
             }
         }
     }
-}
-
-/// The facts that decoding needs besides the tensors.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The size of the network's input.
-    pub input: Size,
-    /// The place of the picture in the input.
-    pub letterbox: &'a Letterbox,
-    /// The outputs that matter, and their classes.
-    pub classes: &'a ClassMap,
-    /// The least confidence of a detection, 0..1.
-    pub confidence_min: f32,
-}
-
-impl Context<'_> {
-    /// Adds a detection for every class that matters and scores enough; `corners` in pixels of
-    /// the input. Boxes that are not finite or lie outside the picture are skipped.
-    fn add(&self, corners: [f32; 4], score: impl Fn(usize) -> f32, found: &mut Vec<Detection>) {
-        for &(output, class) in self.classes.outputs() {
-            let confidence = score(output);
-            if confidence.is_finite() && confidence >= self.confidence_min {
-                self.add_one(corners, (class, confidence), found);
-            }
-        }
-    }
-
-    fn add_one(
-        &self,
-        corners: [f32; 4],
-        (class, confidence): (crate::detection::Class, f32),
-        found: &mut Vec<Detection>,
-    ) {
-        if corners.iter().all(|corner| corner.is_finite()) {
-            let bbox = self.letterbox.to_picture(corners);
-            if bbox.area() > 0.0 {
-                let confidence = confidence.min(1.0);
-                found.push(Detection { class, confidence, bbox, appearance: None });
-            }
-        }
-    }
-}
-
-/// Corners of a box by its centre and size.
-fn corners([cx, cy, w, h]: [f32; 4]) -> [f32; 4] {
-    let (w, h) = (w.abs() / 2.0, h.abs() / 2.0);
-    [cx - w, cy - h, cx + w, cy + h]
-}
-
-/// The part of a three-dimensional tensor that belongs to one picture, with its two dimensions.
-fn item<'a>(
-    outputs: &[Tensor<'a>],
-    output: usize,
-    picture: usize,
-) -> Result<(&'a [f32], usize, usize), Mismatch> {
-    let wrong = |found: String| Mismatch { expected: "a tensor of three dimensions".into(), found };
-    let tensor = outputs.get(output).ok_or_else(|| wrong(format!("{} outputs", outputs.len())))?;
-    let [_, rows, columns] = *tensor.shape else {
-        return Err(wrong(format!("{:?}", tensor.shape)));
-    };
-    let size = rows.checked_mul(columns).filter(|size| *size > 0);
-    let run =
-        size.and_then(|size| Some(picture.checked_mul(size)?..picture.checked_add(1)? * size));
-    let part = run.and_then(|run| tensor.values.get(run));
-    let values = tensor.values.len();
-    let part = part.ok_or_else(|| wrong(format!("{:?} with {values} values", tensor.shape)))?;
-    Ok((part, rows, columns))
 }
 
 /// Returns whether there is one output of three dimensions whose last two may be these: what the

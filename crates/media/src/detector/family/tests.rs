@@ -3,6 +3,7 @@
 use super::*;
 use crate::detection::Class;
 use crate::geometry::BoundingBox;
+use keng_core::picture::Letterbox;
 use proptest::prelude::*;
 
 const INPUT: Size = Size { width: 64, height: 32 };

@@ -1,10 +1,6 @@
 //! `[N, 4 + C, A]` (or transposed): centre and size in input pixels, classes; no objectness.
 
-use super::Context;
-use super::Mismatch;
-use super::Tensor;
-use super::corners;
-use super::item;
+use super::tensor::{Context, Mismatch, Tensor, corners, item};
 use crate::detection::Detection;
 
 pub(super) fn decode(

@@ -1,10 +1,6 @@
 //! `[N, A, 5 + C]`: box, objectness, classes. YOLOX as exported (grid offsets), YOLOv5 (pixels).
 
-use super::Context;
-use super::Mismatch;
-use super::Tensor;
-use super::corners;
-use super::item;
+use super::tensor::{Context, Mismatch, Tensor, corners, item};
 use crate::detection::Detection;
 
 /// YOLOX: `x = (cell + dx) * stride`, `w = exp(log w) * stride` (arXiv 2107.08430, section 2.2);
