@@ -23,7 +23,6 @@ fn media_type(ending: &str) -> Result<Option<&'static str>, String> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a build script speaks to Cargo so")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={PAGE}");
     let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(PAGE);

@@ -15,12 +15,12 @@ use keng::detection::{Class, Detection};
 use keng::detection_log;
 use keng::detection_log::{DaemonRun, Folder, LoggedInput, PatrolNotice, StoredVerdict};
 use keng::geometry::BoundingBox;
-use keng::incident::{Answer, Incident, IncidentId, Kind, State};
+use keng::incident::{Answer, Incident, IncidentId, IncidentState, Kind};
 use keng::metrics::Metrics;
 use keng::pipeline::{Command, Core, FrameResult, Watched};
 use keng::time::{Clock, ManualClock, Mono, Stamp, Wall};
 use keng::tune::play::Lane;
-use keng::ward::{Id, Place, Site as Spot};
+use keng::ward::{Id, Location, Site as Spot};
 use keng_testkit::gst::Codec;
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ fn frame(camera: &str, ms: u64, detections: Vec<Detection>) -> LoggedInput {
     LoggedInput::Frame(FrameResult { camera: id(camera), at: at(ms), detections })
 }
 
-fn said(camera: &str, ms: u64, opened_ms: u64, state: State) -> LoggedInput {
+fn said(camera: &str, ms: u64, opened_ms: u64, state: IncidentState) -> LoggedInput {
     LoggedInput::Verdict(StoredVerdict {
         at: at(ms),
         incident: IncidentId::parse(&format!("{opened_ms}-{camera}")).unwrap(),
@@ -70,7 +70,13 @@ fn said(camera: &str, ms: u64, opened_ms: u64, state: State) -> LoggedInput {
 }
 
 /// Twenty seconds of flames from `from_ms` on, half a minute of nothing, and what people said.
-fn episode(camera: &str, from_ms: u64, x: f32, confidence: f32, state: State) -> Vec<LoggedInput> {
+fn episode(
+    camera: &str,
+    from_ms: u64,
+    x: f32,
+    confidence: f32,
+    state: IncidentState,
+) -> Vec<LoggedInput> {
     let burns = (0..80).map(|n| from_ms + n * 250);
     let mut records: Vec<LoggedInput> =
         burns.map(|ms| frame(camera, ms, vec![flames(ms - from_ms, x, confidence)])).collect();
@@ -84,8 +90,8 @@ fn episode(camera: &str, from_ms: u64, x: f32, confidence: f32, state: State) ->
 fn small_ward() -> Vec<LoggedInput> {
     let of_camera = |n: u64| {
         let (name, from) = (format!("hem-{n}"), n * 300_000);
-        let mut records = episode(&name, from, 0.1, 0.52, State::FalseAlarm);
-        records.extend(episode(&name, from + 120_000, 0.7, 0.85, State::Resolved));
+        let mut records = episode(&name, from, 0.1, 0.52, IncidentState::FalseAlarm);
+        records.extend(episode(&name, from + 120_000, 0.7, 0.85, IncidentState::Resolved));
         records
     };
     (0..CAMERAS).flat_map(of_camera).collect()
@@ -221,7 +227,11 @@ async fn a_day_of_one_camera_takes_seconds() {
         if second % 7_200 == 3_600 {
             let from = second * 1_000;
             let x = 0.05 * (second / 7_200) as f32;
-            let state = if second % 14_400 == 3_600 { State::FalseAlarm } else { State::Resolved };
+            let state = if second % 14_400 == 3_600 {
+                IncidentState::FalseAlarm
+            } else {
+                IncidentState::Resolved
+            };
             records.extend(episode("hem-0", from, x, 0.7, state));
         } else if second % 7_200 < 3_600 || second % 7_200 > 3_660 {
             let person = |x: f32| Detection {
@@ -283,7 +293,7 @@ fn watched(count: u64) -> Vec<Watched> {
         site: Spot {
             id: id(&format!("hem-{n}")),
             khu_pho: id(&format!("kp{n}")),
-            place: Place::default(),
+            place: Location::default(),
             owner: None,
             neighbours: Vec::new(),
         },

@@ -5,10 +5,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keng::alert::Context;
+use keng::alert::AlertContext;
 use keng::alert::Latency;
 use keng::alert::Messages;
-use keng::attention::motion::Motion;
+use keng::attention::motion::MotionDetector;
 use keng::camera::Codec;
 use keng::camera::Packet;
 use keng::camera::queue;
@@ -108,7 +108,7 @@ fn letterbox() -> Letterbox {
 struct Packets {
     sender: queue::Sender,
     receiver: queue::Receiver,
-    motion: Motion,
+    motion: MotionDetector,
     schedule: DecodeSchedule,
     decode_rate: DecodeRate,
     data: Arc<[u8]>,
@@ -121,7 +121,7 @@ impl Packets {
         Self {
             sender,
             receiver,
-            motion: Motion::default(),
+            motion: MotionDetector::default(),
             schedule: DecodeSchedule::default(),
             decode_rate: DecodeRate::every(Duration::from_millis(125)),
             data: vec![0; 3000].into(),
@@ -244,8 +244,12 @@ impl Postprocess {
     fn once(&mut self) {
         let shape = [1, 7, scene::ANCHORS];
         let (letterbox, classes) = (letterbox(), &self.classes);
-        let context =
-            family::Context { input: INPUT, letterbox: &letterbox, classes, confidence_min: 0.3 };
+        let context = family::DecodeContext {
+            input: INPUT,
+            letterbox: &letterbox,
+            classes,
+            confidence_min: 0.3,
+        };
         let outputs = [Tensor { shape: &shape, values: &self.values }];
         let found = self.family.decode(&outputs, 0, &context).expect("the tensor is as promised");
         assert!(black_box(found).len() >= 3, "everything is found");
@@ -335,7 +339,7 @@ impl Idling {
 
 /// An incident to its alert's bytes.
 struct Telling {
-    context: Context,
+    context: AlertContext,
     incident: Incident,
 }
 
@@ -348,7 +352,7 @@ impl Telling {
         let (name, language) = ("Phường 1".to_owned(), Language::Vi);
         let ward = Ward { id: id("ward"), name, timezone: scene.zone, language };
         let khu_pho = KhuPho { id: id("kp1"), name: "Khu phố 1".to_owned(), team: None };
-        let context = Context {
+        let context = AlertContext {
             ward,
             khu_pho: vec![khu_pho],
             sites: vec![scene::site()],

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use keng::alert;
-use keng::alert::Context;
+use keng::alert::AlertContext;
 use keng::alert::Messages;
 use keng::detection::ModelIdentity;
 use keng::detector::classes::ClassMap;
@@ -40,7 +40,7 @@ use keng::ward::Coordinates;
 use keng::ward::Id;
 use keng::ward::KhuPho;
 use keng::ward::Language;
-use keng::ward::Place;
+use keng::ward::Location;
 use keng::ward::Site;
 use keng::ward::Ward;
 
@@ -81,7 +81,7 @@ fn postprocess(things: usize) -> impl FnMut() {
     let letterbox = letterbox();
     move || {
         let shape = [1, 7, ANCHORS];
-        let context = family::Context {
+        let context = family::DecodeContext {
             input: INPUT,
             letterbox: &letterbox,
             classes: &classes,
@@ -179,10 +179,10 @@ fn burdened(open: usize) -> Core {
     core
 }
 
-fn context(timezone: TimeZone) -> Context {
+fn context(timezone: TimeZone) -> AlertContext {
     let id = |text: &str| Id::new(text).expect("letters make an id");
     let language = Language::Vi;
-    Context {
+    AlertContext {
         ward: Ward { id: id("ward"), name: "Phường 1".to_owned(), timezone, language },
         khu_pho: vec![KhuPho { id: id("kp1"), name: "Khu phố 1".to_owned(), team: None }],
         sites: vec![scene::site()],
@@ -224,7 +224,7 @@ fn ward(cameras: usize) -> Vec<Watched> {
         let id = if number == 0 { Ok(scene::camera()) } else { Id::new(&name) };
         let latitude = 10.0 + number as f64 * 60.0 / 111_000.0;
         let coordinates = Some(Coordinates { latitude, longitude: 106.6 });
-        let place = Place { address: name.clone(), coordinates };
+        let place = Location { address: name.clone(), coordinates };
         let site = Site { id: id.expect("letters make an id"), place, ..scene::site() };
         Watched { site, rules: scene::config() }
     };

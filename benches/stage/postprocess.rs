@@ -1,7 +1,7 @@
 //! From output tensors to boxes: decoding by family, and suppression.
 
 use keng::detector::classes::ClassMap;
-use keng::detector::family::Context;
+use keng::detector::family::DecodeContext;
 use keng::detector::family::Family;
 use keng::detector::family::Tensor;
 use keng::frame::InputFormat;
@@ -36,7 +36,8 @@ pub(crate) fn measure(bench: &mut Bench) {
     for (title, key, family, classes, shape, values) in cases {
         let format = InputFormat { size: INPUT, placement: Placement::Center, pad: 114 };
         let letterbox = Letterbox::fit(Size { width: 640, height: 360 }, &format);
-        let context = Context { input: INPUT, letterbox: &letterbox, classes, confidence_min: 0.3 };
+        let context =
+            DecodeContext { input: INPUT, letterbox: &letterbox, classes, confidence_min: 0.3 };
         let outputs = [Tensor { shape: &shape, values }];
         let plan = Plan { title, key: Some(key), clock: ClockId::ThreadCPUTime, turns: 60 };
         bench.alone(plan, || {

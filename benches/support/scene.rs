@@ -22,7 +22,7 @@ use keng::time::Wall;
 use keng::track::Track;
 use keng::track::Tracker;
 use keng::ward::Id;
-use keng::ward::Place;
+use keng::ward::Location;
 use keng::ward::Site;
 
 /// Frames of a scene: a minute at five a second.
@@ -79,7 +79,7 @@ pub(crate) fn site() -> Site {
     Site {
         id: camera(),
         khu_pho: Id::new("kp1").expect("it is an id"),
-        place: Place { address: "Hẻm 42".to_owned(), coordinates: None },
+        place: Location { address: "Hẻm 42".to_owned(), coordinates: None },
         owner: None,
         neighbours: Vec::new(),
     }

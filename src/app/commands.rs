@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::detection_log;
 use crate::detection_log::DetectionLogWriter;
 use crate::detection_log::PatrolNotice;
-use crate::incident::{AnswerError, Incident, Patrol, Silence, State};
+use crate::incident::{AnswerError, Incident, IncidentState, Patrol, Silence};
 use crate::metrics::Metrics;
 use crate::mqtt::{Inbound, Incoming, Key, Seal, Seals, Topics};
 use crate::outbox::{Outbox, StateChange};
@@ -272,10 +272,12 @@ impl Act {
         match command {
             Command::Answer(id, answer) => Self {
                 action: match answer.state {
-                    State::OnScene => "on_scene",
-                    State::Resolved => "resolve",
-                    State::FalseAlarm => "false_alarm",
-                    State::Open | State::Acknowledged | State::Expired => "acknowledge",
+                    IncidentState::OnScene => "on_scene",
+                    IncidentState::Resolved => "resolve",
+                    IncidentState::FalseAlarm => "false_alarm",
+                    IncidentState::Open | IncidentState::Acknowledged | IncidentState::Expired => {
+                        "acknowledge"
+                    }
                 },
                 by: answer.by.clone(),
                 subject: format!("{khu_pho}/{id}"),

@@ -68,7 +68,7 @@ pub(super) struct CoreTask {
     core: Core,
     settings: Settings,
     model: ModelIdentity,
-    context: Arc<alert::Context>,
+    context: Arc<alert::AlertContext>,
     /// The cameras at work, by id: those whose owners allow it.
     permitted: Vec<Id>,
     kept_house: Stamp,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::alert::{Context, Latency};
+use crate::alert::{AlertContext, Latency};
 use crate::detector::Timing;
 use crate::frame::Picture;
 use crate::frame::redaction;
@@ -44,7 +44,7 @@ pub(super) struct Job {
     /// When the core was done.
     pub(super) judged: Stamp,
     /// What is told beside.
-    pub(super) context: Arc<Context>,
+    pub(super) context: Arc<AlertContext>,
     /// Entries older are of no use.
     pub(super) retention: Duration,
     /// What the store may take of the disk.
@@ -96,7 +96,7 @@ struct OutboxWriter {
 /// One revision, ready but for its sequence.
 struct Draft {
     incident: Incident,
-    context: Arc<Context>,
+    context: Arc<AlertContext>,
     snapshot: Option<Vec<u8>>,
     timing: Option<(Timing, Duration)>,
     judged: Mono,

@@ -37,8 +37,8 @@ pub(super) fn permitted(settings: &Settings, now: Wall) -> Vec<config::CameraSet
 }
 
 /// What an alert tells of the ward, its cameras and its model.
-pub(crate) fn context(settings: &Settings, model: &ModelIdentity) -> alert::Context {
-    alert::Context {
+pub(crate) fn context(settings: &Settings, model: &ModelIdentity) -> alert::AlertContext {
+    alert::AlertContext {
         ward: settings.ward.clone(),
         khu_pho: settings.khu_pho.clone(),
         sites: settings.cameras.iter().map(|camera| camera.site.clone()).collect(),

@@ -2,7 +2,7 @@
 
 use crate::alert;
 use crate::incident::Incident;
-use crate::incident::State;
+use crate::incident::IncidentState;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
@@ -46,7 +46,7 @@ fn false_alarm(entry: &Entry) -> Option<Incident> {
         return None;
     }
     let incident = alert::parse(&entry.payload).ok()?;
-    (incident.state == State::FalseAlarm).then_some(incident)
+    (incident.state == IncidentState::FalseAlarm).then_some(incident)
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::Faults;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Severity;
-use crate::incident::State;
 use crate::outbox::Entry;
 use crate::outbox::Sequence;
 use crate::rtsp_server;
@@ -174,7 +174,7 @@ fn line(entry: &Entry, timezone: &jiff::tz::TimeZone) -> String {
     let time = wall.to_jiff().to_zoned(timezone.clone()).strftime("%H:%M:%S").to_string();
     let kind = head.kind().map_or("", Kind::as_str);
     let severity = head.severity().map_or("", Severity::as_str);
-    let state = head.state().map_or("", State::as_str);
+    let state = head.state().map_or("", IncidentState::as_str);
     format!("{time} {kind} {severity} {state} r{}  {}", head.revision, head.message)
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert;
-use crate::attention::motion::Motion;
+use crate::attention::motion::MotionDetector;
 use crate::camera::Packet;
 use crate::config;
 use crate::config::CameraSettings;
@@ -187,11 +187,11 @@ struct Replay<'a> {
     clock: Arc<ManualClock>,
     decoder: Decoder,
     schedule: DecodeSchedule,
-    motion: Motion,
+    motion: MotionDetector,
     detector: OnnxDetector,
     second: FlickerStage,
     core: Core,
-    context: alert::Context,
+    context: alert::AlertContext,
     /// When the clip that plays began.
     begun: Stamp,
     ticked: Stamp,
@@ -224,7 +224,7 @@ impl<'a> Replay<'a> {
             camera: camera.site.id.clone(),
             decoder: Decoder::new(config, Arc::clone(&clock) as Arc<dyn Clock>),
             schedule: DecodeSchedule::default(),
-            motion: Motion::default(),
+            motion: MotionDetector::default(),
             core,
             context: crate::app::context(settings, detector.identity()),
             detector,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Severity;
-use crate::incident::State;
 use crate::outlet::TEMPLATE_BYTES_MAX;
 use crate::outlet::Template;
 use crate::outlet::TemplateError;
@@ -305,7 +305,7 @@ fn filter(section: &Section<'_>, rest: &Rest<'_>) -> Filter {
         kinds: list(section, "kinds", |item| item.word(&kinds)),
         khu_pho,
         states: list(section, "states", |item| {
-            item.word(&State::ALL.map(|state| (state.as_str(), state)))
+            item.word(&IncidentState::ALL.map(|state| (state.as_str(), state)))
         }),
         severity_min: severity.and_then(|item| item.word(&severities)),
         news_only: section.item("news_only").and_then(|item| item.boolean()).unwrap_or(false),

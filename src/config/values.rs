@@ -7,7 +7,7 @@ use crate::geometry::Point;
 use crate::geometry::Polygon;
 use crate::ward::Coordinates;
 use crate::ward::Id;
-use crate::ward::Place;
+use crate::ward::Location;
 use crate::ward::Secret;
 
 use super::Surroundings;
@@ -56,13 +56,13 @@ pub(super) fn coordinates(section: &Section<'_>) -> Option<Coordinates> {
 }
 
 /// `place = { address = "…", latitude = …, longitude = … }`.
-pub(super) fn place(section: &Section<'_>) -> Option<Place> {
+pub(super) fn place(section: &Section<'_>) -> Option<Location> {
     let remedy = "add place = { address = \"…\" }: alerts say where it is";
     let place = section.required("place", remedy)?.section()?;
     let address = place.required("address", "alerts say where it is").and_then(|a| a.text());
     let coordinates = coordinates(&place);
     place.finish();
-    Some(Place { address: address?.to_owned(), coordinates })
+    Some(Location { address: address?.to_owned(), coordinates })
 }
 
 /// `username` and `password`. A user without a password is fine, the other way round is not.

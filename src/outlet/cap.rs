@@ -17,8 +17,8 @@ use crate::alert;
 use crate::alert::Head;
 use crate::alert::ParseError;
 use crate::incident::Incident;
+use crate::incident::IncidentState;
 use crate::incident::Severity;
-use crate::incident::State;
 use crate::incident::kind::CapFacts;
 use crate::time::Wall;
 use crate::ward::Coordinates;
@@ -208,8 +208,12 @@ impl Message<'_> {
         let state = self.incident.state;
         match self.known.last() {
             None => "Alert",
-            Some(_) if state == State::FalseAlarm => "Cancel",
-            Some(before) if state == State::Acknowledged && before.state == State::Open => "Ack",
+            Some(_) if state == IncidentState::FalseAlarm => "Cancel",
+            Some(before)
+                if state == IncidentState::Acknowledged && before.state == IncidentState::Open =>
+            {
+                "Ack"
+            }
             Some(_) => "Update",
         }
     }
@@ -304,9 +308,9 @@ fn severity(severity: Severity) -> &'static str {
 /// One camera may be wrong; two, or a person, have observed it.
 fn certainty(incident: &Incident) -> &'static str {
     match incident.state {
-        State::FalseAlarm => "Unlikely",
+        IncidentState::FalseAlarm => "Unlikely",
         _ if incident.cameras.len() > 1 || !incident.reports.is_empty() => "Observed",
-        State::OnScene | State::Resolved => "Observed",
+        IncidentState::OnScene | IncidentState::Resolved => "Observed",
         _ => "Likely",
     }
 }
@@ -329,15 +333,17 @@ impl Words {
             format!("Cameras that see it: {cameras}. Reports by residents: {people}.")
         };
         let how = match incident.state {
-            State::Open => self.choose("Chưa ai tiếp nhận.", "Nobody has answered yet."),
-            State::Acknowledged => self.choose("Đã tiếp nhận.", "Acknowledged."),
-            State::OnScene => self.choose("Lực lượng đã có mặt.", "Responders are on the scene."),
-            State::Resolved => self.choose("Đã xử lý xong.", "Resolved."),
-            State::FalseAlarm => self.choose("Báo nhầm.", "False alarm."),
-            State::Expired if incident.merged_into.is_some() => {
+            IncidentState::Open => self.choose("Chưa ai tiếp nhận.", "Nobody has answered yet."),
+            IncidentState::Acknowledged => self.choose("Đã tiếp nhận.", "Acknowledged."),
+            IncidentState::OnScene => {
+                self.choose("Lực lượng đã có mặt.", "Responders are on the scene.")
+            }
+            IncidentState::Resolved => self.choose("Đã xử lý xong.", "Resolved."),
+            IncidentState::FalseAlarm => self.choose("Báo nhầm.", "False alarm."),
+            IncidentState::Expired if incident.merged_into.is_some() => {
                 self.choose("Nhập vào sự việc khác.", "Goes on in another incident.")
             }
-            State::Expired => self.choose("Không còn thấy nữa.", "No longer seen."),
+            IncidentState::Expired => self.choose("Không còn thấy nữa.", "No longer seen."),
         };
         format!("{seen} {how}")
     }

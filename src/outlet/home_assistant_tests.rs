@@ -3,7 +3,7 @@
 use super::*;
 use crate::outbox::Append;
 use crate::time::Wall;
-use crate::ward::Place;
+use crate::ward::Location;
 
 fn id(text: &str) -> Id {
     Id::new(text).unwrap()
@@ -23,7 +23,7 @@ fn khu_pho(name: &str) -> KhuPho {
 }
 
 fn site(name: &str) -> Site {
-    let place = Place { address: "Hẻm 42 \"Lê Văn Sỹ\"".to_owned(), coordinates: None };
+    let place = Location { address: "Hẻm 42 \"Lê Văn Sỹ\"".to_owned(), coordinates: None };
     Site { id: id(name), khu_pho: id("kp3"), place, owner: None, neighbours: Vec::new() }
 }
 

@@ -28,9 +28,9 @@ use super::http::Client;
 use super::http::Post;
 use super::http::Reply;
 use crate::alert::Head;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Severity;
-use crate::incident::State;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
@@ -91,7 +91,7 @@ pub struct Filter {
     /// Of these neighbourhoods.
     pub khu_pho: Vec<Id>,
     /// In these states.
-    pub states: Vec<State>,
+    pub states: Vec<IncidentState>,
     /// This severe or more.
     pub severity_min: Option<Severity>,
     /// Of an incident only the first alert that passes, its escalation, and its end.

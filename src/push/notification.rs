@@ -4,9 +4,9 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::alert::Head;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Severity;
-use crate::incident::State;
 use crate::ward::Language;
 
 /// A browser shows a few lines; the rest would only fill the record.
@@ -24,7 +24,8 @@ pub(super) fn is_news(alert: &Head<'_>, before: Option<&Head<'_>>) -> bool {
 /// Whether it is to be shown until somebody looks, and sent though the phone saves its battery.
 pub(super) fn is_urgent(alert: &Head<'_>) -> bool {
     let burns = alert.kind().is_some_and(|kind| kind.facts().burns);
-    alert.state() == Some(State::Open) && (burns || alert.severity() == Some(Severity::Critical))
+    alert.state() == Some(IncidentState::Open)
+        && (burns || alert.severity() == Some(Severity::Critical))
 }
 
 /// The notification, as the page's service worker takes it.

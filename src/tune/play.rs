@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::detection_log::{DaemonRun, LoggedInput, PatrolNotice, StoredVerdict};
-use crate::incident::{Answer, Incident, IncidentId, Kind, Patrol, State};
+use crate::incident::{Answer, Incident, IncidentId, IncidentState, Kind, Patrol};
 use crate::pipeline::{Command, Core, Watched};
 use crate::time::{Stamp, Wall};
 use crate::ward::Id;
@@ -107,7 +107,9 @@ impl Lane {
 
     /// What people said closes here, too, what it closed then.
     fn answer(&mut self, core: &mut Core, verdict: &StoredVerdict) -> Vec<Incident> {
-        if !matches!(verdict.state, State::Resolved | State::FalseAlarm) || verdict.exercise {
+        if !matches!(verdict.state, IncidentState::Resolved | IncidentState::FalseAlarm)
+            || verdict.exercise
+        {
             return Vec::new();
         }
         let meant = |incident: &&Incident| {
@@ -120,7 +122,7 @@ impl Lane {
             let answer = Answer { state: verdict.state, by: BY.to_owned(), note: None };
             let command = Command::Answer(incident.id, answer);
             if let Ok(Some(closed)) = core.on_command(&incident.khu_pho, command, verdict.at) {
-                if closed.state == State::FalseAlarm {
+                if closed.state == IncidentState::FalseAlarm {
                     self.lessons.push(closed.clone());
                 }
                 revisions.push(closed);

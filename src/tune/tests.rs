@@ -6,7 +6,7 @@ use super::advice::{Advice, Choice, VERDICTS_MIN, advise, share};
 use super::compare::{Judged, judged, outcome, rows};
 use super::play::Told;
 use crate::detection_log::StoredVerdict;
-use crate::incident::{IncidentId, Kind, State};
+use crate::incident::{IncidentId, IncidentState, Kind};
 use crate::rule::RuleKind;
 use crate::time::{Mono, Stamp, Wall};
 use crate::ward::Id;
@@ -90,14 +90,14 @@ fn the_last_word_counts_and_drills_do_not() {
         cameras: camera.map(id).into_iter().collect(),
     };
     let verdicts = [
-        said("1", State::Acknowledged, false, false, Some("a")),
-        said("1", State::FalseAlarm, false, false, Some("a")),
-        said("2", State::OnScene, true, false, Some("b")),
-        said("2", State::Expired, true, false, Some("b")),
-        said("3", State::Acknowledged, false, false, Some("c")),
-        said("4", State::FalseAlarm, false, true, Some("d")),
-        said("5", State::Resolved, false, false, None),
-        said("6", State::Expired, false, false, Some("e")),
+        said("1", IncidentState::Acknowledged, false, false, Some("a")),
+        said("1", IncidentState::FalseAlarm, false, false, Some("a")),
+        said("2", IncidentState::OnScene, true, false, Some("b")),
+        said("2", IncidentState::Expired, true, false, Some("b")),
+        said("3", IncidentState::Acknowledged, false, false, Some("c")),
+        said("4", IncidentState::FalseAlarm, false, true, Some("d")),
+        said("5", IncidentState::Resolved, false, false, None),
+        said("6", IncidentState::Expired, false, false, Some("e")),
     ];
     let found = judged(&verdicts);
     let plain: Vec<_> = found.iter().map(|one| (one.cameras[0].as_str(), one.real)).collect();

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::incident::IncidentState;
 use crate::incident::Kind;
-use crate::incident::State;
 
 /// Where [`script`] is served.
 pub(super) const SCRIPT: &str = "/terms.js";
@@ -30,10 +30,15 @@ pub(super) fn script() -> String {
         });
         (kind.as_str(), terms)
     };
-    let state = |state: State| (state.as_str(), json!({ "closed": state.is_closed() }));
+    let state = |state: IncidentState| (state.as_str(), json!({ "closed": state.is_closed() }));
     let mut script = "// The alert's terms, made by the daemon (web/terms.rs).\n".to_owned();
     table(&mut script, "Every kind, the gravest first.", "KINDS", Kind::ALL.map(kind));
-    table(&mut script, "Every state, in the order of a life.", "STATES", State::ALL.map(state));
+    table(
+        &mut script,
+        "Every state, in the order of a life.",
+        "STATES",
+        IncidentState::ALL.map(state),
+    );
     script
 }
 
@@ -104,7 +109,7 @@ mod tests {
     #[test]
     fn the_page_knows_which_states_are_closed() {
         let states = rows(&script(), "STATES");
-        let known: Vec<(String, Value)> = State::ALL
+        let known: Vec<(String, Value)> = IncidentState::ALL
             .map(|state| (state.as_str().to_owned(), json!({ "closed": state.is_closed() })))
             .into();
         assert_eq!(states, known);

@@ -29,8 +29,8 @@ use keng::time::Wall;
 use keng::ward::Id;
 use keng::ward::KhuPho;
 use keng::ward::Language;
+use keng::ward::Location;
 use keng::ward::Owner;
-use keng::ward::Place;
 use keng::ward::Secret;
 use keng::ward::Site;
 use keng::ward::Ward;
@@ -111,7 +111,7 @@ impl StatusBoard for Board {
             site: Site {
                 id: id(camera),
                 khu_pho: id(khu_pho),
-                place: Place { address: NAME.to_owned(), coordinates: None },
+                place: Location { address: NAME.to_owned(), coordinates: None },
                 owner: Some(Owner { name: "Tạp hoá Bảy".to_owned(), consent_until: None }),
                 neighbours: vec![id("hem-3"), id("hem-4")],
             },

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use keng::attention::Level;
 use keng::attention::change::Change;
-use keng::attention::motion::Motion;
+use keng::attention::motion::MotionDetector;
 use keng::camera::Packet;
 use keng::frame::clip::ClipReader;
 use keng::frame::decode::{self, DecodeMode, Decoder};
@@ -262,7 +262,7 @@ fn moves(clip: &Path) -> Told {
     let camera = Id::new("clip").unwrap();
     let config = decode::Config { camera, input, masks: Arc::new(Masks::default()) };
     let mut decoder = Decoder::new(config, Arc::new(ManualClock::new(Stamp::default())));
-    let (mut motion, mut change) = (Motion::default(), Change::default());
+    let (mut motion, mut change) = (MotionDetector::default(), Change::default());
     let mut told = Told { packets: Vec::new(), looks: Vec::new() };
     for unit in reader {
         let unit = unit.unwrap();

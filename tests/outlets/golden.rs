@@ -15,7 +15,7 @@ use keng::outlet::cap;
 use keng::outlet::home_assistant::{self, Announcer};
 use keng::outlet::webhook::{Body, Config, Filter};
 use keng::time::Wall;
-use keng::ward::{Id, KhuPho, Language, Place, Site, Ward};
+use keng::ward::{Id, KhuPho, Language, Location, Site, Ward};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -195,7 +195,7 @@ async fn home(language: Language) -> String {
     let site = |name: &str| Site {
         id: id(name),
         khu_pho: id("kp1"),
-        place: Place { address: format!("Hẻm {name}"), coordinates: None },
+        place: Location { address: format!("Hẻm {name}"), coordinates: None },
         owner: None,
         neighbours: Vec::new(),
     };

@@ -8,7 +8,7 @@ use keng::outlet::home_assistant::Config;
 use keng::time::Wall;
 use keng::ward::Id;
 use keng::ward::KhuPho;
-use keng::ward::Place;
+use keng::ward::Location;
 use keng::ward::Site;
 use serde_json::Value;
 use serde_json::json;
@@ -33,7 +33,7 @@ fn site() -> Site {
     Site {
         id: Id::new("hem-42").unwrap(),
         khu_pho: Id::new("kp3").unwrap(),
-        place: Place { address: "Hẻm 42".to_owned(), coordinates: None },
+        place: Location { address: "Hẻm 42".to_owned(), coordinates: None },
         owner: None,
         neighbours: Vec::new(),
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use keng::incident::{IncidentId, Kind, State};
+use keng::incident::{IncidentId, IncidentState, Kind};
 use keng::ledger::{Availability, History, IncidentRecord, UptimeEvent, UptimeRecord};
 use keng::rule::health::Fault;
 use keng::time::Wall;
-use keng::ward::{Id, KhuPho, Language, Place, Site, Ward};
+use keng::ward::{Id, KhuPho, Language, Location, Site, Ward};
 
 /// The first day that the ledger knows.
 const FIRST: &str = "2026-09-25T00:00:00+07:00";
@@ -53,7 +53,7 @@ pub(crate) fn sites() -> Vec<Site> {
     let of = |(camera, khu_pho, address): (&str, &str, &str)| Site {
         id: id(camera),
         khu_pho: id(khu_pho),
-        place: Place { address: address.into(), coordinates: None },
+        place: Location { address: address.into(), coordinates: None },
         owner: None,
         neighbours: Vec::new(),
     };
@@ -82,10 +82,10 @@ fn case(dice: &mut Dice, opened_at: Wall, kind: Kind) -> IncidentRecord {
     let mut then = |most: u64| opened_at + Duration::from_secs(20 + dice.roll(most));
     let (answered, there, done) = (then(240), then(900), then(3_600));
     let (state, taken) = match (kind, dice.roll(10)) {
-        (Kind::Loitering, ..3) | (Kind::Smoke, ..5) => (State::FalseAlarm, true),
-        (_, ..2) => (State::FalseAlarm, true),
-        (_, 2 | 3) => (State::Expired, false),
-        _ => (State::Resolved, true),
+        (Kind::Loitering, ..3) | (Kind::Smoke, ..5) => (IncidentState::FalseAlarm, true),
+        (_, ..2) => (IncidentState::FalseAlarm, true),
+        (_, 2 | 3) => (IncidentState::Expired, false),
+        _ => (IncidentState::Resolved, true),
     };
     let went = taken && dice.roll(3) > 0;
     IncidentRecord {
@@ -133,9 +133,9 @@ pub(crate) fn book() -> History {
         cases.push(drill);
     }
     let mut merged = case(&mut dice, after(50 * DAY_S), Kind::Fire);
-    (merged.state, merged.merged_into) = (State::Expired, Some(cases[0].id.clone()));
+    (merged.state, merged.merged_into) = (IncidentState::Expired, Some(cases[0].id.clone()));
     let mut open = case(&mut dice, after(65 * DAY_S + 80_000), Kind::Smoke);
-    (open.state, open.closed_at) = (State::OnScene, None);
+    (open.state, open.closed_at) = (IncidentState::OnScene, None);
     cases.extend([merged, open]);
     cases.sort_by_key(|case| case.opened_at);
     History { cases, notes: notes(), begun: Some(wall(FIRST)), damaged: 0 }

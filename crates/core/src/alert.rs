@@ -15,11 +15,11 @@ use crate::geometry::BoundingBox;
 use crate::incident::Acknowledgement;
 use crate::incident::Incident;
 use crate::incident::IncidentId;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Severity;
 use crate::incident::Sighting;
 use crate::incident::Siren;
-use crate::incident::State;
 use crate::incident::Witness;
 use crate::rule::health::Fault;
 use crate::time::Wall;
@@ -44,7 +44,7 @@ pub use head::Text;
 pub use partial::without_cameras;
 pub use phrase::Messages;
 pub use phrase::Phrase;
-pub use template::Slot;
+pub use template::Placeholder;
 pub use template::Template;
 pub use template::TemplateError;
 
@@ -59,7 +59,7 @@ const FIRE_POINTS_MAX: usize = 3;
 
 /// What an alert tells beside the incident itself.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct AlertContext {
     /// The ward.
     pub ward: Ward,
     /// Its neighbourhoods.
@@ -105,7 +105,7 @@ pub enum ParseError {
     },
 }
 
-impl Context {
+impl AlertContext {
     /// The alert of `incident` as the log's `sequence`-th entry.
     ///
     /// `snapshot`: the topic that carries a picture of this revision, where there is one.
@@ -240,7 +240,7 @@ pub fn parse(bytes: &[u8]) -> Result<Incident, ParseError> {
         kind: Kind::parse(&wire.kind).ok_or_else(|| wrong("kind", &wire.kind))?,
         severity: Severity::parse(&wire.severity)
             .ok_or_else(|| wrong("severity", &wire.severity))?,
-        state: State::parse(&wire.state).ok_or_else(|| wrong("state", &wire.state))?,
+        state: IncidentState::parse(&wire.state).ok_or_else(|| wrong("state", &wire.state))?,
         opened_at: time("opened_at", &wire.opened_at)?,
         updated_at: time("updated_at", &wire.updated_at)?,
         closed_at: when("closed_at", wire.closed_at)?,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::incident::Incident;
 use crate::incident::IncidentId;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
-use crate::incident::State;
 use crate::rule::health::Fault;
 use crate::time::Wall;
 use crate::ward::Id;
@@ -26,7 +26,7 @@ pub struct IncidentRecord {
     /// What.
     pub kind: Kind,
     /// Where in its life.
-    pub state: State,
+    pub state: IncidentState,
     /// When its first event began to count.
     pub opened_at: Wall,
     /// When somebody took charge.

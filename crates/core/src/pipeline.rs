@@ -16,6 +16,7 @@ use crate::incident::Answer;
 use crate::incident::AnswerError;
 use crate::incident::Incident;
 use crate::incident::IncidentId;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Patrol;
 use crate::incident::Policy;
@@ -23,7 +24,6 @@ use crate::incident::Register;
 use crate::incident::Report;
 use crate::incident::Silence;
 use crate::incident::Sites;
-use crate::incident::State;
 use crate::picture::statistics;
 use crate::picture::statistics::FrameStatistics;
 use crate::rule;
@@ -189,7 +189,7 @@ impl Core {
     fn learn(&mut self, incident: &Incident, age: Duration, now: Stamp) {
         let tells = |rule: &RuleKind| rule.learns() && Kind::from(*rule) == incident.kind;
         let Some(rule) = RuleKind::ALL.into_iter().find(tells) else { return };
-        if incident.state != State::FalseAlarm || incident.exercise {
+        if incident.state != IncidentState::FalseAlarm || incident.exercise {
             return;
         }
         for seen in &incident.cameras {
@@ -208,7 +208,7 @@ impl Core {
     /// What people closed goes on no longer, though it is still seen: a lamp or a gas flame that
     /// is never switched off must not leave its camera mute for a real fire beside it.
     fn dismiss(&mut self, incident: &Incident, at: Stamp) {
-        if !matches!(incident.state, State::FalseAlarm | State::Resolved) {
+        if !matches!(incident.state, IncidentState::FalseAlarm | IncidentState::Resolved) {
             return;
         }
         let told = |rule: &RuleKind| rule.learns() && Kind::from(*rule).joins(incident.kind);

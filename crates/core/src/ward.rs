@@ -110,7 +110,7 @@ pub struct Team {
 
 /// Somewhere in the street.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct Place {
+pub struct Location {
     /// For people.
     pub address: String,
     /// Degrees north and east, where known.
@@ -155,7 +155,7 @@ pub struct Site {
     /// The neighbourhood that it watches.
     pub khu_pho: Id,
     /// Where it hangs.
-    pub place: Place,
+    pub place: Location,
     /// Who gave it, where known.
     pub owner: Option<Owner>,
     /// Cameras that may see the same thing; read both ways.
@@ -170,7 +170,7 @@ pub struct FirePoint {
     /// For people.
     pub name: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// Kinds of [`FirePoint`].

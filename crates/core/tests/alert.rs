@@ -4,16 +4,16 @@
 
 use std::time::Duration;
 
-use keng_core::alert::{Context, Latency, Messages, Phrase, Template, parse};
+use keng_core::alert::{AlertContext, Latency, Messages, Phrase, Template, parse};
 use keng_core::detection::ModelIdentity;
 use keng_core::geometry::BoundingBox;
 use keng_core::incident::{
-    Acknowledgement, Incident, IncidentId, Kind, Severity, Sighting, Siren, State, Witness,
+    Acknowledgement, Incident, IncidentId, IncidentState, Kind, Severity, Sighting, Siren, Witness,
 };
 use keng_core::rule::health::Fault;
 use keng_core::time::Wall;
 use keng_core::ward::{
-    Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Owner, Place, Site, Team, Ward,
+    Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Location, Owner, Site, Team, Ward,
 };
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn site(name: &str, address: &str) -> Site {
     Site {
         id: id(name),
         khu_pho: id("kp3"),
-        place: Place {
+        place: Location {
             address: address.to_owned(),
             coordinates: Some(Coordinates { latitude: 10.793, longitude: 106.667 }),
         },
@@ -40,12 +40,12 @@ fn site(name: &str, address: &str) -> Site {
 fn fire_point(name: &str, metres_north: f64) -> FirePoint {
     let latitude = 10.793 + metres_north / 111_195.0;
     let coordinates = Some(Coordinates { latitude, longitude: 106.667 });
-    let place = Place { address: name.to_owned(), coordinates };
+    let place = Location { address: name.to_owned(), coordinates };
     FirePoint { kind: FirePointKind::Extinguisher, name: name.to_owned(), place }
 }
 
-fn context(language: Language) -> Context {
-    Context {
+fn context(language: Language) -> AlertContext {
+    AlertContext {
         ward: Ward {
             id: id("phuong-14"),
             name: "Phường 14".to_owned(),
@@ -83,7 +83,7 @@ fn incident(kind: Kind, cameras: &[&str]) -> Incident {
         khu_pho: id("kp3"),
         kind,
         severity: Severity::Critical,
-        state: State::Open,
+        state: IncidentState::Open,
         opened_at: EVENING,
         updated_at: EVENING,
         closed_at: None,
@@ -102,7 +102,7 @@ fn incident(kind: Kind, cameras: &[&str]) -> Incident {
     }
 }
 
-fn json(context: &Context, incident: &Incident) -> serde_json::Value {
+fn json(context: &AlertContext, incident: &Incident) -> serde_json::Value {
     serde_json::from_slice(&context.render(incident, 1042, None, None)).unwrap()
 }
 
@@ -153,15 +153,18 @@ fn an_admin_s_words_are_used_and_a_lock_screen_shows_them_whole() {
     context.messages.set(Phrase::OnScene, template(" – {by} có mặt"));
     let step = Acknowledgement { at: EVENING, by: "An".to_owned(), note: None };
     let there = Incident {
-        state: State::OnScene,
+        state: IncidentState::OnScene,
         on_scene: Some(step),
         ..incident(Kind::Fire, &["hem-42"])
     };
     let told = context.message(&there);
     assert_eq!(told, "Cháy! Hẻm 42 Lê Văn Sỹ, Khu phố 3 (22:14) – An có mặt");
     let note = Witness { at: EVENING, by: "x".into(), place: None, note: Some("á".repeat(500)) };
-    let long =
-        Incident { reports: vec![note], state: State::OnScene, ..incident(Kind::Other, &[]) };
+    let long = Incident {
+        reports: vec![note],
+        state: IncidentState::OnScene,
+        ..incident(Kind::Other, &[])
+    };
     let told = context.message(&long);
     assert_eq!(told.chars().count(), 120, "{told}");
     assert!(told.ends_with("á… –  có mặt"), "what follows is never cut: {told}");
@@ -172,7 +175,7 @@ fn fire_points_are_within_150_m_nearest_first_and_three_at_most() {
     let mut context = context(Language::Vi);
     let at = |metres| fire_point(&format!("{metres}"), metres);
     context.fire_points = [150.1, -149.9, 149.0, 20.0, 149.9, 0.0].map(at).to_vec();
-    let names = |context: &Context| -> Vec<String> {
+    let names = |context: &AlertContext| -> Vec<String> {
         let alert = json(context, &incident(Kind::Fire, &["hem-42"]));
         let points = alert["fire_points"].as_array().unwrap();
         points.iter().map(|point| point["name"].as_str().unwrap().to_owned()).collect()
@@ -203,13 +206,14 @@ fn what_is_urgent_beside_stands_in_the_line() {
         let told = context.message(&worst);
         assert!(words.iter().all(|word| told.contains(word)), "{told}");
         assert!(told.chars().count() <= 160, "{told}");
-        let answered = Incident { state: State::OnScene, siren: Some(siren(false)), ..worst };
+        let answered =
+            Incident { state: IncidentState::OnScene, siren: Some(siren(false)), ..worst };
         let told = context.message(&answered);
         assert!(!words[..2].iter().any(|word| told.contains(word)), "{told}");
         let later = |s: i64| Wall(EVENING.0 + s * 1_000_000);
         let drill = Incident {
             exercise: true,
-            state: State::Resolved,
+            state: IncidentState::Resolved,
             acknowledged: Some(Acknowledgement { at: later(45), by: "x".into(), note: None }),
             on_scene_at: Some(later(89)),
             closed_at: Some(later(600)),
@@ -241,13 +245,17 @@ fn every_kind_and_state_has_a_line_in_both_languages() {
         let context = context(language);
         for kind in [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other] {
             let mut lines = std::collections::BTreeSet::new();
-            for state in State::ALL {
+            for state in IncidentState::ALL {
                 let told = context.message(&Incident { state, ..incident(kind, &["hem-42"]) });
                 assert!(told.contains(word), "{told}");
                 assert!(told.chars().count() <= 120, "too long for a lock screen: {told}");
                 lines.insert(told);
             }
-            assert_eq!(lines.len(), State::ALL.len(), "{kind:?}: each state reads differently");
+            assert_eq!(
+                lines.len(),
+                IncidentState::ALL.len(),
+                "{kind:?}: each state reads differently"
+            );
         }
         let drill = Incident { exercise: true, ..incident(Kind::Fire, &["hem-42"]) };
         let told = context.message(&drill);
@@ -307,7 +315,7 @@ fn enumeration(property: &str) -> Vec<String> {
 #[test]
 fn the_schema_knows_every_kind_and_state_and_severity() {
     assert_eq!(enumeration("kind"), Kind::ALL.map(Kind::as_str));
-    assert_eq!(enumeration("state"), State::ALL.map(State::as_str));
+    assert_eq!(enumeration("state"), IncidentState::ALL.map(IncidentState::as_str));
     let mut severities = Severity::ALL.map(Severity::as_str);
     severities.reverse();
     assert_eq!(enumeration("severity"), severities);
@@ -328,7 +336,7 @@ fn any_incident() -> impl Strategy<Value = Incident> {
     let who = (
         prop::sample::select(kinds.to_vec()),
         prop::sample::select(severities.to_vec()),
-        prop::sample::select(State::ALL.to_vec()),
+        prop::sample::select(IncidentState::ALL.to_vec()),
         1u32..1_000_000,
         prop::collection::vec(any_sighting(), 1..5),
         prop::collection::vec(any_witness(), 0..20),
@@ -361,7 +369,7 @@ fn any_incident() -> impl Strategy<Value = Incident> {
             dwell: (kind == Kind::Loitering).then(|| Duration::from_millis(dwell * 100)),
             on_scene: there.then(|| taken.clone()),
             closed: (escalated && state.is_closed()).then(|| taken.clone()),
-            acknowledged: (state != State::Open).then_some(taken),
+            acknowledged: (state != IncidentState::Open).then_some(taken),
             on_scene_at: there.then_some(EVENING),
             escalated_at: escalated.then_some(EVENING),
             siren,

@@ -12,13 +12,13 @@ use keng_core::picture::statistics::{Cell, FrameStatistics};
 use keng_core::pipeline::{Core, FrameResult, Watched};
 use keng_core::rule::Config;
 use keng_core::time::Stamp;
-use keng_core::ward::{Id, Place, Site};
+use keng_core::ward::{Id, Location, Site};
 
 fn site(name: &str, neighbours: &[&str]) -> Site {
     Site {
         id: Id::new(name).unwrap(),
         khu_pho: Id::new("kp1").unwrap(),
-        place: Place { address: name.into(), coordinates: None },
+        place: Location { address: name.into(), coordinates: None },
         owner: None,
         neighbours: neighbours.iter().map(|name| Id::new(name).unwrap()).collect(),
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use keng_core::detection::{Class, Detection};
 use keng_core::geometry::BoundingBox;
-use keng_core::incident::{Answer, Incident, Kind, Policy, Report, SirenPolicy, State};
+use keng_core::incident::{Answer, Incident, IncidentState, Kind, Policy, Report, SirenPolicy};
 use keng_core::pipeline::{Command, Core, FrameResult, Watched};
 use keng_core::rule::{BurningConfig, Config, LoiteringConfig, Night};
 use keng_core::time::{Mono, Stamp, Wall};
-use keng_core::ward::{Id, Place, Site};
+use keng_core::ward::{Id, Location, Site};
 use proptest::prelude::*;
 
 const CAMERAS: [&str; 3] = ["a", "b", "c"];
@@ -63,7 +63,7 @@ fn watched(name: &str) -> Watched {
         site: Site {
             id: id(name),
             khu_pho: id("kp1"),
-            place: Place::default(),
+            place: Location::default(),
             owner: None,
             neighbours: Vec::new(),
         },
@@ -171,7 +171,7 @@ fn the_player_of_these_tests_does_bring_forth_incidents() {
     let last = fires.last().unwrap();
     assert!(fires.iter().all(|incident| incident.id == last.id), "one khu phố, one fire");
     assert!(revisions.iter().any(|i| i.kind == Kind::Camera), "then all of them are silent");
-    assert_eq!((last.cameras.len(), last.state), (3, State::Acknowledged));
+    assert_eq!((last.cameras.len(), last.state), (3, IncidentState::Acknowledged));
 }
 
 proptest! {
@@ -200,7 +200,7 @@ proptest! {
                 let kept = before.cameras.iter().zip(&incident.cameras);
                 prop_assert!(kept.into_iter().all(|(old, new)| old.camera == new.camera));
             } else {
-                prop_assert_eq!(incident.state, State::Open);
+                prop_assert_eq!(incident.state, IncidentState::Open);
             }
         }
         prop_assert_eq!(&play(&inputs), &revisions, "the same inputs give the same revisions");

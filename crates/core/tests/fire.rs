@@ -14,7 +14,7 @@ use keng_core::incident::{Answer, Incident};
 use keng_core::pipeline::{Command, Core, FrameResult, Watched};
 use keng_core::rule::{BurningConfig, Config, HealthConfig, LoiteringConfig, Night};
 use keng_core::time::{Mono, Stamp, Wall};
-use keng_core::ward::{Id, Place, Site};
+use keng_core::ward::{Id, Location, Site};
 use proptest::prelude::*;
 
 use sequences::Frame;
@@ -34,7 +34,7 @@ fn watched(confidence_min: f32) -> Watched {
         site: Site {
             id: id("gate"),
             khu_pho: id("kp1"),
-            place: Place::default(),
+            place: Location::default(),
             owner: None,
             neighbours: Vec::new(),
         },
@@ -278,7 +278,8 @@ fn what_false_alarms_taught_survives_a_restart_and_a_camera_that_was_away() {
 
     // Long ago is nearly forgotten; a drill and what was settled teach nothing.
     let long_after = Stamp { wall: start.wall + DAY * 300, ..start };
-    let settled = Incident { state: keng_core::incident::State::Resolved, ..closed.clone() };
+    let settled =
+        Incident { state: keng_core::incident::IncidentState::Resolved, ..closed.clone() };
     let drill = Incident { exercise: true, ..closed.clone() };
     for (incident, start) in [(closed, long_after), (settled, start), (drill, start)] {
         let mut other = core(0.45, start);

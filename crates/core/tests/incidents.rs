@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use keng_core::incident::{
-    Answer, Incident, Kind, Policy, Register, Report, Silence, SirenPolicy, Sites, State,
+    Answer, Incident, IncidentState, Kind, Policy, Register, Report, Silence, SirenPolicy, Sites,
 };
 use keng_core::rule::{Event, Evidence, Night, Phase, RuleKind};
 use keng_core::time::{Mono, Stamp, Wall};
-use keng_core::ward::{Coordinates, Id, Place, Site};
+use keng_core::ward::{Coordinates, Id, Location, Site};
 use proptest::prelude::*;
 
 const CAMERAS: usize = 8;
@@ -43,7 +43,7 @@ fn sites(spots: &[Spot]) -> Sites {
         Site {
             id: camera(index),
             khu_pho: id(&format!("kp{khu_pho}")),
-            place: Place { address: String::new(), coordinates },
+            place: Location { address: String::new(), coordinates },
             owner: None,
             neighbours: neighbour.map(camera).into_iter().filter(|n| *n != camera(index)).collect(),
         }
@@ -342,7 +342,7 @@ proptest! {
             }
             prop_assert!(sounding.is_empty(), "one at a time");
             sounding.insert(incident.id.clone(), *ms);
-            prop_assert_eq!(incident.state, State::Open, "somebody has taken charge");
+            prop_assert_eq!(incident.state, IncidentState::Open, "somebody has taken charge");
             prop_assert!(incident.escalated_at.is_some());
             let quiet = policy.siren.as_ref().unwrap().quiet.unwrap();
             prop_assert!(!quiet.holds(at(*ms).wall, &jiff::tz::TimeZone::UTC));

@@ -39,7 +39,7 @@ use keng_core::rule::{
     BurningConfig, Config, HealthConfig, Hours, LoiteringConfig, Night, RuleKind, Zone,
 };
 use keng_core::time::{Mono, Stamp, Wall};
-use keng_core::ward::{Coordinates, Id, Place, Site};
+use keng_core::ward::{Coordinates, Id, Location, Site};
 
 mod golden;
 
@@ -314,7 +314,7 @@ fn site(name: &str, khu_pho: &str, north: &str, neighbours: &[&str]) -> Site {
     Site {
         id: id(name),
         khu_pho: id(khu_pho),
-        place: Place { address: name.to_owned(), coordinates },
+        place: Location { address: name.to_owned(), coordinates },
         owner: None,
         neighbours: neighbours.iter().map(|n| id(n)).collect(),
     }

@@ -69,9 +69,15 @@ pub struct Site {
     environment: Vec<(String, String)>,
 }
 
+impl Default for Site {
+    fn default() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
+    }
+}
+
 impl Site {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
+        Self::default()
     }
 
     pub fn with_secret(mut self, name: &str, value: &str) -> Self {

@@ -6,6 +6,7 @@
 
 #![expect(missing_docs, reason = "fields and methods of test helpers say it by their names")]
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+#![expect(clippy::cast_possible_truncation, reason = "scenes and scripts are of small numbers")]
 
 use std::path::Path;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use keng_core::incident::{Answer, Incident};
 use keng_core::pipeline::{Command, Core, FrameResult, Watched};
 use keng_core::rule::{Config, LoiteringConfig, Night, RuleKind, Zone};
 use keng_core::time::Stamp;
-use keng_core::ward::{Id, Place, Site};
+use keng_core::ward::{Id, Location, Site};
 
 use crate::street::stamp;
 
@@ -43,7 +43,7 @@ impl Watch {
         let site = Site {
             id: id("gate"),
             khu_pho: id("kp1"),
-            place: Place::default(),
+            place: Location::default(),
             owner: None,
             neighbours: Vec::new(),
         };

@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Severity;
-use crate::incident::State;
 
 /// The members of an alert that its readers go by. A member that is missing is empty.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -117,8 +117,8 @@ impl<'a> Head<'a> {
     }
 
     /// The incident's state; none where it is missing or no state of ours.
-    pub fn state(&self) -> Option<State> {
-        State::parse(&self.state)
+    pub fn state(&self) -> Option<IncidentState> {
+        IncidentState::parse(&self.state)
     }
 
     /// Tells a missing kind from one that is not known here.
@@ -133,7 +133,7 @@ impl<'a> Head<'a> {
 
     /// Nothing comes after it: it has a time of its end, or a state that is one.
     pub fn is_closed(&self) -> bool {
-        self.closed_at.is_some() || self.state().is_some_and(State::is_closed)
+        self.closed_at.is_some() || self.state().is_some_and(IncidentState::is_closed)
     }
 
     /// Its pictures show faces to everybody who may see the incident.
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!((&*head.id, &*head.khu_pho, head.revision), ("i-1", "kp3", 2));
         assert_eq!(head.kind(), Some(Kind::Smoke));
         assert_eq!(head.severity(), Some(Severity::Warning));
-        assert_eq!(head.state(), Some(State::OnScene));
+        assert_eq!(head.state(), Some(IncidentState::OnScene));
         assert_eq!((head.escalated_at.as_deref(), &*head.message), (Some("x"), "KHÓI"));
         assert!(head.exercise && head.shows_faces() && !head.is_closed());
         let camera = &head.cameras[0];
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_alert_is_closed_by_its_state_or_by_its_time() {
-        for state in State::ALL {
+        for state in IncidentState::ALL {
             let alert = format!(r#"{{"state":"{}"}}"#, state.as_str());
             assert_eq!(Head::read(alert.as_bytes()).unwrap().is_closed(), state.is_closed());
         }

@@ -1,8 +1,8 @@
 //! One line for people, short enough for a lock screen.
 
 use super::phrase::Phrase;
-use super::template::Slot;
-use super::{Acknowledgement, Context, Id, Incident, State, Wall};
+use super::template::Placeholder;
+use super::{Acknowledgement, AlertContext, Id, Incident, IncidentState, Wall};
 use crate::incident::kind::Variation;
 use crate::rule::health::Fault;
 
@@ -11,7 +11,7 @@ const LINE_CHARS_MAX: usize = 120;
 /// But the first sentence is not cut below this for what follows it.
 const FIRST_CHARS_MIN: usize = 40;
 
-impl Context {
+impl AlertContext {
     /// What happens, where, who sees it, and how it stands. A first sentence that is too long for
     /// a lock screen is cut.
     pub fn message(&self, incident: &Incident) -> String {
@@ -25,34 +25,36 @@ impl Context {
         format!("{before}{what}{after}")
     }
 
-    fn filling(&self, incident: &Incident, slot: Slot) -> String {
+    fn filling(&self, incident: &Incident, slot: Placeholder) -> String {
         let cameras = incident.cameras.len();
         let first = incident.cameras.first();
         let site = first.and_then(|seen| self.site(&seen.camera));
         let after = |at: Option<Wall>| after(incident, at);
         let text = match slot {
-            Slot::Place => Some(self.place(incident)),
-            Slot::Address => self.address(incident),
-            Slot::KhuPho => Some(self.khu_pho_name(&incident.khu_pho)),
-            Slot::Cameras => Some(cameras.to_string()),
-            Slot::SeenBy => Some(self.messages.seen_by(cameras)),
-            Slot::Dwell => Some(span(incident.dwell.unwrap_or_default().as_secs())),
-            Slot::Zone => incident.cameras.iter().find_map(|seen| seen.zone.clone()),
-            Slot::Fault => {
+            Placeholder::Place => Some(self.place(incident)),
+            Placeholder::Address => self.address(incident),
+            Placeholder::KhuPho => Some(self.khu_pho_name(&incident.khu_pho)),
+            Placeholder::Cameras => Some(cameras.to_string()),
+            Placeholder::SeenBy => Some(self.messages.seen_by(cameras)),
+            Placeholder::Dwell => Some(span(incident.dwell.unwrap_or_default().as_secs())),
+            Placeholder::Zone => incident.cameras.iter().find_map(|seen| seen.zone.clone()),
+            Placeholder::Fault => {
                 let fault = first.and_then(|seen| seen.fault).unwrap_or(Fault::Offline);
                 Some(self.messages.fault(fault).to_owned())
             }
-            Slot::Owner => site.and_then(|site| Some(site.owner.as_ref()?.name.clone())),
-            Slot::Note => incident.reports.last().and_then(|report| report.note.clone()),
-            Slot::By => newest_step(incident).map(|step| step.by.clone()),
-            Slot::Since => {
+            Placeholder::Owner => site.and_then(|site| Some(site.owner.as_ref()?.name.clone())),
+            Placeholder::Note => incident.reports.last().and_then(|report| report.note.clone()),
+            Placeholder::By => newest_step(incident).map(|step| step.by.clone()),
+            Placeholder::Since => {
                 let zoned = incident.opened_at.to_jiff().to_zoned(self.ward.timezone.clone());
                 Some(zoned.strftime("%H:%M").to_string())
             }
-            Slot::TakenAfter => Some(after(incident.acknowledged.as_ref().map(|taken| taken.at))),
-            Slot::ThereAfter => Some(after(incident.on_scene_at)),
-            Slot::OverAfter => Some(after(incident.closed_at)),
-            Slot::HeldBack => Some(incident.held_back.to_string()),
+            Placeholder::TakenAfter => {
+                Some(after(incident.acknowledged.as_ref().map(|taken| taken.at)))
+            }
+            Placeholder::ThereAfter => Some(after(incident.on_scene_at)),
+            Placeholder::OverAfter => Some(after(incident.closed_at)),
+            Placeholder::HeldBack => Some(incident.held_back.to_string()),
         };
         text.unwrap_or_default()
     }
@@ -96,14 +98,14 @@ fn what(incident: &Incident) -> Phrase {
 /// that nobody answers, that the siren sounds, what was not told.
 fn endings(incident: &Incident) -> Vec<Phrase> {
     let state = match incident.state {
-        State::Open => None,
-        State::Acknowledged => Some(Phrase::Acknowledged),
-        State::OnScene => Some(Phrase::OnScene),
-        State::Resolved => Some(Phrase::Resolved),
-        State::FalseAlarm => Some(Phrase::FalseAlarm),
-        State::Expired => Some(Phrase::Expired),
+        IncidentState::Open => None,
+        IncidentState::Acknowledged => Some(Phrase::Acknowledged),
+        IncidentState::OnScene => Some(Phrase::OnScene),
+        IncidentState::Resolved => Some(Phrase::Resolved),
+        IncidentState::FalseAlarm => Some(Phrase::FalseAlarm),
+        IncidentState::Expired => Some(Phrase::Expired),
     };
-    let unanswered = incident.escalated_at.is_some() && incident.state == State::Open;
+    let unanswered = incident.escalated_at.is_some() && incident.state == IncidentState::Open;
     let loud = incident.siren.as_ref().is_some_and(|siren| siren.on);
     let more = [
         (incident.merged_into.is_some(), Phrase::Merged),

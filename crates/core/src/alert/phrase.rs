@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::template::{Slot, Template};
+use super::template::{Placeholder, Template};
 use crate::incident::Kind;
 use crate::incident::kind::Sentence;
 use crate::rule::health::Fault;
@@ -157,7 +157,7 @@ impl Messages {
         self.templates.insert(phrase, template);
     }
 
-    pub(super) fn say(&self, phrase: Phrase, with: &dyn Fn(Slot) -> String) -> String {
+    pub(super) fn say(&self, phrase: Phrase, with: &dyn Fn(Placeholder) -> String) -> String {
         self.templates.get(&phrase).map(|template| template.fill(with)).unwrap_or_default()
     }
 

@@ -5,7 +5,7 @@
 
 /// What a gap is filled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Slot {
+pub enum Placeholder {
     /// Address with the khu phố behind it, "Hẻm 42 Lê Văn Sỹ (Khu phố 3)".
     Place,
     /// The first camera's address, or where people say that it is.
@@ -40,7 +40,7 @@ pub enum Slot {
     HeldBack,
 }
 
-impl Slot {
+impl Placeholder {
     /// Every gap there is.
     pub const ALL: [Self; 16] = [
         Self::Place,
@@ -87,7 +87,7 @@ impl Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Gap(Slot),
+    Gap(Placeholder),
     Maybe(Vec<Piece>),
 }
 
@@ -143,7 +143,7 @@ impl Template {
     }
 
     /// The sentence, its gaps filled.
-    pub fn fill(&self, with: &dyn Fn(Slot) -> String) -> String {
+    pub fn fill(&self, with: &dyn Fn(Placeholder) -> String) -> String {
         let mut text = String::new();
         for piece in &self.0 {
             let filled = |piece: &Piece| match piece {
@@ -171,10 +171,10 @@ fn push(pieces: &mut Vec<Piece>, letter: char) {
     }
 }
 
-fn slot(at: usize, name: &str) -> Result<Slot, TemplateError> {
-    let known = Slot::ALL.into_iter().find(|slot| slot.as_str() == name);
+fn slot(at: usize, name: &str) -> Result<Placeholder, TemplateError> {
+    let known = Placeholder::ALL.into_iter().find(|slot| slot.as_str() == name);
     known.ok_or_else(|| {
-        let names = Slot::ALL.map(Slot::as_str).join(", ");
+        let names = Placeholder::ALL.map(Placeholder::as_str).join(", ");
         let reason = format!("{{{name:.40}}} is not known; there are {names}");
         TemplateError { at, reason }
     })
@@ -188,7 +188,7 @@ mod tests {
 
     fn filled(text: &str) -> String {
         Template::parse(text).unwrap().fill(&|slot| match slot {
-            Slot::Zone => String::new(),
+            Placeholder::Zone => String::new(),
             slot => format!("<{}>", slot.as_str()),
         })
     }

@@ -39,7 +39,7 @@ const DEVIATION_MIN: f64 = 0.02;
 
 /// Watches one camera's packets.
 #[derive(Clone, Debug, Default)]
-pub struct Motion {
+pub struct MotionDetector {
     window: Option<Window>,
     /// Logarithm of the usual mean size, and how far windows usually are from it.
     /// Apart for windows with and without a key frame: what follows one is often larger.
@@ -64,7 +64,7 @@ struct Usual {
     seen_s: f64,
 }
 
-impl Motion {
+impl MotionDetector {
     /// What comes next does not continue what came before; what is usual is likely the same.
     pub fn interrupt(&mut self) {
         self.window = None;
@@ -154,7 +154,7 @@ mod tests {
     impl Stream {
         fn told(
             &self,
-            motion: &mut Motion,
+            motion: &mut MotionDetector,
             seconds: std::ops::Range<u64>,
             size: impl Fn(f64) -> f64,
         ) -> Vec<f64> {
@@ -180,7 +180,7 @@ mod tests {
         for (fps, group, base) in [(25, 50, 900.0), (12, 12, 4000.0), (30, 250, 150.0)] {
             let stream = Stream { fps, group };
             let size = |s: f64| if (40.0..46.0).contains(&s) { base * 2.0 } else { base };
-            let told = stream.told(&mut Motion::default(), 0..80, size);
+            let told = stream.told(&mut MotionDetector::default(), 0..80, size);
             let first = told.first().copied().unwrap_or_default();
             assert!((40.9..=41.7).contains(&first), "{fps} fps: {told:?}");
             assert!(told.iter().all(|s| (40.9..=47.2).contains(s)), "{fps} fps: {told:?}");
@@ -192,14 +192,14 @@ mod tests {
     fn a_still_street_says_nothing_and_less_than_a_quarter_more_is_nothing() {
         let stream = Stream { fps: 15, group: 30 };
         let size = |s: f64| if s > 60.0 { 1150.0 } else { 1000.0 };
-        assert_eq!(stream.told(&mut Motion::default(), 0..120, size), Vec::<f64>::new());
+        assert_eq!(stream.told(&mut MotionDetector::default(), 0..120, size), Vec::<f64>::new());
     }
 
     #[test]
     fn what_lasts_becomes_usual_and_a_new_rise_is_seen_again() {
         let stream = Stream { fps: 15, group: 30 };
         let size = |s: f64| if s < 60.0 { 500.0 } else { 1500.0 };
-        let mut motion = Motion::default();
+        let mut motion = MotionDetector::default();
         let told = stream.told(&mut motion, 0..600, size);
         assert!(told[0] < 62.0 && *told.last().unwrap() < 500.0, "{:?}", told.last());
         let again = stream.told(&mut motion, 600..620, |_| 6000.0);
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_stream_that_has_stood_still_or_begun_anew_tells_nothing_by_itself() {
         let stream = Stream { fps: 15, group: 30 };
-        let mut motion = Motion::default();
+        let mut motion = MotionDetector::default();
         stream.told(&mut motion, 0..30, |_| 800.0);
         motion.interrupt();
         assert_eq!(stream.told(&mut motion, 90..120, |_| 800.0), Vec::<f64>::new());
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn key_frames_alone_tell_nothing() {
-        let mut motion = Motion::default();
+        let mut motion = MotionDetector::default();
         assert!((0..100).all(|s| !motion.note(Mono(s * 1_000_000), true, 1000 + s as usize * 999)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::incident::{Kind, State, Witness};
+use crate::incident::{IncidentState, Kind, Witness};
 use crate::time::Wall;
 
 /// An incident carries as many reports, the newest.
@@ -18,7 +18,7 @@ const PATROL_MINUTES_MAX: u32 = 240;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The state that it shall be in.
-    pub state: State,
+    pub state: IncidentState,
     /// Who, as they say.
     pub by: String,
     /// What they said.
@@ -32,10 +32,10 @@ impl Answer {
     /// [`AnswerError`] where the action is unknown or nobody signed.
     pub fn new(action: &str, by: &str, note: Option<&str>) -> Result<Self, AnswerError> {
         let state = match action {
-            "acknowledge" => State::Acknowledged,
-            "on_scene" => State::OnScene,
-            "resolve" => State::Resolved,
-            "false_alarm" => State::FalseAlarm,
+            "acknowledge" => IncidentState::Acknowledged,
+            "on_scene" => IncidentState::OnScene,
+            "resolve" => IncidentState::Resolved,
+            "false_alarm" => IncidentState::FalseAlarm,
             other => return Err(AnswerError::UnknownAction(cut(other, NAME_CHARS_MAX))),
         };
         Ok(Self { state, by: signature(by)?, note: said(note, NOTE_CHARS_MAX) })
@@ -156,11 +156,11 @@ pub enum AnswerError {
     )]
     WrongOrder {
         /// What it is.
-        now: State,
+        now: IncidentState,
         /// Who made it so.
         by: Option<String>,
         /// What was asked for.
-        wanted: State,
+        wanted: IncidentState,
     },
     /// It is over: somebody was sooner.
     #[error(
@@ -169,7 +169,7 @@ pub enum AnswerError {
     )]
     Closed {
         /// How it ended.
-        state: State,
+        state: IncidentState,
         /// Who ended it; none where it ended by itself.
         by: Option<String>,
     },

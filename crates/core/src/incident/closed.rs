@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::incident::{AnswerError, Incident, IncidentId, State};
+use crate::incident::{AnswerError, Incident, IncidentId, IncidentState};
 use crate::ward::Id;
 
 /// As many are remembered, the newest.
@@ -13,7 +13,7 @@ const CLOSED_MAX: usize = 512;
 struct Closed {
     /// Its own id, and those of what was merged into it, with their khu phố.
     ids: Vec<(IncidentId, Id)>,
-    state: State,
+    state: IncidentState,
     by: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Lately {
         &self,
         khu_pho: &Id,
         id: &IncidentId,
-        wanted: Option<State>,
+        wanted: Option<IncidentState>,
     ) -> Result<(), AnswerError> {
         let meant =
             |closed: &&Closed| closed.ids.iter().any(|(its, of)| its == id && of == khu_pho);
@@ -143,7 +143,7 @@ mod tests {
         let old = IncidentId::parse("i-old").unwrap();
         let merged = Incident {
             id: old.clone(),
-            state: State::Expired,
+            state: IncidentState::Expired,
             merged_into: Some(id.clone()),
             ..open.clone()
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::incident::register::{Source, sighting};
 use crate::incident::severity::{Signs, is_night};
-use crate::incident::{Incident, IncidentId, Severity, Sighting, State};
+use crate::incident::{Incident, IncidentId, IncidentState, Severity, Sighting};
 use crate::rule::{Event, Phase};
 use crate::time::Mono;
 use crate::time::Stamp;
@@ -122,24 +122,24 @@ impl Entry {
 
     /// How it has ended by `at`, if it has. What was not told yet is told first; what a person
     /// has reported waits until everybody has been `called`.
-    pub(super) fn over(&self, called: Duration, at: Stamp) -> Option<State> {
+    pub(super) fn over(&self, called: Duration, at: Stamp) -> Option<IncidentState> {
         let patience = match self.incident.state {
-            State::Open if self.incident.reports.is_empty() => EXPIRE_OPEN,
-            State::Open => EXPIRE_OPEN.max(called),
+            IncidentState::Open if self.incident.reports.is_empty() => EXPIRE_OPEN,
+            IncidentState::Open => EXPIRE_OPEN.max(called),
             _ => EXPIRE_TAKEN,
         };
         let silent = self.active.is_empty() && self.is_told();
         if silent && self.settled {
-            return Some(State::Resolved);
+            return Some(IncidentState::Resolved);
         }
-        (silent && at.mono.since(self.last_evidence) >= patience).then_some(State::Expired)
+        (silent && at.mono.since(self.last_evidence) >= patience).then_some(IncidentState::Expired)
     }
 
     /// Whether something that a person sees now may be this: what somebody took charge of long
     /// ago, and nothing was seen of since, is not. It would be lost in there.
     pub(super) fn may_gain(&self, at: Mono) -> bool {
         let fresh = !self.active.is_empty() || at.since(self.last_evidence) <= JOIN_WITHIN;
-        fresh || self.incident.state == State::Open
+        fresh || self.incident.state == IncidentState::Open
     }
 
     pub(super) fn has_evidence(&mut self, at: Mono) {
@@ -173,7 +173,8 @@ impl Entry {
         }
         let risen = risen || self.is_told() && self.severity() > self.incident.severity;
         let told = event.phase == Phase::Ongoing;
-        let news = risen || joined || told || again || begun && self.incident.state == State::Open;
+        let news =
+            risen || joined || told || again || begun && self.incident.state == IncidentState::Open;
         let burns = kind.facts().burns;
         news.then_some(burns && (risen || joined || again || !self.is_told()))
     }
@@ -204,7 +205,7 @@ impl Entry {
         if self.is_told() { now.max(self.incident.severity) } else { now }
     }
 
-    pub(super) fn close(&mut self, state: State, at: Stamp) -> Incident {
+    pub(super) fn close(&mut self, state: IncidentState, at: Stamp) -> Incident {
         self.incident.state = state;
         self.incident.closed_at = Some(at.wall);
         if self.sounds() {

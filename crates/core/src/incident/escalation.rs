@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::incident::entry::{Entry, Since};
 use crate::incident::{
-    AnswerError, Incident, IncidentId, Register, Severity, Silence, Siren, SirenPolicy, State,
+    AnswerError, Incident, IncidentId, IncidentState, Register, Severity, Silence, Siren,
+    SirenPolicy,
 };
 use crate::time::Stamp;
 use crate::ward::Id;
@@ -34,7 +35,7 @@ impl Register {
         let due = |entry: &&mut Entry| {
             let Incident { state, severity, kind, escalated_at, .. } = &entry.incident;
             let matters = *severity >= Severity::Warning && !kind.facts().is_technical;
-            let silent = *state == State::Open && escalated_at.is_none() && entry.is_told();
+            let silent = *state == IncidentState::Open && escalated_at.is_none() && entry.is_told();
             matters && silent && entry.opened.age(at.mono) >= after
         };
         let escalate = |entry: &mut Entry| {
@@ -121,7 +122,7 @@ impl Entry {
         let asked = !self.incident.exercise || policy.exercise && self.siren_asked;
         let seen = !self.active.is_empty() || self.evidence.age(at.mono) <= patience;
         self.incident.siren.is_none()
-            && *state == State::Open
+            && *state == IncidentState::Open
             && escalated >= policy.after
             && policy.khu_pho.contains(khu_pho)
             && burns

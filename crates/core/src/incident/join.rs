@@ -53,7 +53,7 @@ impl Sites {
 mod tests {
     use super::*;
     use crate::ward::Coordinates;
-    use crate::ward::Place;
+    use crate::ward::Location;
 
     fn id(text: &str) -> Id {
         Id::new(text).unwrap()
@@ -65,7 +65,7 @@ mod tests {
         Site {
             id: id(name),
             khu_pho: id(khu_pho),
-            place: Place { address: name.into(), coordinates },
+            place: Location { address: name.into(), coordinates },
             owner: None,
             neighbours: neighbours.iter().map(|n| id(n)).collect(),
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::incident::answer::REPORTS_MAX;
 use crate::incident::entry::{Entry, JOIN_WITHIN};
 use crate::incident::register::Serial;
-use crate::incident::{Incident, Kind, Register, Sighting, Siren, Sites, State};
+use crate::incident::{Incident, IncidentState, Kind, Register, Sighting, Siren, Sites};
 use crate::rule::Event;
 use crate::rule::health::Fault;
 use crate::time::Stamp;
@@ -40,7 +40,7 @@ impl Register {
             entry.absorb(&mut other);
             other.incident.merged_into = Some(entry.incident.id.clone());
             if other.is_told() {
-                closed.push(other.close(State::Expired, at));
+                closed.push(other.close(IncidentState::Expired, at));
             }
         }
         closed

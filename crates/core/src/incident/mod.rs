@@ -86,7 +86,7 @@ impl From<RuleKind> for Kind {
 
 /// Where an incident is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum IncidentState {
     /// Nobody has taken charge.
     Open,
     /// Somebody has.
@@ -101,7 +101,7 @@ pub enum State {
     Expired,
 }
 
-impl State {
+impl IncidentState {
     /// Every state, in the order of a life.
     pub const ALL: [Self; 6] = [
         Self::Open,
@@ -205,7 +205,7 @@ pub struct Incident {
     /// How much it matters.
     pub severity: Severity,
     /// Where in its life.
-    pub state: State,
+    pub state: IncidentState,
     /// When its first event began to count.
     pub opened_at: Wall,
     /// When this revision was made.

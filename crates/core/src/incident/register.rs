@@ -8,8 +8,8 @@ use crate::incident::budget::Budget;
 use crate::incident::closed::Lately;
 use crate::incident::entry::Entry;
 use crate::incident::{
-    Acknowledgement, Answer, AnswerError, Incident, IncidentId, Kind, Patrol, Policy, Report,
-    Severity, Sighting, Sites, State, Witness,
+    Acknowledgement, Answer, AnswerError, Incident, IncidentId, IncidentState, Kind, Patrol,
+    Policy, Report, Severity, Sighting, Sites, Witness,
 };
 use crate::rule::health::Fault;
 use crate::rule::{Event, Phase, RuleKind};
@@ -238,13 +238,16 @@ impl Register {
         let mut revisions = self.tell_pending(at);
         let surplus = self.open.len().saturating_sub(OPEN_MAX);
         let called = self.time_to_call();
-        let over: Vec<(Serial, State)> = self
+        let over: Vec<(Serial, IncidentState)> = self
             .open
             .iter()
             .enumerate()
             .filter_map(|(index, (serial, entry))| {
-                let state =
-                    if index < surplus { Some(State::Expired) } else { entry.over(called, at) };
+                let state = if index < surplus {
+                    Some(IncidentState::Expired)
+                } else {
+                    entry.over(called, at)
+                };
                 Some((*serial, state?))
             })
             .collect();
@@ -290,7 +293,7 @@ impl Register {
             return Ok(self.close(serial, state, at));
         }
         incident.state = state;
-        if state == State::OnScene {
+        if state == IncidentState::OnScene {
             incident.on_scene_at = Some(at.wall);
             incident.on_scene = Some(step);
         }
@@ -383,11 +386,16 @@ impl Register {
         if let Some(per_hour_max) = self.policy.alerts_per_hour_max {
             self.budget.spend(per_hour_max, &event.camera, at.mono);
         }
-        self.close(serial, State::Resolved, at)
+        self.close(serial, IncidentState::Resolved, at)
     }
 
     /// None: nobody had been told of it.
-    pub(super) fn close(&mut self, serial: Serial, state: State, at: Stamp) -> Option<Incident> {
+    pub(super) fn close(
+        &mut self,
+        serial: Serial,
+        state: IncidentState,
+        at: Stamp,
+    ) -> Option<Incident> {
         let mut entry = self.open.remove(&serial)?;
         self.settled.extend(entry.active.iter().map(|source| (source.clone(), at.mono)));
         entry.active.clear();
@@ -446,7 +454,7 @@ fn blank(id: IncidentId, khu_pho: Id, kind: Kind, at: Stamp) -> Incident {
         khu_pho,
         kind,
         severity: Severity::Info,
-        state: State::Open,
+        state: IncidentState::Open,
         opened_at: at.wall,
         updated_at: at.wall,
         closed_at: None,

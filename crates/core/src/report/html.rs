@@ -9,7 +9,7 @@ use super::plot::{self, Bar, Interval, Shares, escape};
 use super::table::{Table, Tables, worst_first};
 use super::text::title;
 use super::words::Words;
-use super::{Both, Camera, Figures, Rate, Uptime};
+use super::{Both, CameraFigures, Figures, Rate, Uptime};
 use crate::ward::Language;
 
 /// What [`article`] is styled with, for A4 and for a screen.
@@ -231,7 +231,7 @@ fn rates(figures: &Figures, words: Words) -> Vec<Interval> {
 /// The cameras that could be used least.
 fn uptime(figures: &Figures, words: Words) -> String {
     let worst = worst_first(figures).into_iter();
-    let line = |camera: &Camera| {
+    let line = |camera: &CameraFigures| {
         let Uptime { up_ms, offline_ms, frozen_ms, blinded_ms, share } =
             camera.figures.value.uptime;
         let known = up_ms + offline_ms + frozen_ms + blinded_ms;

@@ -41,7 +41,7 @@ use crate::ward::Site;
 use crate::ward::Ward;
 
 pub use span::{DAYS_MAX, Span, SpanError};
-pub use summary::{Day, Drills, Faults, Rate, Summary, Times, Verdicts, kinds};
+pub use summary::{CameraFaults, Day, Drills, Rate, Summary, Times, Verdicts, kinds};
 pub use uptime::Uptime;
 
 use uptime::Watch;
@@ -112,7 +112,7 @@ pub struct CameraSummary {
 
 /// The figures of one camera.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Camera {
+pub struct CameraFigures {
     /// Which.
     pub id: String,
     /// The neighbourhood that it watches.
@@ -148,7 +148,7 @@ pub struct Figures {
     /// In the order of the configuration.
     pub khu_pho: Vec<Neighbourhood>,
     /// In the order of the configuration.
-    pub cameras: Vec<Camera>,
+    pub cameras: Vec<CameraFigures>,
 }
 
 /// One span with what is known of it.
@@ -239,7 +239,7 @@ fn neighbourhoods(sides: &[Side<'_>], scope: &Scope<'_>) -> Vec<(Id, String)> {
 }
 
 /// The configuration's, and behind them those that only the ledger knows.
-fn cameras(sides: &[Side<'_>; 2], scope: &Scope<'_>) -> Vec<Camera> {
+fn cameras(sides: &[Side<'_>; 2], scope: &Scope<'_>) -> Vec<CameraFigures> {
     let mut places: Vec<(Id, Id, String)> = scope
         .sites
         .iter()
@@ -262,7 +262,7 @@ fn cameras(sides: &[Side<'_>; 2], scope: &Scope<'_>) -> Vec<Camera> {
     };
     let figures = places.into_iter().map(|(khu_pho, id, address)| {
         let figures = Both { value: of(0, &khu_pho, &id), before: of(1, &khu_pho, &id) };
-        Camera { id: id.to_string(), khu_pho: khu_pho.to_string(), address, figures }
+        CameraFigures { id: id.to_string(), khu_pho: khu_pho.to_string(), address, figures }
     });
     figures.collect()
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::Uptime;
 use super::span::{Span, as_text};
 use crate::history::IncidentRecord;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
-use crate::incident::State;
 use crate::rule::health::Fault;
 use crate::time::Wall;
 
@@ -110,7 +110,7 @@ pub struct Drills {
 
 /// Incidents that were the cameras' own: each may be of many cameras.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Faults {
+pub struct CameraFaults {
     /// No answer, or no picture.
     pub offline: u64,
     /// The same picture again and again.
@@ -159,7 +159,7 @@ pub struct Summary {
     /// Counted nowhere else.
     pub drills: Drills,
     /// Counted nowhere else.
-    pub camera_faults: Faults,
+    pub camera_faults: CameraFaults,
     /// Of its cameras together.
     pub uptime: Uptime,
 }
@@ -171,12 +171,13 @@ pub(super) fn is_incident(case: &IncidentRecord) -> bool {
 
 /// Whether somebody said that there was nothing.
 pub(super) fn is_false(case: &IncidentRecord) -> bool {
-    case.state == State::FalseAlarm
+    case.state == IncidentState::FalseAlarm
 }
 
 /// Whether somebody vouches for it.
 fn is_real(case: &IncidentRecord) -> bool {
-    case.state == State::Resolved || case.state == State::Expired && case.on_scene_at.is_some()
+    case.state == IncidentState::Resolved
+        || case.state == IncidentState::Expired && case.on_scene_at.is_some()
 }
 
 impl Summary {
@@ -187,7 +188,8 @@ impl Summary {
         zone: &TimeZone,
         uptime: Uptime,
     ) -> Self {
-        let (mut incidents, mut drills, mut faults) = (Vec::new(), Vec::new(), Faults::default());
+        let (mut incidents, mut drills, mut faults) =
+            (Vec::new(), Vec::new(), CameraFaults::default());
         let mut by_hour = vec![0; 24];
         let mut by_day: Vec<Day> = span.dates().map(|date| Day { date, incidents: 0 }).collect();
         for case in cases.filter(|case| case.merged_into.is_none()) {
@@ -257,7 +259,7 @@ impl Verdicts {
     }
 }
 
-impl Faults {
+impl CameraFaults {
     fn count(&mut self, fault: Option<Fault>) {
         let counter = match fault.unwrap_or(Fault::Offline) {
             Fault::Offline => &mut self.offline,

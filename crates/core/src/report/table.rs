@@ -1,7 +1,7 @@
 //! The report's tables, as texts in one language: for the terminal and for paper.
 
 use super::words::{NONE, Words};
-use super::{Both, Camera, Figures, Rate, Summary, Times};
+use super::{Both, CameraFigures, Figures, Rate, Summary, Times};
 use crate::incident::Kind;
 
 /// Rows of cells under a head; the first cell of each names it, numbers stand in the others.
@@ -224,7 +224,7 @@ impl Tables<'_> {
     /// Cameras, those that could be used least first. `places`: with their addresses.
     pub(super) fn cameras(self, places: bool) -> Table {
         let w = self.words;
-        let row = |camera: &Camera| {
+        let row = |camera: &CameraFigures| {
             let Both { value, before } = &camera.figures;
             let earlier = before.uptime.share.filter(|_| self.comparable());
             let khu_pho = self.figures.name(&camera.khu_pho);
@@ -340,9 +340,9 @@ impl Tables<'_> {
 }
 
 /// Cameras by uptime, the least first, those of which nothing is known last.
-pub(super) fn worst_first(figures: &Figures) -> Vec<&Camera> {
-    let mut list: Vec<&Camera> = figures.cameras.iter().collect();
-    let up = |camera: &Camera| camera.figures.value.uptime.share.unwrap_or(2.0);
+pub(super) fn worst_first(figures: &Figures) -> Vec<&CameraFigures> {
+    let mut list: Vec<&CameraFigures> = figures.cameras.iter().collect();
+    let up = |camera: &CameraFigures| camera.figures.value.uptime.share.unwrap_or(2.0);
     list.sort_by(|a, b| up(a).total_cmp(&up(b)));
     list
 }

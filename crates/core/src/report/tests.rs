@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::history::{UptimeEvent, UptimeRecord};
-use crate::incident::{IncidentId, Kind, State};
+use crate::incident::{IncidentId, IncidentState, Kind};
 use crate::rule::health::Fault;
-use crate::ward::{Language, Place};
+use crate::ward::{Language, Location};
 
 fn id(text: &str) -> Id {
     Id::new(text).unwrap()
@@ -36,7 +36,7 @@ fn fire(name: &str, opened: &str) -> IncidentRecord {
         revision: 5,
         khu_pho: id("kp3"),
         kind: Kind::Fire,
-        state: State::Resolved,
+        state: IncidentState::Resolved,
         opened_at,
         acknowledged_at: after(60),
         on_scene_at: after(300),
@@ -105,7 +105,7 @@ fn an_hour_that_comes_twice_is_one_hour_and_one_that_is_left_out_is_none() {
 fn what_was_merged_counts_once_and_drills_and_cameras_count_apart() {
     let at = "2026-11-21T12:00:00+07:00";
     let mut merged = fire("merged", at);
-    (merged.state, merged.merged_into) = (State::Expired, IncidentId::parse("whole"));
+    (merged.state, merged.merged_into) = (IncidentState::Expired, IncidentId::parse("whole"));
     let mut drill = fire("drill", at);
     drill.exercise = true;
     let mut gone = fire("gone", at);
@@ -115,26 +115,29 @@ fn what_was_merged_counts_once_and_drills_and_cameras_count_apart() {
     let value = november(vec![merged, fire("whole", at), drill, gone, unknown]).value;
     assert_eq!((value.incidents, value.by_hour[12], value.by_kind["fire"]), (1, 1, 1));
     assert_eq!((value.drills.count, value.drills.arrive.p50_s), (1, Some(300.0)));
-    assert_eq!(value.camera_faults, Faults { frozen: 1, offline: 1, ..Faults::default() });
+    assert_eq!(
+        value.camera_faults,
+        CameraFaults { frozen: 1, offline: 1, ..CameraFaults::default() }
+    );
     assert_eq!((value.camera_faults.total(), value.acknowledge.n), (2, 1));
 }
 
 #[test]
 fn verdicts_are_what_people_said() {
     let at = "2026-11-21T12:00:00+07:00";
-    let case = |name: &str, state: State, seen: bool| {
+    let case = |name: &str, state: IncidentState, seen: bool| {
         let on_scene_at = seen.then(|| wall("2026-11-21T12:05:00+07:00"));
         let closed_at = state.is_closed().then(|| wall("2026-11-21T12:30:00+07:00"));
         IncidentRecord { state, on_scene_at, closed_at, ..fire(name, at) }
     };
     let value = november(vec![
-        case("a", State::Resolved, false),
-        case("b", State::FalseAlarm, true),
-        case("c", State::FalseAlarm, false),
-        case("d", State::Expired, true),
-        case("e", State::Expired, false),
-        case("f", State::Open, false),
-        case("g", State::OnScene, true),
+        case("a", IncidentState::Resolved, false),
+        case("b", IncidentState::FalseAlarm, true),
+        case("c", IncidentState::FalseAlarm, false),
+        case("d", IncidentState::Expired, true),
+        case("e", IncidentState::Expired, false),
+        case("f", IncidentState::Open, false),
+        case("g", IncidentState::OnScene, true),
     ])
     .value;
     assert_eq!(value.verdicts, Verdicts { real: 2, false_alarm: 2, unanswered: 1, open: 2 });
@@ -190,7 +193,7 @@ fn one_neighbourhood_alone_and_those_that_only_the_ledger_knows() {
     let sites = [Site {
         id: id("hem-42"),
         khu_pho: id("kp3"),
-        place: Place { address: "Hẻm 42".into(), coordinates: None },
+        place: Location { address: "Hẻm 42".into(), coordinates: None },
         owner: None,
         neighbours: Vec::new(),
     }];
@@ -231,7 +234,7 @@ fn cases() -> impl Strategy<Value = Vec<IncidentRecord>> {
                 let kinds = [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Other, Kind::Camera];
                 let [merged, exercise, seen, escalated] = flags;
                 let opened_at = Wall(begin + ms * 1_000);
-                let state: State = State::ALL[state];
+                let state: IncidentState = IncidentState::ALL[state];
                 IncidentRecord {
                     id: IncidentId::parse(&format!("i{index}")).unwrap(),
                     khu_pho: id(["kp1", "kp2", "kp3"][place]),

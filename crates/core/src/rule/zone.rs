@@ -21,7 +21,7 @@ pub struct Zone {
 
 /// Whether and where a rule looks at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Place<'a> {
+pub enum ZoneMatch<'a> {
     /// No zone names the rule, so it looks at the whole view.
     Anywhere,
     /// In this zone.
@@ -30,7 +30,7 @@ pub enum Place<'a> {
     Outside,
 }
 
-impl Place<'_> {
+impl ZoneMatch<'_> {
     /// The zone's name, where there is one.
     pub fn name(&self) -> Option<String> {
         match self {
@@ -46,15 +46,15 @@ pub fn of_person<'a>(
     rule: RuleKind,
     bbox: &BoundingBox,
     open: impl Fn(&Zone) -> bool,
-) -> Place<'a> {
+) -> ZoneMatch<'a> {
     of_point(zones, rule, bbox.foot(), open)
 }
 
 /// Where flames or smoke are: the middle counts, or the foot, since smoke leaves where it began.
-pub fn of_burning<'a>(zones: &'a [Zone], rule: RuleKind, bbox: &BoundingBox) -> Place<'a> {
+pub fn of_burning<'a>(zones: &'a [Zone], rule: RuleKind, bbox: &BoundingBox) -> ZoneMatch<'a> {
     let open = |_: &Zone| true;
     match of_point(zones, rule, bbox.center(), open) {
-        Place::Outside => of_point(zones, rule, bbox.foot(), open),
+        ZoneMatch::Outside => of_point(zones, rule, bbox.foot(), open),
         found => found,
     }
 }
@@ -64,13 +64,13 @@ fn of_point<'a>(
     rule: RuleKind,
     point: Point,
     open: impl Fn(&Zone) -> bool,
-) -> Place<'a> {
+) -> ZoneMatch<'a> {
     let mut named = zones.iter().filter(|zone| zone.rules.contains(&rule)).peekable();
     if named.peek().is_none() {
-        return Place::Anywhere;
+        return ZoneMatch::Anywhere;
     }
     let mut holding = named.filter(|zone| open(zone) && zone.polygon.contains(point));
-    holding.next().map_or(Place::Outside, Place::In)
+    holding.next().map_or(ZoneMatch::Outside, ZoneMatch::In)
 }
 
 #[cfg(test)]
@@ -88,8 +88,8 @@ mod tests {
     fn a_rule_that_no_zone_names_looks_everywhere() {
         let zones = left_half(vec![RuleKind::Loitering]);
         let right = BoundingBox::new(0.7, 0.2, 0.8, 0.9);
-        assert_eq!(of_burning(&zones, RuleKind::Fire, &right), Place::Anywhere);
-        assert_eq!(of_person(&zones, RuleKind::Loitering, &right, |_| true), Place::Outside);
+        assert_eq!(of_burning(&zones, RuleKind::Fire, &right), ZoneMatch::Anywhere);
+        assert_eq!(of_person(&zones, RuleKind::Loitering, &right, |_| true), ZoneMatch::Outside);
     }
 
     #[test]
@@ -98,6 +98,6 @@ mod tests {
         let left = BoundingBox::new(0.1, 0.2, 0.3, 0.9);
         let place = |open: bool| of_person(&zones, RuleKind::Loitering, &left, |_| open);
         assert_eq!(place(true).name().unwrap(), "trái");
-        assert_eq!(place(false), Place::Outside);
+        assert_eq!(place(false), ZoneMatch::Outside);
     }
 }

@@ -23,7 +23,7 @@ pub struct TrackId(pub u64);
 
 /// How sure it is that a track is one real thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum TrackState {
     /// Seen once; may be a flicker of the detector.
     Tentative,
     /// Seen again; in view.
@@ -44,7 +44,7 @@ pub struct Track {
     /// Of the newest detection, 0..1.
     pub confidence: f32,
     /// How sure it is that this is one real thing.
-    pub state: State,
+    pub state: TrackState,
     /// What a person looked like over the last sights, where any of them could tell.
     pub appearance: Option<Appearance>,
     /// Its first detection.

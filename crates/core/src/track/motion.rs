@@ -62,14 +62,14 @@ impl Axis {
 
 /// The motion of one box: its middle moves, its size drifts.
 #[derive(Clone, Copy, Debug)]
-pub struct Motion {
+pub struct MotionModel {
     x: Axis,
     y: Axis,
     width: f32,
     height: f32,
 }
 
-impl Motion {
+impl MotionModel {
     /// A thing seen for the first time, at rest as far as is known.
     pub fn new(bbox: &BoundingBox) -> Self {
         let center = bbox.center();
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_steady_walker_is_predicted_ahead() {
-        let mut motion = Motion::new(&walker(0.2));
+        let mut motion = MotionModel::new(&walker(0.2));
         for step in 1..=10 {
             motion.correct(&walker(0.2 + 0.05 * step as f32), 0.5);
         }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_thing_at_rest_stays() {
-        let mut motion = Motion::new(&walker(0.5));
+        let mut motion = MotionModel::new(&walker(0.5));
         for _ in 0..10 {
             motion.correct(&walker(0.5), 1.0);
         }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_long_silence_does_not_send_it_out_of_sight() {
-        let mut motion = Motion::new(&walker(0.2));
+        let mut motion = MotionModel::new(&walker(0.2));
         motion.correct(&walker(0.25), 0.5);
         assert_eq!(motion.predicted(3.0), motion.predicted(3_000.0));
     }

@@ -13,8 +13,8 @@ use crate::geometry::BoundingBox;
 use crate::time::Stamp;
 use crate::track::assignment::FORBIDDEN;
 use crate::track::assignment::assign;
-use crate::track::motion::Motion;
-use crate::track::{State, Track, TrackId};
+use crate::track::motion::MotionModel;
+use crate::track::{Track, TrackId, TrackState};
 
 /// More boxes in one frame are noise; the best are taken. Bounds the cubic assignment.
 const DETECTIONS_MAX: usize = 64;
@@ -96,7 +96,7 @@ impl Habit {
 #[derive(Clone, Debug)]
 struct Followed {
     track: Track,
-    motion: Motion,
+    motion: MotionModel,
 }
 
 /// Follows the things of one camera's view.
@@ -169,8 +169,8 @@ impl Tracker {
             let predicted = followed.motion.predicted(dt);
             let habit = Habit::of(followed.track.class);
             let reach_max = match followed.track.state {
-                State::Tentative => habit.reach.max(REACH_TENTATIVE),
-                State::Confirmed | State::Lost => habit.reach_max,
+                TrackState::Tentative => habit.reach.max(REACH_TENTATIVE),
+                TrackState::Confirmed | TrackState::Lost => habit.reach_max,
             };
             let reach = (habit.reach + habit.reach_per_s * dt).min(reach_max);
             for detection in detections {
@@ -202,14 +202,14 @@ impl Tracker {
                 class: detection.class,
                 bbox: detection.bbox,
                 confidence: detection.confidence,
-                state: State::Tentative,
+                state: TrackState::Tentative,
                 appearance: detection.appearance,
                 first_seen: at,
                 origin: detection.bbox,
                 confirmed: at,
                 last_seen: at,
             },
-            motion: Motion::new(&detection.bbox),
+            motion: MotionModel::new(&detection.bbox),
         });
     }
 
@@ -219,11 +219,11 @@ impl Tracker {
             if f.track.seen_at(at) {
                 return true;
             }
-            if f.track.state == State::Confirmed {
-                f.track.state = State::Lost;
+            if f.track.state == TrackState::Confirmed {
+                f.track.state = TrackState::Lost;
             }
             let forget = Habit::of(f.track.class).forget;
-            let tentative = f.track.state == State::Tentative;
+            let tentative = f.track.state == TrackState::Tentative;
             let forget = if tentative { forget.min(FORGET_TENTATIVE) } else { forget };
             at.mono.since(f.track.last_seen.mono) <= forget
         });
@@ -233,7 +233,7 @@ impl Tracker {
 impl Followed {
     fn see(&mut self, detection: &Detection, at: Stamp) {
         self.motion.correct(&detection.bbox, seconds(at, self.track.last_seen));
-        if self.track.state == State::Tentative {
+        if self.track.state == TrackState::Tentative {
             self.track.confirmed = at;
         }
         self.track.bbox = detection.bbox;
@@ -243,7 +243,7 @@ impl Followed {
             (known, seen) => known.or(seen),
         };
         self.track.last_seen = at;
-        self.track.state = State::Confirmed;
+        self.track.state = TrackState::Confirmed;
     }
 }
 
@@ -360,7 +360,7 @@ mod tests {
         ids(&mut tracker, &[person(0.5)], 0.0);
         ids(&mut tracker, &[person(0.5)], 1.0);
         ids(&mut tracker, &[], 2.0);
-        assert_eq!(tracker.tracks().next().unwrap().state, State::Lost);
+        assert_eq!(tracker.tracks().next().unwrap().state, TrackState::Lost);
         assert_eq!(ids(&mut tracker, &[person(0.5)], 12.9), [1]);
         ids(&mut tracker, &[], 25.0);
         assert_eq!(ids(&mut tracker, &[person(0.5)], 25.1), [2]);

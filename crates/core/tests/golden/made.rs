@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keng_core::incident::{
-    Acknowledgement, Incident, IncidentId, Kind, Severity, Siren, State, Witness,
+    Acknowledgement, Incident, IncidentId, IncidentState, Kind, Severity, Siren, Witness,
 };
 use keng_core::rule::health::Fault;
 use keng_core::time::Wall;
@@ -48,7 +48,7 @@ fn plain(kind: Kind) -> Incident {
             Kind::Camera => Severity::Info,
             _ => Severity::Warning,
         },
-        state: State::Open,
+        state: IncidentState::Open,
         opened_at: EVENING,
         updated_at: EVENING,
         closed_at: None,
@@ -68,10 +68,10 @@ fn plain(kind: Kind) -> Incident {
 }
 
 /// As the register has it once people have done what leads to `state`.
-fn in_state(incident: Incident, state: State) -> Incident {
+fn in_state(incident: Incident, state: IncidentState) -> Incident {
     let closed = state.is_closed();
-    let answered = state != State::Open && state != State::Expired;
-    let there = state == State::OnScene || state == State::Resolved;
+    let answered = state != IncidentState::Open && state != IncidentState::Expired;
+    let there = state == IncidentState::OnScene || state == IncidentState::Resolved;
     Incident {
         state,
         revision: incident.revision + 1,
@@ -107,12 +107,12 @@ pub(super) fn all() -> Vec<Incident> {
     let mut all = Vec::new();
     for kind in [Kind::Fire, Kind::Smoke, Kind::Loitering, Kind::Camera, Kind::Other] {
         all.push(plain(kind));
-        all.extend(State::ALL.map(|state| in_state(plain(kind), state)));
+        all.extend(IncidentState::ALL.map(|state| in_state(plain(kind), state)));
         all.push(crowded(kind));
         all.push(Incident { escalated_at: Some(later(200)), ..crowded(kind) });
         all.push(Incident { held_back: 12, ..crowded(kind) });
         all.push(Incident { exercise: true, ..plain(kind) });
-        for state in State::ALL {
+        for state in IncidentState::ALL {
             all.push(Incident { exercise: true, ..in_state(crowded(kind), state) });
         }
     }
@@ -131,6 +131,6 @@ pub(super) fn all() -> Vec<Incident> {
     all.push(Incident { siren: siren(true, None), ..called.clone() });
     all.push(Incident { siren: siren(false, Some("Công an phường")), ..called.clone() });
     let merged_into = IncidentId::parse("20261121t151403120z-market");
-    all.push(Incident { merged_into, ..in_state(called, State::Resolved) });
+    all.push(Incident { merged_into, ..in_state(called, IncidentState::Resolved) });
     all
 }

@@ -15,13 +15,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keng_core::alert::{Context, Latency, Messages, parse};
+use keng_core::alert::{AlertContext, Latency, Messages, parse};
 use keng_core::detection::ModelIdentity;
 use keng_core::geometry::BoundingBox;
 use keng_core::incident::{Incident, Sighting};
 use keng_core::time::Wall;
 use keng_core::ward::{
-    Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Place, Site, Team, Ward,
+    Coordinates, FirePoint, FirePointKind, Id, KhuPho, Language, Location, Site, Team, Ward,
 };
 
 use super::{Play, id, site};
@@ -52,7 +52,7 @@ fn compare(name: &str, text: &str, wrong: &mut String) {
 }
 
 /// The ward that the alerts tell of, with `sites` for cameras.
-fn context(language: Language, sites: Vec<Site>) -> Context {
+fn context(language: Language, sites: Vec<Site>) -> AlertContext {
     let khu_pho = |name: &str, team: Option<Team>| KhuPho {
         id: id(name),
         name: format!("Khu phố {}", name.trim_start_matches("kp")),
@@ -61,7 +61,7 @@ fn context(language: Language, sites: Vec<Site>) -> Context {
     let fire_point = |name: &str, kind: FirePointKind, north: f64| FirePoint {
         kind,
         name: name.to_owned(),
-        place: Place {
+        place: Location {
             address: name.to_owned(),
             coordinates: Some(Coordinates {
                 latitude: 10.79 + north / 111_195.0,
@@ -69,7 +69,7 @@ fn context(language: Language, sites: Vec<Site>) -> Context {
             }),
         },
     };
-    Context {
+    AlertContext {
         ward: Ward {
             id: id("phuong-14"),
             name: "Phường 14".to_owned(),
@@ -94,7 +94,7 @@ fn context(language: Language, sites: Vec<Site>) -> Context {
 
 /// The alert of a revision as the log's entry `sequence`: the first of an incident with a picture,
 /// each that a camera saw with its latency.
-fn alert(context: &Context, incident: &Incident, sequence: u64) -> String {
+fn alert(context: &AlertContext, incident: &Incident, sequence: u64) -> String {
     let Incident { khu_pho, id, revision, .. } = incident;
     let snapshot = (*revision == 1 && !incident.cameras.is_empty())
         .then(|| format!("keng/phuong-14/{khu_pho}/incident/{id}/snapshot"));
@@ -109,7 +109,7 @@ fn alert(context: &Context, incident: &Incident, sequence: u64) -> String {
 }
 
 /// `incidents` as a file keeps them. Each is read back on the way, as a restarted daemon does.
-fn lines(context: &Context, incidents: &[Incident]) -> String {
+fn lines(context: &AlertContext, incidents: &[Incident]) -> String {
     let mut text = String::new();
     for (incident, sequence) in incidents.iter().zip(1..) {
         let told = alert(context, incident, sequence);

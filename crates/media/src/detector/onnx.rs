@@ -101,7 +101,7 @@ impl OnnxDetector {
             shapes.iter().map(|(shape, values)| family::Tensor { shape, values }).collect();
         let pictures = frames.iter().enumerate();
         let decoded = pictures.map(|(picture, frame)| {
-            let context = family::Context {
+            let context = family::DecodeContext {
                 input: size,
                 letterbox: &frame.letterbox,
                 classes: &self.layout.classes,

@@ -17,7 +17,7 @@ use super::decode_rate::DecodeChoice;
 use super::decode_rate::DecodeRate;
 use super::decode_rate::DecodeSchedule;
 use super::mailbox::Mailboxes;
-use crate::attention::motion::Motion;
+use crate::attention::motion::MotionDetector;
 use crate::attention::schedule::AGE_MAX;
 use crate::camera::Packet;
 use crate::camera::queue::QueueItem;
@@ -65,7 +65,7 @@ struct Worker {
     timer: Timer,
     decoder: Decoder,
     schedule: DecodeSchedule,
-    motion: Motion,
+    motion: MotionDetector,
     /// The thread is behind, which is said once.
     late: bool,
     /// Something failed since the last frame; said once.
@@ -84,7 +84,7 @@ impl Worker {
             timer,
             decoder,
             schedule: DecodeSchedule::default(),
-            motion: Motion::default(),
+            motion: MotionDetector::default(),
             late: false,
             complained: false,
         }

@@ -27,7 +27,7 @@ use super::{DaemonRun, LoggedInput, PatrolNotice, StoredVerdict};
 use crate::detection::Class;
 use crate::detection::Detection;
 use crate::geometry::BoundingBox;
-use crate::incident::{IncidentId, Kind, State};
+use crate::incident::{IncidentId, IncidentState, Kind};
 use crate::pipeline::FrameResult;
 use crate::time::{Mono, Stamp, Wall};
 use crate::ward::Id;
@@ -212,7 +212,7 @@ fn put_verdict(block: &mut Vec<u8>, verdict: &StoredVerdict) {
     put_text(block, verdict.incident.as_str());
     put_text(block, verdict.khu_pho.as_str());
     block.push(verdict.kind.facts().log_number);
-    block.push(place(State::ALL.iter().position(|state| *state == verdict.state)));
+    block.push(place(IncidentState::ALL.iter().position(|state| *state == verdict.state)));
     let on_scene = if verdict.on_scene { ON_SCENE } else { 0 };
     block.push(on_scene | if verdict.exercise { EXERCISE } else { 0 });
     put_signed(block, verdict.opened_at.0);
@@ -353,7 +353,7 @@ fn verdict(reader: &mut Reader<'_>, at: Stamp) -> Option<StoredVerdict> {
     let incident = IncidentId::parse(reader.text()?)?;
     let khu_pho = Id::new(reader.text()?).ok()?;
     let kind = Kind::of_log_number(reader.byte()?)?;
-    let state = *State::ALL.get(usize::from(reader.byte()?))?;
+    let state = *IncidentState::ALL.get(usize::from(reader.byte()?))?;
     let flags = reader.byte()?;
     let opened_at = Wall(reader.signed()?);
     let count = reader.count(1)?;

@@ -22,8 +22,8 @@ use crate::detection::Detection;
 use crate::geometry::BoundingBox;
 use crate::incident::Incident;
 use crate::incident::IncidentId;
+use crate::incident::IncidentState;
 use crate::incident::Kind;
-use crate::incident::State;
 use crate::pipeline::FrameResult;
 use crate::time::Stamp;
 use crate::time::Wall;
@@ -80,8 +80,8 @@ pub struct StoredVerdict {
     pub khu_pho: Id,
     /// The kind of incident that it was taken for.
     pub kind: Kind,
-    /// Never [`State::Open`].
-    pub state: State,
+    /// Never [`IncidentState::Open`].
+    pub state: IncidentState,
     /// True if somebody has been there.
     pub on_scene: bool,
     /// True if it was a drill.
@@ -95,7 +95,7 @@ pub struct StoredVerdict {
 impl StoredVerdict {
     /// Of a revision; `None` where nothing has become of it yet, or it goes on as another.
     pub fn of(incident: &Incident, at: Stamp) -> Option<Self> {
-        if incident.state == State::Open || incident.merged_into.is_some() {
+        if incident.state == IncidentState::Open || incident.merged_into.is_some() {
             return None;
         }
         Some(Self {
@@ -116,10 +116,10 @@ impl StoredVerdict {
     pub fn truth(&self) -> Option<bool> {
         match self.state {
             _ if self.exercise => None,
-            State::FalseAlarm => Some(false),
-            State::Resolved | State::OnScene => Some(true),
-            State::Expired | State::Acknowledged if self.on_scene => Some(true),
-            State::Open | State::Expired | State::Acknowledged => None,
+            IncidentState::FalseAlarm => Some(false),
+            IncidentState::Resolved | IncidentState::OnScene => Some(true),
+            IncidentState::Expired | IncidentState::Acknowledged if self.on_scene => Some(true),
+            IncidentState::Open | IncidentState::Expired | IncidentState::Acknowledged => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Availability, IncidentRecord, UptimeEvent, UptimeRecord};
-use crate::incident::{IncidentId, Kind, State};
+use crate::incident::{IncidentId, IncidentState, Kind};
 use crate::rule::health::Fault;
 use crate::time::Wall;
 use crate::ward::Id;
@@ -137,7 +137,7 @@ impl WireCase {
             revision: self.revision,
             khu_pho: Id::new(&self.khu_pho).ok()?,
             kind: Kind::parse(&self.kind)?,
-            state: State::parse(&self.state)?,
+            state: IncidentState::parse(&self.state)?,
             opened_at: time(&self.opened_at)?,
             acknowledged_at: optional(self.acknowledged_at, time)?,
             on_scene_at: optional(self.on_scene_at, time)?,
@@ -191,7 +191,7 @@ mod tests {
         let times = (walls(), prop::array::uniform4(prop::option::of(walls())));
         let words = (
             prop::sample::select(Kind::ALL.to_vec()),
-            prop::sample::select(State::ALL.to_vec()),
+            prop::sample::select(IncidentState::ALL.to_vec()),
             prop::option::of(prop::sample::select(Fault::ALL.to_vec())),
         );
         let names = (ids(), ids(), prop::collection::vec(ids(), 0..4), prop::option::of(ids()));

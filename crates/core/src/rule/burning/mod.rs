@@ -214,7 +214,7 @@ fn shown(terms: Terms<'_>, rule: RuleKind, track: &Track) -> Option<Evidence> {
         return None;
     }
     let place = zone::of_burning(terms.zones, rule, &track.bbox);
-    (place != zone::Place::Outside).then(|| Evidence {
+    (place != zone::ZoneMatch::Outside).then(|| Evidence {
         confidence: track.confidence,
         bbox: Some(track.bbox),
         zone: place.name(),

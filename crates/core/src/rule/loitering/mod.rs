@@ -20,9 +20,9 @@ use crate::rule::contract::RuleContext;
 use crate::rule::event::Draft;
 use crate::rule::found::Found;
 use crate::rule::kind::RuleKind;
-use crate::rule::zone::{self, Place, Zone};
+use crate::rule::zone::{self, Zone, ZoneMatch};
 use crate::time::Stamp;
-use crate::track::{State, Track};
+use crate::track::{Track, TrackState};
 
 pub use config::LoiteringConfig;
 
@@ -59,9 +59,9 @@ struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    fn place(&self, bbox: &BoundingBox) -> Place<'a> {
+    fn place(&self, bbox: &BoundingBox) -> ZoneMatch<'a> {
         if self.patrols.contains(&None) {
-            return Place::Outside;
+            return ZoneMatch::Outside;
         }
         let open = |zone: &Zone| !self.is_silent(zone);
         zone::of_person(self.zones, RuleKind::Loitering, bbox, open)
@@ -124,19 +124,23 @@ impl Loitering {
         at: Stamp,
     ) {
         let in_view = |track: &&&Track| {
-            track.class == Class::Person && track.state == State::Confirmed && track.seen_at(at)
+            track.class == Class::Person
+                && track.state == TrackState::Confirmed
+                && track.seen_at(at)
         };
         let mut new = Vec::new();
         for track in tracks.iter().filter(in_view) {
             let place = ground.place(&track.bbox);
             match self.stays.iter_mut().find(|stay| stay.track == track.id) {
-                Some(stay) if place == Place::Outside => stay.see_outside(track, at),
+                Some(stay) if place == ZoneMatch::Outside => stay.see_outside(track, at),
                 Some(stay) => {
                     let sight = Sight { track, place, begun: (at, track.bbox), at };
                     stay.see(&sight, config.return_window);
                 }
                 // A known person may be seen weakly; a new one must be seen well.
-                None if place != Place::Outside && track.confidence >= config.confidence_min => {
+                None if place != ZoneMatch::Outside
+                    && track.confidence >= config.confidence_min =>
+                {
                     let begun = self.begun(ground, track, at);
                     new.push(Sight { track, place, begun, at });
                 }
@@ -182,7 +186,7 @@ impl Loitering {
         let looked = |(name, newest): &(Option<String>, Stamp)| {
             *newest < track.first_seen || name.is_some() && *name != zone
         };
-        match place != Place::Outside && self.silent.iter().all(looked) {
+        match place != ZoneMatch::Outside && self.silent.iter().all(looked) {
             true => (track.first_seen, track.origin),
             false => (at, track.bbox),
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::detection::Appearance;
 use crate::geometry::BoundingBox;
 use crate::rule::event::Evidence;
-use crate::rule::zone::Place;
+use crate::rule::zone::ZoneMatch;
 use crate::time::Stamp;
 use crate::track::{Track, TrackId};
 
@@ -46,7 +46,7 @@ pub(super) struct Sight<'a> {
     /// Whom the tracker takes for this person.
     pub track: &'a Track,
     /// In which zone.
-    pub place: Place<'a>,
+    pub place: ZoneMatch<'a>,
     /// Where and since when the person was there, should a visit begin: the track's first sight
     /// is as good as this one, where the rule looked then.
     pub begun: (Stamp, BoundingBox),

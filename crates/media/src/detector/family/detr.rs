@@ -1,6 +1,6 @@
 //! Boxes `[N, Q, 4]` (centre and size, 0..1 of the input) and scores `[N, Q, C]`, in two tensors.
 
-use super::tensor::{Context, Mismatch, OutputShape, Tensor, corners, item};
+use super::tensor::{DecodeContext, Mismatch, OutputShape, Tensor, corners, item};
 use crate::detection::Detection;
 
 /// Finds the one of two outputs that holds the boxes, and whether the other one's scores are
@@ -31,7 +31,7 @@ pub(super) fn decode(
     outputs: &[Tensor<'_>],
     picture: usize,
     (boxes, logits): (usize, bool),
-    context: &Context<'_>,
+    context: &DecodeContext<'_>,
     found: &mut Vec<Detection>,
 ) -> Result<(), Mismatch> {
     let (boxes_of, queries, four) = item(outputs, boxes, picture)?;

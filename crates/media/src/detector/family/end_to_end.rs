@@ -1,6 +1,6 @@
 //! `[N, K, 6]`: corners in input pixels, score, class; suppressed by the network itself.
 
-use super::tensor::{Context, Mismatch, Tensor, item};
+use super::tensor::{DecodeContext, Mismatch, Tensor, item};
 use crate::detection::Detection;
 
 #[expect(clippy::cast_possible_truncation, reason = "the class was rounded and is in range")]
@@ -8,7 +8,7 @@ use crate::detection::Detection;
 pub(super) fn decode(
     outputs: &[Tensor<'_>],
     picture: usize,
-    context: &Context<'_>,
+    context: &DecodeContext<'_>,
     found: &mut Vec<Detection>,
 ) -> Result<(), Mismatch> {
     let (values, _, columns) = item(outputs, 0, picture)?;

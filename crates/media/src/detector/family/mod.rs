@@ -25,7 +25,7 @@ use super::nms;
 use crate::detection::Detection;
 use crate::frame::Size;
 
-pub use tensor::{Context, Mismatch, OutputShape, Tensor};
+pub use tensor::{DecodeContext, Mismatch, OutputShape, Tensor};
 
 /// Boxes of one class that overlap by more show the same thing.
 const IOU_MAX: f32 = 0.5;
@@ -129,7 +129,7 @@ impl Family {
         &self,
         outputs: &[Tensor<'_>],
         picture: usize,
-        context: &Context<'_>,
+        context: &DecodeContext<'_>,
     ) -> Result<Vec<Detection>, Mismatch> {
         let mut found = Vec::new();
         match self {

@@ -34,7 +34,7 @@ pub struct Mismatch {
 
 /// The facts that decoding needs besides the tensors.
 #[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
+pub struct DecodeContext<'a> {
     /// The size of the network's input.
     pub input: Size,
     /// The place of the picture in the input.
@@ -45,7 +45,7 @@ pub struct Context<'a> {
     pub confidence_min: f32,
 }
 
-impl Context<'_> {
+impl DecodeContext<'_> {
     /// Adds a detection for every class that matters and scores enough; `corners` in pixels of
     /// the input. Boxes that are not finite or lie outside the picture are skipped.
     pub(super) fn add(

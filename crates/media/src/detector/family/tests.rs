@@ -25,8 +25,12 @@ fn decode(
         tensors.iter().map(|(shape, values)| Tensor { shape, values }).collect();
     let letterbox = Letterbox::none(INPUT);
     let classes = three();
-    let context =
-        Context { input: INPUT, letterbox: &letterbox, classes: &classes, confidence_min: 0.25 };
+    let context = DecodeContext {
+        input: INPUT,
+        letterbox: &letterbox,
+        classes: &classes,
+        confidence_min: 0.25,
+    };
     family.decode(&tensors, picture, &context)
 }
 

@@ -1,13 +1,13 @@
 //! `[N, 4 + C, A]` (or transposed): centre and size in input pixels, classes; no objectness.
 
-use super::tensor::{Context, Mismatch, Tensor, corners, item};
+use super::tensor::{DecodeContext, Mismatch, Tensor, corners, item};
 use crate::detection::Detection;
 
 pub(super) fn decode(
     outputs: &[Tensor<'_>],
     picture: usize,
     channels_first: bool,
-    context: &Context<'_>,
+    context: &DecodeContext<'_>,
     found: &mut Vec<Detection>,
 ) -> Result<(), Mismatch> {
     let (values, rows, columns) = item(outputs, 0, picture)?;

@@ -1,6 +1,6 @@
 //! `[N, A, 5 + C]`: box, objectness, classes. YOLOX as exported (grid offsets), YOLOv5 (pixels).
 
-use super::tensor::{Context, Mismatch, Tensor, corners, item};
+use super::tensor::{DecodeContext, Mismatch, Tensor, corners, item};
 use crate::detection::Detection;
 
 /// YOLOX: `x = (cell + dx) * stride`, `w = exp(log w) * stride` (arXiv 2107.08430, section 2.2);
@@ -9,7 +9,7 @@ pub(super) fn decode_grid(
     outputs: &[Tensor<'_>],
     picture: usize,
     strides: &[u32],
-    context: &Context<'_>,
+    context: &DecodeContext<'_>,
     found: &mut Vec<Detection>,
 ) -> Result<(), Mismatch> {
     let (values, anchors, columns) = item(outputs, 0, picture)?;
@@ -39,7 +39,7 @@ pub(super) fn decode_grid(
 pub(super) fn decode_pixels(
     outputs: &[Tensor<'_>],
     picture: usize,
-    context: &Context<'_>,
+    context: &DecodeContext<'_>,
     found: &mut Vec<Detection>,
 ) -> Result<(), Mismatch> {
     let (values, _, columns) = item(outputs, 0, picture)?;
@@ -51,7 +51,7 @@ pub(super) fn decode_pixels(
 
 fn add(
     row: &[f32],
-    context: &Context<'_>,
+    context: &DecodeContext<'_>,
     found: &mut Vec<Detection>,
     center_and_size: impl Fn([f32; 4]) -> [f32; 4],
 ) {
