@@ -1,6 +1,5 @@
 //! What makes the core look closer at a camera, and for how long.
 
-#![expect(clippy::cast_possible_truncation, reason = "small numbers")]
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use std::time::Duration;

@@ -4,7 +4,6 @@
 //! `cargo test -p keng-core --test dwell -- --nocapture` prints the tables. With
 //! `KENG_REWRITE_FIGURES=1` the plot `docs/dwell-error.svg` is drawn anew.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 #![expect(clippy::cast_precision_loss, reason = "counts and microseconds of minutes")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 

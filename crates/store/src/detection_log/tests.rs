@@ -42,7 +42,7 @@ fn any_record() -> impl Strategy<Value = (i64, i64, LoggedInput)> {
             incident: IncidentId::parse("20261121t151403120z-hem-42").unwrap(),
             khu_pho: id("kp3"),
             kind: Kind::Smoke,
-            state: State::ALL[state],
+            state: IncidentState::ALL[state],
             on_scene,
             exercise,
             opened_at: Wall(opened),
