@@ -22,12 +22,12 @@ use keng::ward::Id;
 use keng::ward::KhuPho;
 use keng::ward::Language;
 use keng::ward::Ward;
+use keng::web::CameraSummary;
 use keng::web::Config;
-use keng::web::Configured;
+use keng::web::ConfiguredCamera;
 use keng::web::Error;
 use keng::web::Gallery;
 use keng::web::REQUESTS_MAX;
-use keng::web::Seat;
 use keng::web::Server;
 use keng::web::State;
 use keng::web::StatusBoard;
@@ -56,11 +56,11 @@ impl StatusBoard for Board {
     fn cameras(&self) -> Vec<(Id, Value)> {
         vec![(Id::new("hem-42").unwrap(), json!({ "state": "online" }))]
     }
-    fn camera(&self, id: &Id) -> Option<Seat> {
+    fn camera(&self, id: &Id) -> Option<CameraSummary> {
         let khu_pho = Id::new("kp3").unwrap();
-        (id.as_str() == "hem-42").then_some(Seat { khu_pho, streams: true, owner: None })
+        (id.as_str() == "hem-42").then_some(CameraSummary { khu_pho, streams: true, owner: None })
     }
-    fn configured(&self) -> Arc<[Configured]> {
+    fn configured(&self) -> Arc<[ConfiguredCamera]> {
         Arc::default()
     }
     fn khu_pho(&self) -> Vec<KhuPho> {

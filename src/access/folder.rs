@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
-use super::Error;
+use super::error::Error;
 
 /// Below the store's own folder.
 const NAME: &str = "access";

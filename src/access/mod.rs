@@ -7,190 +7,20 @@
 //!
 //! Does not belong here: requests and answers (that is `web`), teams that speak over MQTT.
 
+mod error;
 mod folder;
+mod hex;
 mod limit;
 pub mod password;
+mod random;
 mod session;
 mod store;
 pub mod users;
+mod viewer;
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
-use rand::TryRng;
-use rand::rngs::SysRng;
-
-use crate::alert::Head;
-use crate::outbox::Entry;
-use crate::ward::Id;
-
+pub use error::Error;
 pub(crate) use folder::Folder;
 pub use limit::Pace;
 pub use store::Access;
 pub use store::Refused;
-
-/// Why users, sessions or keys can't be had.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system's.
-    #[error("can't use {path}; it must be writable by whoever runs the daemon")]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
-    /// The file of users is not what `keng user` writes.
-    #[error("the file of users does not check out: {0}")]
-    Users(String),
-    /// Nobody can sign in by it.
-    #[error(
-        "{0:?} is no name to sign in by: a small letter, then up to 39 small letters, digits, \
-         dots, hyphens and underscores"
-    )]
-    Name(String),
-    /// Nothing that can stand under what somebody does.
-    #[error("a full name has 1 to 80 characters, and no control characters")]
-    FullName,
-    /// What does not fit.
-    #[error("no such role: {0}")]
-    Role(String),
-    /// The name is taken.
-    #[error("there is a user {0:?} already: keng user passwd changes the password")]
-    Taken(String),
-    /// Nobody has that name.
-    #[error("there is no user {0:?}: keng user list shows them")]
-    NoUser(String),
-    /// The password should not be one.
-    #[error(transparent)]
-    Password(#[from] password::Unfit),
-    /// The system gives no randomness.
-    #[error("the system gives no randomness: {0}")]
-    Random(String),
-}
-
-/// What somebody may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Everything operational, in every khu phố.
-    Police,
-    /// Everything operational, in these khu phố alone.
-    KhuPho(BTreeSet<Id>),
-    /// What the police may, and the system, the log of views, the cameras' owners.
-    Admin,
-}
-
-impl Role {
-    /// As files and answers write it.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Police => "police",
-            Self::KhuPho(_) => "khu_pho",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Viewer {
-    /// As it stands under what they do.
-    pub name: String,
-    /// What they sign in by; empty for whoever sits at this machine.
-    pub login: String,
-    /// What they may.
-    pub role: Role,
-    /// Not signed in: at this very machine, and there are no users yet.
-    pub local: bool,
-}
-
-impl Viewer {
-    /// Whether what happens in this khu phố is theirs to see, and to act upon.
-    pub fn may_see(&self, khu_pho: &Id) -> bool {
-        match &self.role {
-            Role::Police | Role::Admin => true,
-            Role::KhuPho(theirs) => theirs.contains(khu_pho),
-        }
-    }
-
-    /// Whether an entry of the outbox is theirs to see: its subject begins with its khu phố. A
-    /// damaged one has none, and is nobody's but those who see everything.
-    pub fn may_see_subject(&self, subject: &str) -> bool {
-        match &self.role {
-            Role::Police | Role::Admin => true,
-            Role::KhuPho(theirs) => {
-                let khu_pho = subject.split_once('/').map(|(khu_pho, _)| khu_pho);
-                khu_pho.is_some_and(|khu_pho| theirs.iter().any(|id| id.as_str() == khu_pho))
-            }
-        }
-    }
-
-    /// Whether an alert is theirs to see: of their own khu phố, or one that names it among those
-    /// whose cameras see it too. To act upon it stays with the khu phố whose it is.
-    pub fn may_see_entry(&self, entry: &Entry) -> bool {
-        let Role::KhuPho(theirs) = &self.role else { return true };
-        if self.may_see_subject(&entry.subject) {
-            return true;
-        }
-        let head = Head::read(&entry.payload).unwrap_or_default();
-        head.also_khu_pho.iter().any(|named| theirs.iter().any(|id| id.as_str() == &**named))
-    }
-
-    /// Whether faces are theirs to see: those of a street's neighbours are not.
-    pub fn may_see_faces(&self) -> bool {
-        !matches!(self.role, Role::KhuPho(_))
-    }
-
-    /// Whether the ward's webhooks are theirs to know of.
-    pub fn sees_outlets(&self) -> bool {
-        !matches!(self.role, Role::KhuPho(_))
-    }
-
-    /// Whether a drill is theirs to begin: it calls teams of the whole ward out.
-    pub fn may_drill(&self) -> bool {
-        !matches!(self.role, Role::KhuPho(_))
-    }
-
-    /// Whether the system, the log of views and the cameras' owners are theirs to see.
-    pub fn is_admin(&self) -> bool {
-        self.role == Role::Admin
-    }
-}
-
-/// Bytes of the system's randomness.
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
-    Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pair = |at| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if plain { (0..text.len()).step_by(2).map(pair).collect() } else { None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(text: &str) -> Id {
-        Id::new(text).unwrap()
-    }
-
-    #[test]
-    fn a_khu_pho_s_user_sees_that_khu_pho_alone() {
-        let role = Role::KhuPho([id("kp3")].into());
-        let viewer = Viewer { name: "Ba".to_owned(), login: "ba".to_owned(), role, local: false };
-        assert!(viewer.may_see(&id("kp3")) && !viewer.may_see(&id("kp33")));
-        assert!(viewer.may_see_subject("kp3/x"));
-        for other in ["kp33/x", "kp", "kp3", "", "/kp3/x", "kp4/kp3/x"] {
-            assert!(!viewer.may_see_subject(other), "{other}");
-        }
-        assert!(!viewer.is_admin());
-    }
-}
+pub use viewer::{Role, Viewer};

@@ -6,7 +6,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::SaltString;
 
-use super::random;
+use super::random::random;
 use crate::ward::Secret;
 
 /// Shorter ones are guessed.
@@ -49,7 +49,7 @@ pub fn hash(name: &str, password: &Secret) -> Result<String, Unfit> {
 /// # Errors
 /// [`Unfit::Random`].
 pub(super) fn nobodys() -> Result<String, Unfit> {
-    hash_of(&super::hex(&random::<32>().map_err(|_| Unfit::Random)?))
+    hash_of(&super::hex::hex(&random::<32>().map_err(|_| Unfit::Random)?))
 }
 
 fn hash_of(text: &str) -> Result<String, Unfit> {

@@ -108,7 +108,7 @@ fn between(from: i64, now: Wall) -> Duration {
 }
 
 fn key(id: &str) -> String {
-    super::hex(&Sha256::digest(id.as_bytes()))
+    super::hex::hex(&Sha256::digest(id.as_bytes()))
 }
 
 #[cfg(test)]

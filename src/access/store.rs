@@ -14,19 +14,19 @@ use hmac::KeyInit;
 use hmac::Mac;
 use sha2::Sha256;
 
-use super::Error;
-use super::Viewer;
+use super::error::Error;
 use super::folder;
 use super::folder::Folder;
 use super::folder::Stamp;
-use super::hex;
+use super::hex::hex;
+use super::hex::unhex;
 use super::limit::Limits;
 use super::password;
-use super::random;
+use super::random::random;
 use super::session::Sessions;
-use super::unhex;
 use super::users;
 use super::users::Users;
+use super::viewer::Viewer;
 use crate::time::Clock;
 use crate::time::Mono;
 use crate::ward::Secret;
@@ -142,7 +142,7 @@ impl Access {
         let hash = found.as_ref().map_or(&self.shared.nobody, |(hash, _)| hash);
         let right = password::verify(password, hash);
         let Some((_, generation)) = found.filter(|_| right) else { return Err(Refused::Wrong) };
-        let id = hex(&random::<32>()?);
+        let id = hex(&random::<32>().map_err(Error::from)?);
         {
             let mut inner = self.lock();
             inner.limits.succeed(tried, address);

@@ -9,10 +9,10 @@ use serde::Serialize;
 use sha2::Digest;
 use sha2::Sha256;
 
-use super::Error;
-use super::Role;
+use super::error::Error;
 use super::folder::Folder;
 use super::password;
+use super::viewer::Role;
 use crate::ward::Id;
 
 /// More are no ward's.
@@ -36,7 +36,7 @@ pub struct User {
 impl User {
     /// What a session remembers of the password it was opened by: with another one it is over.
     pub(super) fn generation(&self) -> String {
-        super::hex(&Sha256::digest(self.hash.as_bytes())[..8])
+        super::hex::hex(&Sha256::digest(self.hash.as_bytes())[..8])
     }
 }
 

@@ -48,8 +48,8 @@ struct Inner {
     ward: Ward,
     khu_pho: Vec<KhuPho>,
     /// In the configuration's order.
-    cameras: Vec<Seat>,
-    configured: Arc<[web::Configured]>,
+    cameras: Vec<StatusEntry>,
+    configured: Arc<[web::ConfiguredCamera]>,
     known: BTreeMap<Id, Camera>,
     reload_error: Option<String>,
     not_ready: Option<String>,
@@ -64,7 +64,7 @@ struct Inner {
 
 /// Where a camera is told of.
 #[derive(Clone, Debug, PartialEq)]
-struct Seat {
+struct StatusEntry {
     khu_pho: Id,
     id: Id,
     address: String,
@@ -124,7 +124,7 @@ impl Camera {
         !matches!(self.word, "connecting" | "offline")
     }
 
-    fn to_json(&self, ward: &Ward, seat: &Seat) -> Value {
+    fn to_json(&self, ward: &Ward, seat: &StatusEntry) -> Value {
         json!({
             "state": self.word,
             "since": self.since.to_rfc3339(&ward.timezone),
@@ -178,10 +178,10 @@ impl Statuses {
             home.configure(&settings.khu_pho, &sites);
         }
         let mut inner = self.lock();
-        let wanted: Vec<Seat> = settings
+        let wanted: Vec<StatusEntry> = settings
             .cameras
             .iter()
-            .map(|camera| Seat {
+            .map(|camera| StatusEntry {
                 khu_pho: camera.site.khu_pho.clone(),
                 id: camera.site.id.clone(),
                 address: camera.site.place.address.clone(),
@@ -189,7 +189,7 @@ impl Statuses {
             })
             .collect();
         let topics = Topics::new(inner.ward.id.clone());
-        let topic = |seat: &Seat| topics.camera_status(&seat.khu_pho, &seat.id);
+        let topic = |seat: &StatusEntry| topics.camera_status(&seat.khu_pho, &seat.id);
         let kept: Vec<String> = wanted.iter().map(topic).collect();
         // Those that were taken out while nothing ran are found when the session begins.
         self.board.claim(topics.camera_statuses(), kept.iter().cloned().collect());
@@ -321,7 +321,7 @@ impl Statuses {
 impl ledger::AvailabilitySource for Statuses {
     fn availability(&self) -> Vec<ledger::CameraAvailability> {
         let inner = self.lock();
-        let seen = |seat: &Seat| {
+        let seen = |seat: &StatusEntry| {
             let camera = inner.known.get(&seat.id)?;
             let health = match camera.word {
                 _ if !camera.watched => Some(Availability::Unwatched),
@@ -339,8 +339,8 @@ impl ledger::AvailabilitySource for Statuses {
 }
 
 /// What the page shows of how a camera is configured.
-fn configured(camera: &CameraSettings) -> web::Configured {
-    web::Configured {
+fn configured(camera: &CameraSettings) -> web::ConfiguredCamera {
+    web::ConfiguredCamera {
         site: camera.site.clone(),
         masks: camera.masks.clone(),
         rules: camera.rules.clone(),
@@ -350,7 +350,7 @@ fn configured(camera: &CameraSettings) -> web::Configured {
 impl StatusBoard for Statuses {
     fn cameras(&self) -> Vec<(Id, Value)> {
         let inner = self.lock();
-        let seen = |seat: &Seat| {
+        let seen = |seat: &StatusEntry| {
             let camera = inner.known.get(&seat.id)?;
             let mut told = camera.to_json(&inner.ward, seat);
             // Not on its topic, which is sent again whenever its text changes.
@@ -359,19 +359,19 @@ impl StatusBoard for Statuses {
             told["latency_ms"] = json!(milliseconds);
             Some(told)
         };
-        let of = |seat: &Seat| seen(seat).unwrap_or_else(|| json!({"state": "connecting"}));
+        let of = |seat: &StatusEntry| seen(seat).unwrap_or_else(|| json!({"state": "connecting"}));
         inner.cameras.iter().map(|seat| (seat.id.clone(), of(seat))).collect()
     }
 
-    fn camera(&self, id: &Id) -> Option<web::Seat> {
+    fn camera(&self, id: &Id) -> Option<web::CameraSummary> {
         let inner = self.lock();
         let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
         let streams = inner.known.get(id).is_some_and(Camera::streams);
         let (khu_pho, owner) = (seat.khu_pho.clone(), seat.owner.clone());
-        Some(web::Seat { khu_pho, streams, owner })
+        Some(web::CameraSummary { khu_pho, streams, owner })
     }
 
-    fn configured(&self) -> Arc<[web::Configured]> {
+    fn configured(&self) -> Arc<[web::ConfiguredCamera]> {
         Arc::clone(&self.lock().configured)
     }
 

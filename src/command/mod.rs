@@ -4,7 +4,6 @@ pub mod acl;
 pub mod audit;
 pub mod camera;
 pub mod check;
-mod check_store;
 pub mod demo;
 pub mod probe;
 pub mod replay;

@@ -12,12 +12,12 @@ use crate::ward::Owner;
 use crate::ward::Site;
 use crate::ward::Ward;
 
-use super::CameraSettings;
-use super::Surroundings;
 use super::reader::Item;
 use super::reader::Section;
 use super::rules;
-use super::sections::Seen;
+use super::settings::CameraSettings;
+use super::surroundings::Surroundings;
+use super::unique_ids::UniqueIds;
 use super::values;
 
 /// What the cameras need to know of the rest of the file.
@@ -31,7 +31,7 @@ pub(super) struct Surrounding<'a> {
 
 /// Every `[[camera]]` that could be read.
 pub(super) fn read(root: &Section<'_>, rest: &Surrounding<'_>) -> Vec<CameraSettings> {
-    let mut seen = Seen::default();
+    let mut seen = UniqueIds::default();
     let mut cameras = Vec::new();
     let mut pending = Vec::new();
     for section in root.sections("camera") {

@@ -2,8 +2,8 @@
 
 use crate::ward::Id;
 
-use super::CameraSettings;
-use super::Settings;
+use super::settings::CameraSettings;
+use super::settings::Settings;
 
 /// What differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -21,10 +21,10 @@ use crate::ward::KhuPho;
 use crate::ward::Secret;
 use crate::ward::Ward;
 
-use super::Surroundings;
 use super::reader::Item;
 use super::reader::Section;
-use super::sections::Seen;
+use super::surroundings::Surroundings;
+use super::unique_ids::UniqueIds;
 use super::values;
 
 /// More webhooks are a mistake.
@@ -145,7 +145,7 @@ const DEFAULT_RESTRICTION: &str =
 
 /// Every `[[webhook]]` that could be read.
 fn webhooks(root: &Section<'_>, rest: &Rest<'_>) -> Vec<webhook::Config> {
-    let mut seen = Seen::default();
+    let mut seen = UniqueIds::default();
     let mut found = Vec::new();
     for (index, section) in root.sections("webhook").into_iter().enumerate() {
         if index == WEBHOOKS_MAX {

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::Surroundings;
 use super::reader::Item;
 use super::reader::Section;
+use super::surroundings::Surroundings;
 use super::values;
 use crate::push;
 use crate::push::Service;

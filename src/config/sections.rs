@@ -16,13 +16,13 @@ use crate::ward::Language;
 use crate::ward::Secret;
 use crate::ward::Ward;
 
-use super::DetectorConfig;
-use super::StoreConfig;
-use super::Surroundings;
-use super::TeamSecrets;
-use super::reader::Item;
 use super::reader::Section;
 use super::response;
+use super::settings::DetectorConfig;
+use super::settings::StoreConfig;
+use super::settings::TeamSecrets;
+use super::surroundings::Surroundings;
+use super::unique_ids::UniqueIds;
 use super::values;
 
 /// Shorter keys of teams can be guessed.
@@ -233,7 +233,7 @@ pub(super) fn khu_pho(
     root: &Section<'_>,
     around: &Surroundings<'_>,
 ) -> (Vec<KhuPho>, BTreeMap<Id, TeamSecrets>) {
-    let mut seen = Seen::default();
+    let mut seen = UniqueIds::default();
     let (mut list, mut secrets) = (Vec::new(), BTreeMap::new());
     for section in root.sections("khu_pho") {
         let id = section.required("id", "the second level of its topics, such as \"kp3\"");
@@ -285,28 +285,4 @@ pub(super) fn fire_points(root: &Section<'_>) -> Vec<FirePoint> {
         }
     }
     list
-}
-
-/// Ids of one kind with the lines where they stand.
-#[derive(Default)]
-pub(super) struct Seen(Vec<(Id, usize)>);
-
-impl Seen {
-    /// Whether somebody has this id.
-    pub(super) fn has(&self, id: &Id) -> bool {
-        self.0.iter().any(|(other, _)| other == id)
-    }
-
-    /// An id that nobody has yet; a fault that names both lines where somebody has.
-    pub(super) fn unique_id(&mut self, item: &Item<'_>) -> Option<Id> {
-        let id = values::id(item)?;
-        let line = item.line();
-        if let Some((_, first)) = self.0.iter().find(|(other, _)| *other == id) {
-            let message = format!("{id} is here on line {line} and already on line {first}");
-            item.fault(message, "give each an id of its own");
-            return None;
-        }
-        self.0.push((id.clone(), line));
-        Some(id)
-    }
 }

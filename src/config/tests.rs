@@ -6,6 +6,8 @@ use crate::outlet;
 use crate::ward::Language;
 
 use super::*;
+use crate::camera;
+use crate::incident;
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
 

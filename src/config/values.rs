@@ -10,9 +10,9 @@ use crate::ward::Id;
 use crate::ward::Location;
 use crate::ward::Secret;
 
-use super::Surroundings;
 use super::reader::Item;
 use super::reader::Section;
+use super::surroundings::Surroundings;
 
 /// Corners of one polygon.
 const CORNERS_MAX: usize = 64;

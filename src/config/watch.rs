@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Fault;
 use super::Faults;
-use super::Settings;
 use super::load;
+use super::settings::Settings;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(2);

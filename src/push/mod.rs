@@ -13,6 +13,8 @@
 //!
 //! Does not belong here: requests and answers (that is `web`).
 
+mod error;
+mod shared;
 mod subscriptions;
 mod seal;
 mod service;
@@ -21,88 +23,33 @@ mod vapid;
 mod notification;
 
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use error::{Error, Refused};
 pub use service::NotAService;
 pub use service::Service;
 pub use service::USUAL;
+pub use shared::Config;
 pub use sink::PREFIX;
 pub use sink::Pusher;
 
 use seal::Keys;
 use service::Endpoint;
+use shared::Shared;
 use subscriptions::Subscription;
 use subscriptions::Subscriptions;
 use vapid::Vapid;
 
-use crate::access;
 use crate::access::Access;
 use crate::access::Viewer;
 use crate::metrics::Metrics;
 use crate::time::Clock;
 use crate::ward::Language;
 
-/// The part of `[web]` about it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// Whom a service may write to: `mailto:` or `https:`.
-    pub contact: String,
-    /// Which services browsers may name.
-    pub services: Vec<Service>,
-    /// PEM file of the authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// Why it can't be had.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system's.
-    #[error(transparent)]
-    Folder(#[from] access::Error),
-    /// The key's file is none, or the system made none.
-    #[error(
-        "access/vapid.key in [store] path is no key for Web Push; with the file removed a new one \
-         is made, and everybody turns notifications on again"
-    )]
-    Key,
-}
-
-/// Why a browser is not told.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// It is of no service that is allowed.
-    #[error(
-        "this browser's push service is not allowed here; an admin can add it to push_services"
-    )]
-    Service,
-    /// Its keys are none.
-    #[error("these are no keys of a push subscription")]
-    Keys,
-    /// Whoever has not signed in has nothing that could end.
-    #[error("sign in first: what is sent outside is sent to a user")]
-    Nobody,
-    /// There are too many.
-    #[error("too many browsers are told already")]
-    Full,
-    /// Not their fault.
-    #[error(transparent)]
-    Failed(#[from] Error),
-}
-
 /// Who is told, and by which key. Clones share it.
 #[derive(Clone)]
 pub struct Push {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    config: Config,
-    subscriptions: Subscriptions,
-    vapid: Vapid,
-    access: Access,
-    clock: Arc<dyn Clock>,
-    language: Language,
 }
 
 impl Push {

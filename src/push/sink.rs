@@ -27,11 +27,11 @@ use prometheus_client::metrics::counter::Counter;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use super::Shared;
 use super::notification;
 use super::seal;
 use super::service::Endpoint;
 use super::service::Service;
+use super::shared::Shared;
 use super::subscriptions::Subscription;
 use crate::alert::Head;
 use crate::outbox;

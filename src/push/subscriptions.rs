@@ -15,8 +15,8 @@ use std::sync::PoisonError;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::Error;
-use super::Refused;
+use super::error::Error;
+use super::error::Refused;
 use super::seal::Keys;
 use super::service::Endpoint;
 use super::service::Service;

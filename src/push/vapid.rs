@@ -12,7 +12,7 @@ use ring::signature::EcdsaKeyPair;
 use ring::signature::KeyPair as _;
 use serde_json::json;
 
-use super::Error;
+use super::error::Error;
 use crate::access::Folder;
 use crate::time::Wall;
 

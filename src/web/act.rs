@@ -14,10 +14,10 @@ use axum::response::Response;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::feed::off_thread;
 use super::requests::Outcome;
 use super::requests::PageRequest;
+use super::shared::Shared;
 use super::views;
 use crate::access::Viewer;
 use crate::incident::Answer;

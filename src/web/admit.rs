@@ -15,11 +15,12 @@ use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Shared;
 use super::client::Client;
 use super::client::Peer;
-use super::guard;
-use super::routes::Right;
+use super::client::is_local;
+use super::right::Right;
+use super::session::Session;
+use super::shared::Shared;
 use super::sign_in;
 use crate::access::Role;
 use crate::access::Viewer;
@@ -37,10 +38,6 @@ pub(super) struct Gate {
     /// It changes something.
     pub(super) acts: bool,
 }
-
-/// The session that a request is of, by its id; none without users.
-#[derive(Clone, Debug)]
-pub(super) struct Session(pub(super) Option<String>);
 
 /// Lets in whoever has the right, and tells the handler who it is.
 pub(super) async fn admit(
@@ -117,7 +114,7 @@ impl Shared {
             Right::Admin => viewer.is_some_and(Viewer::is_admin),
             Right::Machine => {
                 viewer.is_some_and(Viewer::is_admin)
-                    || (client.local && client.host.as_deref().is_some_and(guard::is_local))
+                    || (client.local && client.host.as_deref().is_some_and(is_local))
             }
         };
         if has {

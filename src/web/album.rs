@@ -9,9 +9,9 @@ use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Shared;
 use super::feed::Failed;
 use super::feed::off_thread;
+use super::shared::Shared;
 use super::views;
 use crate::access::Viewer;
 use crate::album::PictureKey;

@@ -12,7 +12,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-use super::Shared;
+use super::shared::Shared;
 use super::statistics;
 use super::terms;
 use crate::report;

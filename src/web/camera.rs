@@ -10,10 +10,10 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::Shared;
 use super::feed::Failed;
 use super::gallery::View;
 use super::gallery::Width;
+use super::shared::Shared;
 use super::views;
 use crate::access::Viewer;
 use crate::ward::Id;

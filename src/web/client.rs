@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use axum::http::HeaderMap;
 use axum::http::header;
 
-use super::Config;
-use super::guard;
+use super::config::Config;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
@@ -55,10 +54,26 @@ impl Client {
         let address = said.find(|one| one.is_none_or(|one| !is_proxy(one))).flatten();
         let secure = peer.tls || text(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
         // A collector of this machine does not go round by the proxy.
-        let local = alone && host.is_some_and(guard::is_local);
+        let local = alone && host.is_some_and(is_local);
         let host = text(FORWARDED_HOST).or(host).map(str::to_owned);
         Self { address: address.unwrap_or(direct), secure, local, host }
     }
+}
+
+/// `localhost` or a loopback address, with any port: a tunnel may have another one.
+pub(super) fn is_local(host: &str) -> bool {
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return address.is_loopback();
+    }
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.eq_ignore_ascii_case("localhost")
 }
 
 /// Some proxies add a port.

@@ -8,8 +8,9 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Shared;
+use super::board::ConfiguredCamera;
 use super::feed::Failed;
+use super::shared::Shared;
 use crate::access::Viewer;
 use crate::geometry::Polygon;
 use crate::metrics::Stage;
@@ -21,17 +22,6 @@ use crate::rule::key::RuleKey;
 use crate::rule::key::days;
 use crate::ward::Id;
 use crate::ward::Site;
-
-/// A camera as it is configured; nothing of how it is reached.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Configured {
-    /// Where it hangs and whose it is.
-    pub site: Site,
-    /// What is painted black.
-    pub masks: Vec<Polygon>,
-    /// What holds for it, and its zones.
-    pub rules: rule::Config,
-}
 
 /// `/api/cameras`: every camera that is theirs to see, in the configuration's order.
 pub(super) async fn cameras(
@@ -70,7 +60,7 @@ pub(super) async fn system(Extract(shared): Extract<Shared>) -> Result<Json<Valu
 }
 
 impl Shared {
-    fn shown(&self, view: &Configured, viewer: &Viewer) -> Value {
+    fn shown(&self, view: &ConfiguredCamera, viewer: &Viewer) -> Value {
         let Site { id, khu_pho, place, owner, neighbours } = &view.site;
         let metrics = &self.state.metrics;
         let flows = [Stage::Receive, Stage::Decode, Stage::Queue, Stage::Inference];

@@ -29,9 +29,9 @@ use crate::outbox::Entry;
 use crate::outbox::Outbox;
 use crate::outbox::Sequence;
 
-use super::Shared;
-use super::admit::Session;
 use super::bounds::Place;
+use super::session::Session;
+use super::shared::Shared;
 use super::views;
 
 /// Entries that one read of the log takes.

@@ -1,7 +1,5 @@
 //! What every request and every answer passes.
 
-use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -16,8 +14,9 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-use super::Shared;
 use super::client::Peer;
+use super::client::is_local;
+use super::shared::Shared;
 use super::tiles::Tiles;
 
 /// No answer but the feed takes longer.
@@ -48,22 +47,6 @@ pub(super) async fn known_host(
     let text = "this page is served to this machine only: open it as localhost or 127.0.0.1; \
                 for others make users by keng user add\n";
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
-}
-
-/// `localhost` or a loopback address, with any port: a tunnel may have another one.
-pub(super) fn is_local(host: &str) -> bool {
-    if let Ok(address) = host.parse::<SocketAddr>() {
-        return address.ip().is_loopback();
-    }
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        return address.is_loopback();
-    }
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.eq_ignore_ascii_case("localhost")
 }
 
 /// Ends what takes too long: with a body it is the body that does not come.

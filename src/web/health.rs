@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Shared;
+use super::shared::Shared;
 use crate::access::Viewer;
 use crate::ward::Owner;
 

@@ -10,9 +10,9 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
 
-use super::Shared;
 use super::feed::Failed;
 use super::feed::off_thread;
+use super::shared::Shared;
 use crate::access::Viewer;
 use crate::alert::Head;
 use crate::incident::IncidentId;

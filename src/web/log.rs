@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Shared;
 use super::feed::Failed;
+use super::shared::Shared;
 use super::views;
 use crate::access::Viewer;
 use crate::audit;

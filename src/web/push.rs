@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Shared;
+use super::shared::Shared;
 use super::views;
 use crate::access::Viewer;
 use crate::push::Error;

@@ -10,7 +10,6 @@ use axum::routing::MethodRouter;
 use axum::routing::get;
 use axum::routing::post;
 
-use super::Shared;
 use super::act;
 use super::admit;
 use super::album;
@@ -23,24 +22,13 @@ use super::health;
 use super::incident;
 use super::log;
 use super::push;
+use super::right::Right;
+use super::shared::Shared;
 use super::sign_in;
 use super::statistics;
 
 /// No request has a body worth reading beyond this.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-
-/// Who may ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// Everybody: what tells nothing of the ward.
-    Anybody,
-    /// Whoever has signed in. What is answered, or done, is of the khu phố that are theirs.
-    SignedIn,
-    /// Admins alone.
-    Admin,
-    /// Admins, and whatever runs on this machine: a collector of metrics.
-    Machine,
-}
 
 /// One address, for those who check that none is without a right, or not documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

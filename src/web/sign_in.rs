@@ -14,9 +14,9 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::Shared;
-use super::admit::Session;
 use super::client::Client;
+use super::session::Session;
+use super::shared::Shared;
 use super::views;
 use crate::access::Refused;
 use crate::access::Viewer;

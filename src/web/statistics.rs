@@ -11,8 +11,8 @@ use axum::response::Response;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::Shared;
 use super::feed::Failed;
+use super::shared::Shared;
 use crate::access::Role;
 use crate::access::Viewer;
 use crate::ledger::Folder;

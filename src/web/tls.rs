@@ -14,7 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::TlsAcceptor;
 
-use super::Error;
+use super::error::Error;
 use crate::time::Clock;
 use crate::time::Mono;
 

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::Shared;
 use super::feed::readable;
+use super::shared::Shared;
 use crate::access::Role;
 use crate::access::Viewer;
 use crate::alert;

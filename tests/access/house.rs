@@ -34,13 +34,13 @@ use keng::ward::Owner;
 use keng::ward::Secret;
 use keng::ward::Site;
 use keng::ward::Ward;
+use keng::web::CameraSummary;
 use keng::web::Config;
-use keng::web::Configured;
+use keng::web::ConfiguredCamera;
 use keng::web::Gallery;
 use keng::web::Outcome;
 use keng::web::PageRequest;
 use keng::web::REQUESTS_MAX;
-use keng::web::Seat;
 use keng::web::Server;
 use keng::web::State;
 use keng::web::StatusBoard;
@@ -96,18 +96,18 @@ impl StatusBoard for Board {
         vec![(id("hem-3"), status("kp3")), (id("hem-4"), status("kp4"))]
     }
 
-    fn camera(&self, camera: &Id) -> Option<Seat> {
+    fn camera(&self, camera: &Id) -> Option<CameraSummary> {
         let khu_pho = id(match camera.as_str() {
             "hem-3" => "kp3",
             "hem-4" => "kp4",
             _ => return None,
         });
         let owner = Some(Owner { name: "Tạp hoá Bảy".to_owned(), consent_until: None });
-        Some(Seat { khu_pho, streams: false, owner })
+        Some(CameraSummary { khu_pho, streams: false, owner })
     }
 
-    fn configured(&self) -> Arc<[Configured]> {
-        let camera = |camera, khu_pho| Configured {
+    fn configured(&self) -> Arc<[ConfiguredCamera]> {
+        let camera = |camera, khu_pho| ConfiguredCamera {
             site: Site {
                 id: id(camera),
                 khu_pho: id(khu_pho),

@@ -22,8 +22,6 @@ use crate::modules::{ModulePath, Modules, Need};
 /// Nodes of one module that need one another.
 #[derive(Debug)]
 pub(crate) struct Circle {
-    /// The module whose own file and children these are.
-    pub(crate) module: ModulePath,
     /// One way round, each with the need that leads to the next.
     pub(crate) needs: Vec<Need>,
 }
@@ -70,7 +68,7 @@ fn find_in(module: &ModulePath, needs: &[Need]) -> Vec<Circle> {
         let Some(way) = way_round(start, &edges) else { continue };
         told.extend(way.iter().filter_map(|need| node(&need.who)));
         let needs = way.into_iter().cloned().collect();
-        found.push(Circle { module: module.clone(), needs });
+        found.push(Circle { needs });
     }
     found
 }

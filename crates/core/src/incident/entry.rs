@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::incident::register::{Source, sighting};
 use crate::incident::severity::{Signs, is_night};
 use crate::incident::{Incident, IncidentId, IncidentState, Severity, Sighting};
-use crate::rule::{Event, Phase};
+use crate::rule::health::Fault;
+use crate::rule::{Event, Phase, RuleKind};
 use crate::time::Mono;
 use crate::time::Stamp;
 use crate::time::Wall;
@@ -18,6 +18,9 @@ pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(120);
 const EXPIRE_OPEN: Duration = Duration::from_secs(300);
 /// Whoever took charge has longer to say how it ended.
 const EXPIRE_TAKEN: Duration = Duration::from_secs(3_600);
+
+/// One rule's event on one camera.
+pub(super) type Source = (Id, RuleKind);
 
 /// A moment that may lie before the daemon's start, where monotonic time does not reach.
 #[derive(Clone, Copy, Debug)]
@@ -223,5 +226,17 @@ impl Entry {
         let revision = self.incident.clone();
         self.incident.held_back = 0;
         revision
+    }
+}
+
+/// What an event says of its camera, as the incident keeps it.
+pub(super) fn sighting(event: &Event) -> Sighting {
+    Sighting {
+        camera: event.camera.clone(),
+        confidence: event.evidence.bbox.map(|_| event.evidence.confidence),
+        zone: event.evidence.zone.clone(),
+        bbox: event.evidence.bbox,
+        since: event.since.wall,
+        fault: Fault::of(event.rule),
     }
 }

@@ -10,6 +10,7 @@
 
 use crate::incident::severity::Aggravation;
 use crate::incident::severity::Severity;
+use crate::rule::RuleKind;
 use crate::ward::Language;
 
 /// The same words in each language of a ward.
@@ -145,6 +146,20 @@ kinds! {
     Smoke = SMOKE;
     /// Flames.
     Fire = FIRE;
+}
+
+/// The kind of incident that an event of a rule opens.
+impl From<RuleKind> for Kind {
+    fn from(rule: RuleKind) -> Self {
+        match rule {
+            RuleKind::Fire => Self::Fire,
+            RuleKind::Smoke => Self::Smoke,
+            RuleKind::Loitering => Self::Loitering,
+            RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => {
+                Self::Camera
+            }
+        }
+    }
 }
 
 const OTHER: KindFacts = KindFacts {

@@ -26,7 +26,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::geometry::BoundingBox;
-use crate::rule::RuleKind;
 use crate::rule::health::Fault;
 use crate::time::Wall;
 use crate::ward::Id;
@@ -68,19 +67,6 @@ impl IncidentId {
 impl fmt::Display for IncidentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl From<RuleKind> for Kind {
-    fn from(rule: RuleKind) -> Self {
-        match rule {
-            RuleKind::Fire => Self::Fire,
-            RuleKind::Smoke => Self::Smoke,
-            RuleKind::Loitering => Self::Loitering,
-            RuleKind::Offline | RuleKind::Frozen | RuleKind::Blinded | RuleKind::Clock => {
-                Self::Camera
-            }
-        }
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::incident::answer::REPORTS_MAX;
 use crate::incident::budget::Budget;
 use crate::incident::closed::Lately;
-use crate::incident::entry::Entry;
+use crate::incident::entry::{Entry, Source};
 use crate::incident::{
     Acknowledgement, Answer, AnswerError, Incident, IncidentId, IncidentState, Kind, Patrol,
-    Policy, Report, Severity, Sighting, Sites, Witness,
+    Policy, Report, Severity, Sites, Witness,
 };
 use crate::rule::health::Fault;
 use crate::rule::{Event, Phase, RuleKind};
@@ -31,9 +31,6 @@ const OPEN_MAX: usize = 10_000;
 /// Counts incidents in the order in which they were opened: their ids carry the wall's time, which
 /// may jump.
 pub(super) type Serial = u64;
-
-/// One rule's event on one camera.
-pub(super) type Source = (Id, RuleKind);
 
 /// News of an incident: what is not held back.
 #[derive(Clone, Debug)]
@@ -470,16 +467,5 @@ fn blank(id: IncidentId, khu_pho: Id, kind: Kind, at: Stamp) -> Incident {
         held_back: 0,
         merged_into: None,
         exercise: false,
-    }
-}
-
-pub(super) fn sighting(event: &Event) -> Sighting {
-    Sighting {
-        camera: event.camera.clone(),
-        confidence: event.evidence.bbox.map(|_| event.evidence.confidence),
-        zone: event.evidence.zone.clone(),
-        bbox: event.evidence.bbox,
-        since: event.since.wall,
-        fault: Fault::of(event.rule),
     }
 }

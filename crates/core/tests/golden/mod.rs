@@ -6,9 +6,9 @@
 //! NAME and for the made-up incidents (`made`), in Vietnamese; `messages.en.txt` keeps the one
 //! member that reads otherwise in English, its message. Nothing of it may change by accident.
 //!
-//! `KENG_GOLDEN=write cargo test --test scenarios golden` writes all files anew. That is right only
-//! where the public form is meant to change, or where a scenario is new: read the difference before
-//! it is committed, and say in CHANGELOG.md what receivers will see.
+//! `KENG_GOLDEN=write cargo test -p keng-core --test scenarios golden` writes all files anew. That
+//! is right only where the public form is meant to change, or where a scenario is new: read the
+//! difference before it is committed, and say in CHANGELOG.md what receivers will see.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

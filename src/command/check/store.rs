@@ -6,8 +6,7 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 
-use super::check::Args;
-use super::check::Outcome;
+use super::args::{Args, Outcome};
 use crate::audit;
 use crate::config::Settings;
 use crate::ledger;

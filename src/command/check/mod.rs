@@ -1,11 +1,14 @@
 //! `keng check --config FILE`: all faults at once, else what holds for each camera. With
 //! `--store`: whether the alerts on the disk are whole.
 
+mod args;
+mod store;
+
 use std::io;
 use std::io::Write;
-use std::path::PathBuf;
 
-use super::check_store;
+pub use args::{Args, Outcome};
+
 use crate::access::users;
 use crate::camera::Transport;
 use crate::config;
@@ -18,46 +21,13 @@ use crate::rule::Zone;
 use crate::rule::key::seconds;
 use crate::web;
 
-/// Arguments of `keng check`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// Verifies what is on the disk instead, while no daemon runs: the alerts with their gaps,
-    /// checksums, cursors, indexes and snapshots, the audit log, the ledger; and shows what could
-    /// not be delivered.
-    #[arg(long)]
-    pub store: bool,
-    /// Mends what can be mended, and says what is lost.
-    #[arg(long, requires = "store")]
-    pub repair: bool,
-    /// Delivers what this reader has set aside once more, at the next start.
-    #[arg(long, requires = "store", value_name = "READER", conflicts_with = "forget")]
-    pub retry: Option<String>,
-    /// Forgets what this reader has set aside; the alerts themselves stay.
-    #[arg(long, requires = "store", value_name = "READER")]
-    pub forget: Option<String>,
-}
-
-/// What the check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The configuration holds; exit code 0.
-    Good,
-    /// It has faults, which have been written; exit code 78.
-    Faulty,
-    /// The store has, or can't be looked at; exit code 1.
-    Damaged,
-}
-
 /// Checks a file. Faults and warnings go to `err`, what holds goes to `out`.
 ///
 /// # Errors
 /// Where `out` or `err` can't be written.
 pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
     match config::load(&args.config) {
-        Ok(loaded) if args.store => check_store::run(&loaded.settings, args, out, err),
+        Ok(loaded) if args.store => store::run(&loaded.settings, args, out, err),
         Ok(loaded) => {
             if let Some(fault) = page_fault(&loaded.settings) {
                 writeln!(
@@ -291,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_holds_for_a_camera_is_shown() {
-        let text = include_str!("../../config/example.toml")
+        let text = include_str!("../../../config/example.toml")
             .replace("models/keng.onnx", "models/not-there.onnx")
             .replace("[\"loitering\"]", "[\"loitering\"]\nresidents_hours = [\"04:30-05:00\"]");
         let (outcome, out, err) = checked(&text);
