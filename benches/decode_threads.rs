@@ -1,4 +1,4 @@
-//! What 32 decoders cost as a thread each and as a pool of two threads that take turns.
+//! The cost of 32 decoders as a thread each and as a pool of two threads that take turns.
 //!
 //! `cargo bench --bench decode_threads`. Prints wall and CPU time, and how late pictures were: from
 //! a packet's due time to its decoded picture. Judges nothing; a few packets with `-- --test`.
@@ -51,7 +51,7 @@ fn main() {
     }
 }
 
-/// How packets come in.
+/// The arrival of packets.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
     /// As fast as they are decoded.

@@ -1,4 +1,4 @@
-//! How cost grows with what there is more of: each series measured, with its slope.
+//! The growth of cost with what there is more of: each series measured, with its slope.
 //!
 //! `make growth`, or words after `--` to choose series by name; `STORED=1000000` for as many stored
 //! alerts. A slope of 1 is proportional, 0 is constant: it is the exponent between the last two
@@ -39,7 +39,7 @@ pub(crate) struct Series {
     pub(crate) title: &'static str,
     /// What there is more of.
     pub(crate) over: &'static str,
-    /// How many of it, and microseconds.
+    /// The size, and microseconds.
     pub(crate) points: Vec<(f64, f64)>,
 }
 

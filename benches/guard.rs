@@ -1,4 +1,5 @@
-//! What must not grow unnoticed, counted instead of timed: a busy machine changes nothing.
+//! The costs that must not grow unnoticed, counted instead of timed: a busy machine changes
+//! nothing.
 //!
 //! `make guard` counts, for each piece of the hot loop, instructions (by Valgrind's callgrind) and
 //! allocations (by a counting allocator), and fails where either is over `benches/budget.toml`.

@@ -1,4 +1,4 @@
-//! What a picture costs in the network, by pictures a run and threads a session.
+//! The cost of a picture in the network, by pictures a run and threads a session.
 //!
 //! `KENG_BENCH_MODEL=FILE cargo bench --bench inference`; without it, the shipped model. Prints
 //! wall time and judges nothing; once each with `-- --test`.

@@ -1,4 +1,4 @@
-//! What each stage costs a frame, beside the bare library for the same work in the same run.
+//! The cost of each stage for a frame, beside the bare library for the same work in the same run.
 //!
 //! `cargo bench --bench stages` measures everything; words after `--` choose stages by name, and
 //! `--json` adds the figures as a last line for machines. Fails where our own part is over the

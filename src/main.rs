@@ -18,7 +18,7 @@ const CONFIG: u8 = 78;
 #[derive(Debug, Parser)]
 #[command(name = "keng", version, arg_required_else_help = true)]
 struct Arguments {
-    /// How traces are written to standard error; the filter is in $KENG_LOG.
+    /// The way in which traces are written to standard error; the filter is in $KENG_LOG.
     #[arg(long, global = true, value_enum, default_value_t)]
     log: telemetry::Format,
     #[command(subcommand)]
@@ -37,18 +37,19 @@ enum Command {
     Probe(probe::Args),
     /// Recorded clips through the very same core, faster than real time.
     Replay(replay::Args),
-    /// What other thresholds would have told, on what was really detected, held against what
+    /// Shows what other thresholds would have told, on what was really detected, held against what
     /// people answered. Never writes the configuration.
     Tune(tune::Args),
-    /// What happened in some days, against as many days before: text, CSV, JSON or a page to print.
+    /// Reports what happened in some days, against as many days before: text, CSV, JSON or a page
+    /// to print.
     Report(report::Args),
     /// Serves clips as endless RTSP cameras.
     Camera(camera::Args),
-    /// Who may sign in at the page.
+    /// Manages who may sign in at the page.
     User(user::Args),
-    /// Who may read and write what at the broker, as a file for it.
+    /// Writes who may read and write what at the broker, as a file for it.
     Acl(acl::Args),
-    /// Whether the audit log is as it was written, and what stands in it.
+    /// Verifies that the audit log is as it was written, and shows what stands in it.
     Audit(audit::Args),
 }
 

@@ -12,12 +12,12 @@ use tracing_subscriber::fmt::MakeWriter;
 /// The environment's variable with the filter.
 pub const FILTER_ENV: &str = "KENG_LOG";
 
-/// What is said where nobody filters: the libraries' warnings, and all that people act upon.
-/// The embedded broker's library calls every client that goes away an error; what ends the broker
-/// itself is told by us.
+/// The filter where nobody sets one: the libraries' warnings, and all that people act upon. The
+/// embedded broker's library calls every client that goes away an error; what ends the broker
+/// itself is logged by us.
 pub const FILTER: &str = "info,rumqttd=off,rumqttc=warn,retina=warn,sled=warn,ort=warn";
 
-/// How traces are written.
+/// The way in which traces are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
     /// For people.
@@ -27,7 +27,7 @@ pub enum Format {
     Json,
 }
 
-/// Why traces can't be written.
+/// The reason why traces can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A filter that is none.
@@ -35,10 +35,10 @@ pub enum Error {
     Filter {
         /// As it was given.
         text: String,
-        /// What is wrong with it.
+        /// The fault in it.
         source: tracing_subscriber::filter::ParseError,
     },
-    /// Somebody has set up traces before.
+    /// Traces have been set up before.
     #[error("traces are set up already")]
     Twice(#[source] tracing::subscriber::SetGlobalDefaultError),
 }

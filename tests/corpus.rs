@@ -172,7 +172,7 @@ async fn streamed_fires_reach_the_broker_in_time() {
     none_wrong(&wrong);
 }
 
-/// How a pass went.
+/// The way in which a pass went.
 struct Streamed {
     wrong: Vec<String>,
     /// The daemon said that it could not look as often as it wanted.

@@ -99,14 +99,14 @@ fn history() -> Vec<Files> {
     states
 }
 
-/// How many alerts were durable in a state: the mark is written behind each.
+/// Returns how many alerts were durable in a state: the mark is written behind each.
 fn durable(files: &Files) -> u64 {
     let mark = files.get(Path::new("outbox/mark"));
     let place = mark.and_then(|mark| mark.get(..8)?.try_into().ok());
     place.map_or(0, u64::from_be_bytes)
 }
 
-/// What a write from `old` to `new` leaves behind when it is cut in some way.
+/// Returns what a write from `old` to `new` leaves behind when it is cut in some way.
 fn cut(old: &[u8], new: &[u8], way: u32, rng: &mut SmallRng) -> Vec<u8> {
     let changed: Vec<usize> = (0..new.len()).filter(|at| old.get(*at) != new.get(*at)).collect();
     if changed.is_empty() {

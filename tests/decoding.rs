@@ -100,7 +100,7 @@ fn decoder() -> Decoder {
     Decoder::new(config(), Arc::new(ManualClock::default()))
 }
 
-/// Which of the rising pictures this is.
+/// Returns which of the rising pictures this is.
 fn number(frame: &Frame) -> i32 {
     let sum: u32 = frame.pixels.iter().map(|byte| u32::from(*byte)).sum();
     let mean = f64::from(sum) / frame.pixels.len() as f64;

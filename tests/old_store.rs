@@ -123,7 +123,7 @@ async fn the_binary_says_of_it_what_it_said() {
     assert!(said.contains(&again), "{said}");
 }
 
-/// What somebody who has signed in sends along.
+/// Returns what somebody who has signed in sends along.
 fn signed_in(daemon: &Daemon, name: &str) -> String {
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let body = format!("name={name}&password={PASSWORD}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// Why nothing was counted.
+/// The reason why nothing was counted.
 pub(crate) struct Missing(pub(crate) String);
 
 /// Runs this program again under callgrind, and answers with the instructions of one call of each
@@ -38,7 +38,7 @@ pub(crate) fn count(
     Ok(names.iter().map(of).collect())
 }
 
-/// Whether the symbol is `once` of the type `kind`, whatever the compiler adds.
+/// Tells whether the symbol is `once` of the type `kind`, whatever the compiler adds.
 fn is_once(function: &str, kind: &str) -> bool {
     let mut words = function.split(|c: char| !c.is_alphanumeric() && c != '_');
     words.any(|word| word == kind) && function.contains("::once")

@@ -1,4 +1,4 @@
-//! What the outbox costs by the alerts that it keeps.
+//! The cost of the outbox by the alerts that it keeps.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a stream costs by its size, its frames a second and its key frames' distance.
+//! The cost of a stream by its size, its frames a second and its key frames' distance.
 
 use std::path::Path;
 use std::process::Command;

@@ -41,7 +41,7 @@ impl Kind {
     }
 }
 
-/// Where a daemon works and whom it speaks with.
+/// The folder of a daemon, and its peers.
 pub(crate) struct Place<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) broker: SocketAddr,
@@ -66,7 +66,7 @@ pub(crate) fn start(
     Ok(command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn()?)
 }
 
-/// Where the peer writes what it has counted.
+/// Returns where the peer writes what it has counted.
 pub(crate) fn peer_counts(folder: &Path) -> PathBuf {
     folder.join("counts.json")
 }

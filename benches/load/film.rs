@@ -1,5 +1,5 @@
-//! What the rig's cameras show: clips of this repository, and real streets where `KENG_CORPUS`
-//! names them, in the sizes that street cameras send.
+//! The pictures of the rig's cameras: clips of this repository, and real streets where
+//! `KENG_CORPUS` names them, in the sizes that street cameras send.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -107,7 +107,7 @@ impl Profile {
         self.sizes[0].0
     }
 
-    /// Whether something goes on at the camera `index`.
+    /// Tells whether something goes on at the camera `index`.
     pub(crate) fn is_busy(&self, index: usize) -> bool {
         self.busy > 0 && index % (100 / self.busy) == 1
     }
@@ -118,11 +118,11 @@ pub(crate) struct Reel {
     pub(crate) height: u32,
     pub(crate) busy: bool,
     pub(crate) file: PathBuf,
-    /// How long it is, in seconds.
+    /// Its duration in seconds.
     pub(crate) seconds: u64,
 }
 
-/// Why nothing can be made here, if so.
+/// Returns why nothing can be made here, if so.
 pub(crate) fn missing() -> Option<&'static str> {
     let asked = Command::new("ffmpeg").arg("-version").output();
     asked.is_err().then_some("ffmpeg is not installed: make setup-test")

@@ -13,18 +13,18 @@ pub(crate) struct Counts {
     pub(crate) packets_dropped: u64,
     /// Alerts that were made.
     pub(crate) alerts: u64,
-    /// Where the time of frames went.
+    /// The time that frames took in each stage.
     pub(crate) stages: BTreeMap<String, Histogram>,
     /// What the governor went by, and what came of it: name and number.
     pub(crate) governor: BTreeMap<String, f64>,
 }
 
-/// How many took at most so many seconds.
+/// The number that took at most so many seconds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Histogram(Vec<(f64, u64)>);
 
 impl Histogram {
-    /// What came since `before`.
+    /// Returns what came since `before`.
     pub(crate) fn since(&self, before: Option<&Self>) -> Self {
         let old = |place: usize| before.and_then(|old| old.0.get(place)).map_or(0, |(_, n)| *n);
         let new = self.0.iter().enumerate();
@@ -76,7 +76,7 @@ impl Counts {
         counts
     }
 
-    /// What the peer writes.
+    /// Returns what the peer writes.
     pub(crate) fn of_peer(text: &str) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_str(text).ok()?;
         let numbers = |key: &str| -> BTreeMap<String, u64> {

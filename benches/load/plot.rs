@@ -1,4 +1,5 @@
-//! How things grow with the number of cameras, as a small SVG: one curve each, its promise dashed.
+//! The growth of figures with the number of cameras, as a small SVG: one curve each, its
+//! promise dashed.
 
 use std::fmt::Write as _;
 

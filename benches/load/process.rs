@@ -1,4 +1,4 @@
-//! What the system knows of a process: processor time of each thread, and memory.
+//! The system's figures of a process: processor time of each thread, and memory.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -100,7 +100,7 @@ impl Site {
         Ok(site)
     }
 
-    /// What the daemon has counted until now.
+    /// Returns what the daemon has counted until now.
     pub(crate) async fn counts(&self) -> Result<Counts, Failure> {
         match self.kind {
             Kind::Keng => Ok(Counts::read(&self.get("/metrics").await?)),
@@ -127,7 +127,7 @@ impl Site {
         Ok(body.to_owned())
     }
 
-    /// Whether the daemon still works.
+    /// Tells whether the daemon still works.
     fn check(&mut self) -> Result<(), Failure> {
         match self.daemon.try_wait()? {
             None => Ok(()),
@@ -138,7 +138,7 @@ impl Site {
         }
     }
 
-    /// What has been spent until now.
+    /// Returns what has been spent until now.
     pub(crate) async fn measure(&mut self) -> Result<Measured, Failure> {
         self.check()?;
         let (pid, own) = (self.daemon.id(), std::process::id());

@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// How a team puts an end to an incident.
+/// The command by which a team ends an incident.
 const RESOLVE: &str = r#"{"action":"resolve","by":"load"}"#;
 const TOPICS: [&str; 3] = ["keng/load/+/alert", "keng/load/status", "keng/load/+/+/status"];
 
@@ -38,7 +38,7 @@ pub(crate) struct Heard {
     pub(crate) alerts: BTreeSet<(String, u64)>,
     /// The shares of the wanted rate that the status topic has granted, since when.
     granted: Vec<(Instant, f64)>,
-    /// How closely each camera is watched, and the frames that this asked for until then.
+    /// The level at which each camera is watched, and the frames that this asked for until then.
     levels: BTreeMap<String, Watched>,
 }
 
@@ -188,7 +188,7 @@ impl AlertSubscriber {
         }
     }
 
-    /// What was heard so far.
+    /// Returns what was heard so far.
     pub(crate) fn snapshot(&self) -> Heard {
         let mut heard = lock(&self.heard).clone();
         let now = Instant::now();
@@ -196,7 +196,7 @@ impl AlertSubscriber {
         heard
     }
 
-    /// How many different alerts.
+    /// Returns the number of different alerts.
     pub(crate) fn distinct(&self) -> usize {
         lock(&self.heard).alerts.len()
     }

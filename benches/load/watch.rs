@@ -1,5 +1,5 @@
-//! How each camera fares while it is watched, the longest time without a look, and how the daemon
-//! feels.
+//! The rounds of each camera while it is watched, the longest time without a look, and how
+//! the daemon feels.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::Failure;
 use crate::site::Site;
 
-/// How often the counters are read: staleness is known as exactly.
+/// The interval at which the counters are read: staleness is known as exactly.
 const STEP: Duration = Duration::from_millis(250);
 
 /// What was seen.
@@ -37,7 +37,8 @@ impl Looks {
         self.0.windows(2).map(|pair| pair[1].0 - pair[0].0).fold(0.0, f64::max)
     }
 
-    /// When a time without a look ended last that was longer than `most_s`; 0: there was none.
+    /// Returns when a time without a look ended last that was longer than `most_s`; 0: there was
+    /// none.
     pub(crate) fn overdue_until_s(&self, most_s: f64) -> f64 {
         let over = self.0.windows(2).filter(|pair| pair[1].0 - pair[0].0 > most_s);
         over.map(|pair| pair[1].0).fold(0.0, f64::max)

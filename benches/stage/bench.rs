@@ -47,7 +47,7 @@ pub(crate) struct Row {
     pub(crate) budget: Option<f64>,
 }
 
-/// How two things are measured against each other.
+/// The way in which two things are measured against each other.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     /// What the table calls it.
@@ -95,7 +95,7 @@ impl Bench {
         }
     }
 
-    /// Whether a stage was asked for; all are where none was named.
+    /// Tells whether a stage was asked for; all are where none was named.
     pub(crate) fn wants(&self, stage: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| stage.contains(word.as_str()))
     }
@@ -228,7 +228,7 @@ impl Against {
     }
 }
 
-/// How often to do `work` so that it takes long enough; does it a first time.
+/// Returns the number of times to do `work` so that it takes long enough; does it a first time.
 fn repeats(least: f64, clock: ClockId, work: &mut impl FnMut() -> usize) -> usize {
     let mut repeats = 1;
     loop {

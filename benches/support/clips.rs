@@ -10,7 +10,7 @@ use keng::time::Stamp;
 /// Frames a second of every demo clip.
 pub(crate) const RATE: u64 = 15;
 
-/// Where a clip of the demo lies.
+/// Returns where a clip of the demo lies.
 pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name)
 }

@@ -9,7 +9,7 @@ pub(crate) fn seconds(clock: ClockId) -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// Whether to run once on little input only, to see that it works: `-- --test`.
+/// Tells whether to run once on little input only, to see that it works: `-- --test`.
 pub(crate) fn is_test() -> bool {
     std::env::args().any(|word| word == "--test")
 }

@@ -1,4 +1,4 @@
-//! What stands in the middle, whatever disturbed a few.
+//! The middle of several figures, whatever disturbed a few.
 
 /// The middle of `values`, which are sorted by this; of two middles the lower one.
 pub(crate) fn median(values: &mut [f64]) -> f64 {

@@ -1,11 +1,11 @@
-//! Which model a bench runs, and with which ONNX Runtime.
+//! The model that a bench runs, and its ONNX Runtime.
 
 use std::path::Path;
 use std::path::PathBuf;
 
 use keng::detector::onnx::OnnxConfig;
 
-/// Where the tests' tiny models lie; one stands in where nothing better is there.
+/// The place where the tests' tiny models lie; one stands in where nothing better is there.
 pub(crate) const TEST_MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/models");
 
 /// `KENG_BENCH_MODEL`, else the shipped model, else a tiny one of the tests.

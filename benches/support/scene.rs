@@ -74,7 +74,7 @@ pub(crate) fn core() -> Core {
     Core::new(zone, vec![Watched { site: site(), rules: config() }], at(0))
 }
 
-/// Where the one camera hangs.
+/// Returns where the one camera hangs.
 pub(crate) fn site() -> Site {
     Site {
         id: camera(),
@@ -90,7 +90,7 @@ pub(crate) fn camera() -> Id {
     Id::new("bench").expect("letters make an id")
 }
 
-/// When a frame was taken.
+/// Returns when a frame was taken.
 pub(crate) fn at(number: usize) -> Stamp {
     Stamp { mono: Mono(0), wall: NIGHT } + Duration::from_millis(200 * number as u64)
 }
@@ -144,7 +144,7 @@ pub(crate) fn shipped(things: usize, each: usize) -> Vec<f32> {
     values
 }
 
-/// Which anchor sees which thing; spread over the whole grid.
+/// Returns which anchor sees which thing; spread over the whole grid.
 pub(crate) fn seeing(things: usize, each: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..things * each).map(move |index| (index * 997 % ANCHORS, index % things))
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use super::password;
 use super::random::NoRandomness;
 
-/// Why users, sessions or keys can't be had.
+/// The reason why users, sessions or keys can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system's.
     #[error("can't use {path}; it must be writable by whoever runs the daemon")]
     Io {
-        /// Where.
+        /// The place of it.
         path: PathBuf,
         /// The system's words.
         source: std::io::Error,
@@ -19,7 +19,7 @@ pub enum Error {
     /// The file of users is not what `keng user` writes.
     #[error("the file of users does not check out: {0}")]
     Users(String),
-    /// Nobody can sign in by it.
+    /// The name can't be one to sign in by.
     #[error(
         "{0:?} is no name to sign in by: a small letter, then up to 39 small letters, digits, \
          dots, hyphens and underscores"
@@ -28,13 +28,13 @@ pub enum Error {
     /// Nothing that can stand under what somebody does.
     #[error("a full name has 1 to 80 characters, and no control characters")]
     FullName,
-    /// What does not fit.
+    /// The role does not exist.
     #[error("no such role: {0}")]
     Role(String),
     /// The name is taken.
     #[error("there is a user {0:?} already: keng user passwd changes the password")]
     Taken(String),
-    /// Nobody has that name.
+    /// There is no user of that name.
     #[error("there is no user {0:?}: keng user list shows them")]
     NoUser(String),
     /// The password should not be one.

@@ -19,7 +19,7 @@ const NAME: &str = "access";
 pub(super) const USERS: &str = "users.toml";
 /// The sessions that are open.
 pub(super) const SESSIONS: &str = "sessions.json";
-/// What addresses of pictures and tokens are made with.
+/// The file of the key that addresses of pictures and tokens are made with.
 pub(super) const KEY: &str = "key";
 const LOCK: &str = "lock";
 /// A longer file is none of ours.

@@ -1,5 +1,5 @@
-//! How often something may be tried: signing in by user and by address, reports by whoever sends
-//! them.
+//! The rate at which something may be tried: signing in by user and by address, reports by whoever
+//! sends them.
 //!
 //! | | |
 //! | --- | --- |
@@ -33,7 +33,7 @@ struct Table<K>(BTreeMap<K, Entry>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     usage: Usage,
-    /// When the last event was counted.
+    /// The time at which the last event was counted.
     heard: Mono,
 }
 
@@ -62,7 +62,8 @@ impl<K: Ord + Clone> Table<K> {
     }
 }
 
-/// How often each of many does something: so many at once, and as many again in each minute.
+/// The rate at which each of many does something: so many at once, and as many again in each
+/// minute.
 #[derive(Debug)]
 pub struct Pace<K>(Table<K>);
 
@@ -94,7 +95,7 @@ impl<K: Ord + Clone> Pace<K> {
 pub(super) struct Limits {
     users: Table<String>,
     addresses: Table<IpAddr>,
-    /// Who has signed in from where: strangers can't lock them out there.
+    /// The users who have signed in, with their addresses: strangers can't lock them out there.
     known: BTreeSet<(String, IpAddr)>,
 }
 
@@ -145,7 +146,7 @@ fn address_limit() -> Limit {
     Limit::new(ADDRESS_BURST, ADDRESS_EVERY)
 }
 
-/// Who has one address of a network of IPv6 has all.
+/// Returns the network of an IPv6 address as one address: who has one of it has all.
 fn whole(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {

@@ -1,4 +1,4 @@
-//! Who uses the page, and what they may see and do. Plain data and files; no sockets.
+//! The users of the page, and what they may see and do. Plain data and files; no sockets.
 //!
 //! Users stand in a file below the store that `keng user` writes and the daemon reads again when
 //! it changes. Sessions' ids are 256 random bits of the system's; only their hashes are kept. With

@@ -14,7 +14,7 @@ const CHARS_MIN: usize = 10;
 /// Longer ones only cost time.
 const BYTES_MAX: usize = 256;
 
-/// Why a password can't be taken.
+/// The reason why a password can't be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// Too short or too long.
@@ -28,7 +28,7 @@ pub enum Unfit {
     Random,
 }
 
-/// What is kept of a password: its PHC string. Takes some 20 ms and 19 MiB.
+/// Returns what is kept of a password: its PHC string. Takes some 20 ms and 19 MiB.
 ///
 /// # Errors
 /// [`Unfit`] where it should not be one.
@@ -59,12 +59,12 @@ fn hash_of(text: &str) -> Result<String, Unfit> {
     hashed.map(|hash| hash.to_string()).map_err(|_| Unfit::Length)
 }
 
-/// Whether `hash` can be one of ours: an Argon2 PHC string.
+/// Tells whether `hash` can be one of ours: an Argon2 PHC string.
 pub(super) fn is_hash(hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str() == "argon2id")
 }
 
-/// Whether it is the password of this hash. Takes as long as [`hash`], whatever it answers.
+/// Tells whether it is the password of this hash. Takes as long as [`hash`], whatever it answers.
 pub(super) fn verify(password: &Secret, hash: &str) -> bool {
     let text = password.reveal().as_bytes();
     let text = &text[..text.len().min(BYTES_MAX)];

@@ -1,4 +1,5 @@
-//! Who is signed in. Only hashes of sessions' ids are kept, in memory and on the disk.
+//! The sessions of those who are signed in. Only hashes of sessions' ids are kept, in memory and on
+//! the disk.
 //!
 //! | | |
 //! | --- | --- |
@@ -21,7 +22,7 @@ pub(super) const IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
 pub(super) const AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 const SESSIONS_MAX: usize = 1_000;
 const A_USER_MAX: usize = 20;
-/// What was used as recently need not be written again.
+/// A session that was used as recently need not be written again.
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
 
 /// One session.
@@ -90,7 +91,7 @@ impl Sessions {
         due
     }
 
-    /// Whether there was one.
+    /// Tells whether there was one.
     pub(super) fn close(&mut self, id: &str) -> bool {
         self.0.remove(&key(id)).is_some()
     }

@@ -31,7 +31,7 @@ use crate::time::Clock;
 use crate::time::Mono;
 use crate::ward::Secret;
 
-/// How often it is looked whether the file of users has changed.
+/// The interval at which it is checked whether the file of users has changed.
 const LOOK: Duration = Duration::from_secs(1);
 /// Of an address that nobody guesses, bytes.
 const MAC_BYTES: usize = 16;
@@ -65,7 +65,7 @@ struct Inner {
     limits: Limits,
 }
 
-/// Why somebody is not signed in.
+/// The reason why somebody is not signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// No such user, or another password: nobody is told which.
@@ -110,12 +110,12 @@ impl Access {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Whether there are users: then everybody signs in.
+    /// Tells whether there are users: then everybody signs in.
     pub fn has_users(&self) -> bool {
         !self.lock().users.is_empty()
     }
 
-    /// Whether somebody signs in by this name.
+    /// Tells whether somebody signs in by this name.
     pub fn is_user(&self, name: &str) -> bool {
         self.lock().users.contains_key(name)
     }
@@ -162,7 +162,7 @@ impl Access {
         if closed { self.save() } else { Ok(()) }
     }
 
-    /// Who has the session of this id, as the users are now. It counts as used.
+    /// Returns who has the session of this id, as the users are now. It counts as used.
     pub fn viewer(&self, id: &str) -> Option<Viewer> {
         let mut inner = self.lock();
         let now = self.shared.clock.now().wall;
@@ -186,12 +186,12 @@ impl Access {
         Some(viewer)
     }
 
-    /// What tells the password of a user from the one before; none: nobody has that name.
+    /// Returns what tells the password of a user from the one before; none: nobody has that name.
     pub fn generation(&self, login: &str) -> Option<String> {
         self.lock().users.get(login).map(users::User::generation)
     }
 
-    /// Who that user is now, unless the password is another one than at that generation.
+    /// Returns who that user is now, unless the password is another one than at that generation.
     pub fn recipient(&self, login: &str, generation: &str) -> Option<Viewer> {
         let inner = self.lock();
         let user = inner.users.get(login).filter(|user| user.generation() == generation)?;
@@ -199,8 +199,8 @@ impl Access {
         Some(Viewer { name, login: login.to_owned(), role: user.role.clone(), local: false })
     }
 
-    /// What a request that changes something has to bear in the session `id`; without users, for
-    /// none.
+    /// Returns what a request that changes something has to bear in the session `id`; without
+    /// users, for none.
     pub fn token(&self, id: Option<&str>) -> String {
         match id {
             Some(id) => hex(&self.mac("token", id).finalize().into_bytes()),
@@ -208,7 +208,7 @@ impl Access {
         }
     }
 
-    /// Whether it is that token; takes as long, whatever it answers.
+    /// Tells whether it is that token; takes as long, whatever it answers.
     pub fn is_token(&self, id: Option<&str>, token: &str) -> bool {
         let (Some(given), Some(expected)) = (unhex(token), unhex(&self.token(id))) else {
             return false;
@@ -223,7 +223,7 @@ impl Access {
         format!("{what}-{}", hex(&mac[..MAC_BYTES]))
     }
 
-    /// What such a name is of.
+    /// Returns what such a name is of.
     pub fn unsealed<'a>(&self, name: &'a str) -> Option<&'a str> {
         let (what, mac) = name.rsplit_once('-')?;
         let mac = unhex(mac).filter(|mac| mac.len() == MAC_BYTES)?;
@@ -264,7 +264,8 @@ impl Access {
         inner
     }
 
-    /// What does not check out changes nothing: a page must not open itself by a slip.
+    /// Reads the users anew; a file that does not check out changes nothing: a page must not open
+    /// itself by a slip.
     fn read_users(&self, inner: &mut Inner, there: bool) {
         if !there {
             tracing::error!("the file of users is gone; those it had stay until the next start");

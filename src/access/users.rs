@@ -22,19 +22,20 @@ const NAME_MAX: usize = 40;
 /// Characters of a full name.
 const FULL_NAME_MAX: usize = 80;
 
-/// Somebody who may sign in.
+/// A user who may sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// As it stands under what they do; none: the name they sign in by.
     pub full_name: Option<String>,
-    /// What they may.
+    /// Their role.
     pub role: Role,
-    /// What is kept of their password.
+    /// The hash of their password.
     pub hash: String,
 }
 
 impl User {
-    /// What a session remembers of the password it was opened by: with another one it is over.
+    /// Returns what a session remembers of the password it was opened by: with another one it is
+    /// over.
     pub(super) fn generation(&self) -> String {
         super::hex::hex(&Sha256::digest(self.hash.as_bytes())[..8])
     }
@@ -63,7 +64,8 @@ struct Line {
     password: String,
 }
 
-/// Whether people can sign in by it: a small letter, then small letters, digits, `.`, `-`, `_`.
+/// Tells whether people can sign in by it: a small letter, then small letters, digits, `.`, `-`,
+/// `_`.
 ///
 /// # Errors
 /// [`Error::Name`].
@@ -94,7 +96,7 @@ pub fn role(word: &str, khu_pho: &[String]) -> Result<Role, Error> {
     }
 }
 
-/// Whether a full name can stand under what somebody does.
+/// Tells whether a full name can stand under what somebody does.
 ///
 /// # Errors
 /// [`Error::FullName`].

@@ -1,4 +1,4 @@
-//! Who looks at the page, and what they may see and do.
+//! The viewers of the page, and what they may see and do.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use crate::alert::Head;
 use crate::outbox::Entry;
 use crate::ward::Id;
 
-/// What somebody may do.
+/// The role of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Everything operational, in every khu phố.
     Police,
     /// Everything operational, in these khu phố alone.
     KhuPho(BTreeSet<Id>),
-    /// What the police may, and the system, the log of views, the cameras' owners.
+    /// As the police, and beside that the system, the log of views, the cameras' owners.
     Admin,
 }
 
@@ -28,21 +28,21 @@ impl Role {
     }
 }
 
-/// Who asks.
+/// The person who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
     /// As it stands under what they do.
     pub name: String,
-    /// What they sign in by; empty for whoever sits at this machine.
+    /// The login name; empty for whoever sits at this machine.
     pub login: String,
-    /// What they may.
+    /// Their role.
     pub role: Role,
     /// Not signed in: at this very machine, and there are no users yet.
     pub local: bool,
 }
 
 impl Viewer {
-    /// Whether what happens in this khu phố is theirs to see, and to act upon.
+    /// Tells whether what happens in this khu phố is theirs to see, and to act upon.
     pub fn may_see(&self, khu_pho: &Id) -> bool {
         match &self.role {
             Role::Police | Role::Admin => true,
@@ -50,8 +50,8 @@ impl Viewer {
         }
     }
 
-    /// Whether an entry of the outbox is theirs to see: its subject begins with its khu phố. A
-    /// damaged one has none, and is nobody's but those who see everything.
+    /// Tells whether an entry of the outbox is theirs to see: its subject begins with its khu phố.
+    /// A damaged one has none, and is nobody's but those who see everything.
     pub fn may_see_subject(&self, subject: &str) -> bool {
         match &self.role {
             Role::Police | Role::Admin => true,
@@ -62,8 +62,8 @@ impl Viewer {
         }
     }
 
-    /// Whether an alert is theirs to see: of their own khu phố, or one that names it among those
-    /// whose cameras see it too. To act upon it stays with the khu phố whose it is.
+    /// Tells whether an alert is theirs to see: of their own khu phố, or one that names it among
+    /// those whose cameras see it too. To act upon it stays with the khu phố whose it is.
     pub fn may_see_entry(&self, entry: &Entry) -> bool {
         let Role::KhuPho(theirs) = &self.role else { return true };
         if self.may_see_subject(&entry.subject) {
@@ -73,22 +73,22 @@ impl Viewer {
         head.also_khu_pho.iter().any(|named| theirs.iter().any(|id| id.as_str() == &**named))
     }
 
-    /// Whether faces are theirs to see: those of a street's neighbours are not.
+    /// Tells whether faces are theirs to see: those of a street's neighbours are not.
     pub fn may_see_faces(&self) -> bool {
         !matches!(self.role, Role::KhuPho(_))
     }
 
-    /// Whether the ward's webhooks are theirs to know of.
+    /// Tells whether the ward's webhooks are theirs to know of.
     pub fn sees_outlets(&self) -> bool {
         !matches!(self.role, Role::KhuPho(_))
     }
 
-    /// Whether a drill is theirs to begin: it calls teams of the whole ward out.
+    /// Tells whether a drill is theirs to begin: it calls teams of the whole ward out.
     pub fn may_drill(&self) -> bool {
         !matches!(self.role, Role::KhuPho(_))
     }
 
-    /// Whether the system, the log of views and the cameras' owners are theirs to see.
+    /// Tells whether the system, the log of views and the cameras' owners are theirs to see.
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
     }

@@ -19,7 +19,7 @@ use crate::push::Push;
 use crate::time::Clock;
 use crate::web;
 
-/// What is open.
+/// The parts that are open.
 pub(super) struct Parts {
     pub(super) metrics: Metrics,
     pub(super) outbox: Outbox,
@@ -30,9 +30,9 @@ pub(super) struct Parts {
     pub(super) push: Option<Push>,
     pub(super) album: Album,
     pub(super) server: web::Server,
-    /// Where the embedded broker is, if it is.
+    /// The address of the embedded broker, if there is one.
     pub(super) broker: Option<SocketAddr>,
-    /// How to reach the broker that is used.
+    /// The address and credentials of the broker that is used.
     pub(super) mqtt: mqtt::Config,
 }
 

@@ -104,13 +104,13 @@ impl CameraRuntimes {
         }
     }
 
-    /// Whether a picture is of a camera at work, under the masks that hold now: one that was on its
-    /// way when they changed, or when consent ended, is nobody's to see.
+    /// Tells whether a picture is of a camera at work, under the masks that hold now: one that was
+    /// on its way when they changed, or when consent ended, is nobody's to see.
     pub(super) fn shows(&self, camera: &Id, picture: &Picture) -> bool {
         self.running.get(camera).is_some_and(|runtime| picture.is_under(&runtime.drawn))
     }
 
-    /// Whether a camera is at work.
+    /// Tells whether a camera is at work.
     pub(super) fn watches(&self, camera: &Id) -> bool {
         self.running.contains_key(camera)
     }
@@ -120,12 +120,12 @@ impl CameraRuntimes {
         self.picture_gap_max = config.picture_gap_max();
     }
 
-    /// Whose turn it is goes by what can be promised just now.
+    /// Sets the schedule to what can be promised just now.
     pub(super) fn promise(&self, governor: &budget::Governor) {
         self.mailboxes.set_gap_max(governor.wait_max());
     }
 
-    /// How urgently and how often a camera is looked at.
+    /// Sets how urgently and how often a camera is looked at.
     pub(super) fn attend(&self, camera: &Id, level: Level, governor: &budget::Governor) {
         if let Some(runtime) = self.running.get(camera) {
             let period = governor.period(level);
@@ -138,7 +138,7 @@ impl CameraRuntimes {
         }
     }
 
-    /// When something moved in front of each camera where anything has since the last call.
+    /// Returns when something moved in front of each camera where anything has since the last call.
     pub(super) fn take_motion(&self) -> Vec<(Id, Mono)> {
         let moved = |(id, runtime): (&Id, &CameraRuntime)| {
             Some((id.clone(), runtime.decode_rate.take_motion()?))
@@ -151,12 +151,12 @@ impl CameraRuntimes {
         self.running.values().filter(|runtime| runtime.decode_rate.take_late()).count()
     }
 
-    /// How long detector threads have waited for frames, all together.
+    /// Returns how long detector threads have waited for frames, all together.
     pub(super) fn waited(&self) -> Duration {
         self.mailboxes.total_wait()
     }
 
-    /// What a camera's supervisor is doing.
+    /// Returns what a camera's supervisor is doing.
     pub(super) fn state(&self, camera: &Id) -> Option<CameraState> {
         self.running.get(camera).map(|runtime| runtime.state.borrow().clone())
     }

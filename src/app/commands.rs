@@ -20,7 +20,7 @@ use crate::pipeline::Core;
 use crate::time::Stamp;
 use crate::ward::Id;
 
-/// Who vouches for what is said.
+/// The origin of a command, which vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The broker, which let it be written there.
@@ -49,7 +49,7 @@ impl Origin {
     }
 }
 
-/// What is remembered of MQTT's messages: which were taken in before, and how many come.
+/// The memory of MQTT's messages: which were taken in before, and how many come.
 #[derive(Debug, Default)]
 struct InboundGuard {
     seals: Seals,
@@ -70,7 +70,7 @@ pub(super) struct Commands {
     metrics: Metrics,
 }
 
-/// What a message of MQTT came to.
+/// The outcome of a message over MQTT.
 pub(super) enum Heard {
     /// The incident is another one now.
     Changed(Box<Incident>),
@@ -80,7 +80,7 @@ pub(super) enum Heard {
     Refused,
 }
 
-/// What one message is, as far as it is believed.
+/// The content of one message, as far as it is believed.
 enum Came {
     In(Id, Command, Origin),
     /// The very same was taken in before.
@@ -96,7 +96,7 @@ impl Commands {
         Self { guard: InboundGuard::default(), audit, keeper, metrics }
     }
 
-    /// What is to be noted since this was last asked.
+    /// Returns what is to be noted since this was last asked.
     pub(super) fn take_notes(&mut self) -> Vec<StateChange> {
         std::mem::take(&mut self.guard.notes)
     }
@@ -151,7 +151,7 @@ impl Commands {
         }
     }
 
-    /// Whether a message is from whom it must be, and means something.
+    /// Tells whether a message is from whom it must be, and means something.
     fn admit(
         &mut self,
         settings: &Settings,

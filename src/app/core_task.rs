@@ -39,12 +39,12 @@ use crate::web::{Gallery, Outcome, PageRequest};
 const TICK: Duration = Duration::from_secs(1);
 /// Jobs that may wait with a picture: some 6 MB each at the most that is usual.
 const PICTURES_WAITING_MAX: usize = 48;
-/// How often it is looked whether anything moves in front of a camera.
+/// The interval at which it is checked whether anything moves in front of a camera.
 const GLANCE: Duration = Duration::from_millis(250);
-/// How often it is looked whether an owner's consent has ended or an alert grown old.
+/// The interval at which it is checked whether an owner's consent has ended or an alert grown old.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
-/// Where things come in.
+/// The channels by which input comes.
 pub(super) struct Inputs {
     pub(super) analysed: mpsc::Receiver<AnalysedFrame>,
     pub(super) inbound: mpsc::Receiver<Inbound>,
@@ -52,7 +52,7 @@ pub(super) struct Inputs {
     pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
-/// Where things go out.
+/// The channels by which output goes.
 pub(super) struct Outputs {
     pub(super) cameras: CameraRuntimes,
     pub(super) statuses: Statuses,
@@ -72,7 +72,7 @@ pub(super) struct CoreTask {
     /// The cameras at work, by id: those whose owners allow it.
     permitted: Vec<Id>,
     kept_house: Stamp,
-    /// When a frame was last judged.
+    /// The time at which a frame was last judged.
     last_frame: Option<Stamp>,
     governor: Governor,
     gauge: Gauge,
@@ -229,7 +229,7 @@ impl CoreTask {
         self.hand_over(revisions, Some(shown), judged, None).await;
     }
 
-    /// What moves is looked at before the next tick.
+    /// Looks at what moves before the next tick.
     fn on_glance(&mut self) {
         let now = self.clock.now();
         for (camera, mono) in self.outputs.cameras.take_motion() {
@@ -239,7 +239,7 @@ impl CoreTask {
         }
     }
 
-    /// How often each level's cameras are looked at from now on, and what is told of it.
+    /// Sets how often each level's cameras are looked at from now on, and publishes it.
     fn budget(&mut self, now: Stamp) {
         let mut demand = Demand::default();
         let mut streaming = 0;

@@ -11,10 +11,10 @@ use super::camera_runtime::CameraRuntimes;
 use super::threads::{STEP_MAX, join_all, step};
 use crate::frame::mailbox::Mailboxes;
 
-/// How often it is looked whether every thread is still there.
+/// The interval at which it is checked whether every thread is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What is stopped, in the order of the fields.
+/// The parts that are stopped, in the order of the fields.
 pub(super) struct Stops {
     pub(super) cameras: CancellationToken,
     pub(super) core: tokio::task::JoinHandle<CameraRuntimes>,

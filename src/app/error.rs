@@ -1,4 +1,4 @@
-//! Why the daemon can't start.
+//! The reason why the daemon can't start.
 
 use crate::access;
 use crate::audit;
@@ -8,7 +8,7 @@ use crate::outbox;
 use crate::push;
 use crate::web;
 
-/// Why the daemon can't start.
+/// The reason why the daemon can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The alert log.
@@ -35,7 +35,7 @@ pub enum Error {
     /// The system has no thread, or no signals, left.
     #[error("the system refuses {what}")]
     System {
-        /// What was asked for.
+        /// The thing that was asked for.
         what: &'static str,
         /// Its words.
         source: std::io::Error,

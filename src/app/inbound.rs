@@ -1,4 +1,4 @@
-//! What comes in over MQTT, read: bytes that nobody vouches for become commands to the core.
+//! The reader of messages over MQTT: bytes that nobody vouches for become commands to the core.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use crate::pipeline::Command;
 use crate::time::Wall;
 use crate::ward::Id;
 
-/// Why a message means nothing here.
+/// The reason why a message means nothing here.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// Not JSON of the topic's form.
@@ -46,7 +46,7 @@ struct PatrolForm {
     zone: Option<String>,
 }
 
-/// Which khu phố says what. `at`: when it was taken in.
+/// Returns which khu phố says what. `at`: when it was taken in.
 pub(super) fn read(topic: &Incoming, payload: &[u8], at: Wall) -> Result<(Id, Command), Error> {
     match topic {
         Incoming::Command { khu_pho, incident } => {

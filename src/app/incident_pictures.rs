@@ -29,7 +29,7 @@ use crate::ward::Id;
 
 /// Copies that are kept a camera: the older one is some five to ten seconds old.
 const COPIES: usize = 2;
-/// What is younger shows what the alert shows...
+/// A younger picture shows what the alert shows...
 const BEFORE_MIN: Duration = Duration::from_secs(2);
 /// ... and what is older, another hour.
 const BEFORE_MAX: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ const SEEN_TO_MAX: usize = 4_096;
 /// As wide as a phone's screen.
 const WIDTH_MAX: u32 = 640;
 
-/// What the thread is to do.
+/// A job of the thread.
 enum Job {
     Keep {
         incident: IncidentId,
@@ -61,7 +61,7 @@ enum Job {
     },
 }
 
-/// What a picture is made of.
+/// The source of a picture.
 enum Of {
     Thumbnail(Thumbnail),
     /// With a rectangle, where there is something to show.
@@ -83,20 +83,20 @@ struct Copy {
     at: Stamp,
 }
 
-/// Whose picture of after is to come, and when its frame was that made it a part.
+/// A camera whose picture of after is to come, and the time of the frame that made it a part.
 struct Due {
     incident: IncidentId,
     camera: Id,
     at: Mono,
 }
 
-/// What the core's task remembers for it.
+/// The core task's memory of incidents' pictures.
 pub(super) struct IncidentPictures {
     jobs: SyncSender<Job>,
     metrics: Metrics,
     /// The older one first.
     copies: BTreeMap<Id, Vec<Copy>>,
-    /// What was decoded before may lack a mask that is configured now.
+    /// The time before which a frame may lack a mask that is configured now.
     from: Mono,
     due: Vec<Due>,
     seen_to: BTreeSet<(IncidentId, Id)>,
@@ -303,7 +303,7 @@ mod tests {
             self.pictures.see(&seen, small);
         }
 
-        /// When the kept pictures are of, in seconds, and how many could not be kept.
+        /// Returns the times of the kept pictures, in seconds, and how many could not be kept.
         fn end(self) -> (Vec<(String, i64)>, u64) {
             drop(self.pictures);
             self.thread.join().unwrap();

@@ -1,4 +1,4 @@
-//! What the machine has to do: measured once a second, for the budget.
+//! The machine's load, measured once a second for the budget.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -50,13 +50,13 @@ pub use self::status::Statuses;
 
 /// The daemon at work.
 pub struct App {
-    /// Where the page is.
+    /// The place where the page is.
     pub page: std::net::SocketAddr,
-    /// Where the embedded broker is, if it is.
+    /// The address of the embedded broker, if there is one.
     pub broker: Option<std::net::SocketAddr>,
-    /// How the session with the broker is.
+    /// The state of the session with the broker.
     pub broker_state: watch::Receiver<BrokerState>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
     /// The alert log.
     pub outbox: Outbox,
@@ -108,7 +108,7 @@ impl App {
     }
 }
 
-/// What the daemon does by itself, for the audit log.
+/// Makes a record of the daemon's own actions for the audit log.
 fn of_system(action: &'static str) -> AuditRecord {
     AuditRecord::new(Actor::new(ActorKind::System, "keng"), Via::System, action, "daemon")
 }

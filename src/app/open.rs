@@ -20,7 +20,7 @@ use crate::mqtt::Broker;
 use crate::push::Push;
 use crate::time::Clock;
 
-/// Who may sign in at the page.
+/// Returns who may sign in at the page.
 pub(super) async fn open_access(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
@@ -30,7 +30,7 @@ pub(super) async fn open_access(
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
 
-/// Who is told while their page is closed, where that is turned on.
+/// Returns who is told while their page is closed, where that is turned on.
 pub(super) async fn open_push(
     settings: &Settings,
     access: &Access,
@@ -64,7 +64,7 @@ pub(super) async fn open_audit(
     Ok(opened.expect("opening does not panic, and nobody cancels it")?)
 }
 
-/// What is kept for `keng tune`, beside the outbox.
+/// Opens the detection log for `keng tune`, beside the outbox.
 pub(super) fn open_diary(
     settings: &Settings,
     metrics: &Metrics,

@@ -32,7 +32,7 @@ const GROUP_BYTES_MAX: usize = 512 * 1024;
 const RETRY: Duration = Duration::from_secs(1);
 /// Snapshots are no wider: enough for a phone and a duty officer's screen.
 const SNAPSHOT_WIDTH_MAX: u32 = 960;
-/// How often old entries are looked for.
+/// The interval at which old entries are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Revisions that one input brought forth.
@@ -41,19 +41,19 @@ pub(super) struct Job {
     pub(super) revisions: Vec<Incident>,
     /// The frame that showed it, where it was one.
     pub(super) frame: Option<Shown>,
-    /// When the core was done.
+    /// The time at which the core was done.
     pub(super) judged: Stamp,
-    /// What is told beside.
+    /// The context that the alert states.
     pub(super) context: Arc<AlertContext>,
     /// Entries older are of no use.
     pub(super) retention: Duration,
-    /// What the store may take of the disk.
+    /// The room that the store may take of the disk.
     pub(super) limits: StorageLimits,
-    /// What somebody waits for.
+    /// The answer that somebody waits for.
     pub(super) owed: Option<Owed>,
 }
 
-/// What is owed to whoever asked for something.
+/// The answer to whoever asked for something, due once the revision is durable.
 pub(super) struct Owed {
     /// Noted in the write of the revisions, or alone where there are none.
     pub(super) notes: Vec<StateChange>,
@@ -63,10 +63,10 @@ pub(super) struct Owed {
 
 /// A frame that brought forth revisions.
 pub(super) struct Shown {
-    /// Whose it is, and where people are in it: for whoever may not see faces.
+    /// The camera, and where people are in the picture: for whoever may not see faces.
     pub(super) note: redaction::PeopleNote,
     pub(super) picture: Picture,
-    /// When its last packet arrived.
+    /// The time at which its last packet arrived.
     pub(super) at: Mono,
     pub(super) timing: Timing,
     pub(super) core: Duration,
@@ -200,9 +200,9 @@ impl OutboxWriter {
 struct Group {
     drafts: Vec<Draft>,
     notes: Vec<StateChange>,
-    /// When the last packets of the frames arrived that showed them.
+    /// The time at which the last packets of the frames arrived that showed them.
     frames: Vec<Mono>,
-    /// Who waits for them to be durable.
+    /// Those who wait for them to be durable.
     waiting: Vec<oneshot::Sender<()>>,
     /// Of snapshots.
     bytes: usize,

@@ -62,7 +62,7 @@ pub(super) async fn start(
     }
 }
 
-/// How many alerts are set aside, for whoever shows it.
+/// Counts the alerts that are set aside, for whoever shows it.
 pub(super) fn count_set_aside(outbox: &Outbox, metrics: &Metrics) {
     match outbox.set_aside_count() {
         Ok(count) => {

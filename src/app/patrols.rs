@@ -1,4 +1,4 @@
-//! Which patrols were announced, noted so that a daemon that starts again does not alarm on them.
+//! The announced patrols, noted so that a daemon that starts again does not alarm on them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What the configuration says of keeping and watching, as the parts of the daemon take it.
+//! The configuration's policies of keeping and watching, in the form in which the parts of the
+//! daemon take them.
 
 use std::time::Duration;
 
@@ -11,12 +12,12 @@ use crate::time::Wall;
 
 const SECONDS_A_DAY: u64 = 86_400;
 
-/// What is older is deleted.
+/// Returns the age after which what is kept is deleted.
 pub(super) fn retention(store: &config::StoreConfig) -> Duration {
     Duration::from_secs(u64::from(store.retention_days) * SECONDS_A_DAY)
 }
 
-/// What the outbox may take of the disk.
+/// Returns what the outbox may take of the disk.
 pub(super) fn limits(store: &config::StoreConfig) -> outbox::StorageLimits {
     outbox::StorageLimits {
         snapshots_bytes_max: (u64::from(store.snapshots_mb_max) << 20) - album_bytes_max(store),
@@ -24,7 +25,8 @@ pub(super) fn limits(store: &config::StoreConfig) -> outbox::StorageLimits {
     }
 }
 
-/// What the pictures of before, at and after may take of what is for snapshots: an eighth.
+/// Returns the share of the snapshots' bytes that the pictures of before, at and after may take: an
+/// eighth.
 pub(super) fn album_bytes_max(store: &config::StoreConfig) -> u64 {
     u64::from(store.snapshots_mb_max) << 17
 }
@@ -36,7 +38,7 @@ pub(super) fn permitted(settings: &Settings, now: Wall) -> Vec<config::CameraSet
     kept.cloned().collect()
 }
 
-/// What an alert tells of the ward, its cameras and its model.
+/// Makes the context of alerts: the ward, its cameras and its model.
 pub(crate) fn context(settings: &Settings, model: &ModelIdentity) -> alert::AlertContext {
     alert::AlertContext {
         ward: settings.ward.clone(),

@@ -1,4 +1,4 @@
-//! What people declared false alarms, read back from the log: the rules learn by it anew.
+//! Past false alarms, read back from the log: the rules learn by them anew.
 
 use crate::alert;
 use crate::incident::Incident;

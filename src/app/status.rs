@@ -1,4 +1,4 @@
-//! How the cameras and the daemon are: for the retained topics and for the page.
+//! The status of the cameras and of the daemon: for the retained topics and for the page.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,9 +21,9 @@ use crate::time::{Stamp, Wall};
 use crate::ward::{Id, KhuPho, Owner, Ward};
 use crate::web::{self, StatusBoard};
 
-/// Why a camera is away whose packets come.
+/// The reason why a camera is away whose packets come.
 const NO_PICTURE: &str = "it streams, but nothing that can be decoded";
-/// Why a camera is away that was never asked.
+/// The reason why a camera is away that was never asked.
 const NO_THREAD: &str =
     "the system has no thread left to decode it; it is tried again every minute";
 /// Frames are counted over as long for the rate that is told.
@@ -37,7 +37,7 @@ pub struct Statuses {
     board: RetainedTopics,
     /// Of the disk that the outbox is on.
     room: watch::Receiver<DiskSpace>,
-    /// How the outlets are doing.
+    /// The state of the outlets.
     pub(super) standings: Standings,
     /// Tells Home Assistant, where it is to be told.
     home: Option<Announcer>,
@@ -56,13 +56,13 @@ struct Inner {
     degraded: bool,
     /// The newest record of the audit log, as it was a while ago.
     audit: audit::ChainHead,
-    /// How much of the wanted rate of frames is granted, 0..1.
+    /// The share of the wanted rate of frames is granted, 0..1.
     granted: f64,
     /// Alerts that could not be delivered to somebody.
     set_aside: i64,
 }
 
-/// Where a camera is told of.
+/// The topic of a camera's status.
 #[derive(Clone, Debug, PartialEq)]
 struct StatusEntry {
     khu_pho: Id,
@@ -71,13 +71,13 @@ struct StatusEntry {
     owner: Option<Owner>,
 }
 
-/// What is told of one camera.
+/// The last published status of one camera.
 #[derive(Clone, Debug)]
 struct Camera {
     word: &'static str,
     since: Wall,
     reason: Option<String>,
-    /// Somebody wants its pictures, and may have them.
+    /// Its pictures are wanted, and may be had.
     watched: bool,
     level: Level,
     clock_ahead_s: Option<i64>,
@@ -90,15 +90,15 @@ struct Camera {
     counted_from: Stamp,
 }
 
-/// What is known of a camera just now.
+/// The present knowledge of a camera.
 pub(super) struct Seen {
-    /// Whether it is to be watched: its owner's consent is not over.
+    /// Tells whether it is to be watched: its owner's consent is not over.
     pub(super) permitted: bool,
-    /// What its supervisor does; none where it has none.
+    /// The state of its supervisor; none where it has none.
     pub(super) state: Option<CameraState>,
-    /// What its pictures say of it.
+    /// The fault that its pictures show.
     pub(super) fault: Option<Fault>,
-    /// How closely it is watched.
+    /// The level at which it is watched.
     pub(super) level: Level,
 }
 
@@ -210,7 +210,7 @@ impl Statuses {
         }
     }
 
-    /// How a camera is at `now`: told on its topic where that is news.
+    /// Takes in the state of a camera at `now`, and publishes it on its topic where it is new.
     pub(super) fn tell(&self, id: &Id, seen: Seen, now: Stamp) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -258,7 +258,7 @@ impl Statuses {
         self.board.set(&topic, bytes.as_bytes());
     }
 
-    /// How long ago the last frame of any camera was analysed; none: never.
+    /// Takes in how long ago the last frame of any camera was analysed; none: never.
     pub(super) fn tell_idle(&self, idle: Option<Duration>) {
         let mut inner = self.lock();
         let online = inner.known.values().any(Camera::streams);
@@ -272,7 +272,8 @@ impl Statuses {
         };
     }
 
-    /// How much of the wanted rate of frames can be had; shown with the next word of the ward.
+    /// Takes in the share of the wanted rate of frames that can be had; published with the ward's
+    /// next status.
     pub(super) fn tell_capacity(&self, degraded: bool, granted: f64) {
         let mut inner = self.lock();
         inner.degraded = degraded;
@@ -280,17 +281,18 @@ impl Statuses {
         inner.granted = (granted * 100.0).round() / 100.0;
     }
 
-    /// How far the audit log is; shown with the next word of the ward.
+    /// Takes in the head of the audit log; published with the ward's next status.
     pub(super) fn tell_audit(&self, head: audit::ChainHead) {
         self.lock().audit = head;
     }
 
-    /// How many alerts could not be delivered to somebody; shown with the next word of the ward.
+    /// Takes in how many alerts were set aside as undeliverable; published with the ward's next
+    /// status.
     pub(super) fn tell_set_aside(&self, count: i64) {
         self.lock().set_aside = count;
     }
 
-    /// How the daemon is, on the ward's topic. `error`: what was wrong with the last reload.
+    /// Publishes the daemon's state on the ward's topic. `error`: the fault of the last reload.
     pub(super) fn tell_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
         inner.reload_error = error;
@@ -338,7 +340,7 @@ impl ledger::AvailabilitySource for Statuses {
     }
 }
 
-/// What the page shows of how a camera is configured.
+/// Returns what the page shows of how a camera is configured.
 fn configured(camera: &CameraSettings) -> web::ConfiguredCamera {
     web::ConfiguredCamera {
         site: camera.site.clone(),

@@ -38,7 +38,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const POLICE: &str = "police";
 /// An ACL file of ours begins so.
 const BEGINNING: &str = "# Written by keng acl mosquitto";
-/// What stands behind this line is the admin's.
+/// The lines behind this one are the admin's.
 const MARKER: &str = "# Rights of your own go below this line: they are kept.";
 
 /// Arguments of `keng acl`.
@@ -65,13 +65,13 @@ enum Broker {
     },
 }
 
-/// Why nothing was written.
+/// The reason why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
     #[error("the configuration has faults:\n{0}")]
     Config(Faults),
-    /// Nobody to give the daemon's rights to.
+    /// There is no user to give the daemon's rights to.
     #[error("the daemon has no user at the broker; add [mqtt] username and password")]
     NoDaemon,
     /// The daemon's user would be a team.
@@ -83,7 +83,7 @@ pub enum Error {
     /// A password file that is none.
     #[error("{path} is no password file of mosquitto; move it away")]
     NotOurs {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// An ACL file that somebody else wrote.
@@ -92,13 +92,13 @@ pub enum Error {
          end of the one that is written then"
     )]
     Foreign {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// A file can't be written.
     #[error("can't write {path}")]
     Write {
-        /// Which.
+        /// The one concerned.
         path: PathBuf,
         /// The system's words.
         source: io::Error,
@@ -109,7 +109,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the configuration that has to be mended.
+    /// Tells whether it is the configuration that has to be mended.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::Config(_) | Self::NoDaemon | Self::Shared(_) | Self::Name(_))
     }
@@ -210,7 +210,7 @@ fn users<'a>(settings: &'a Settings, daemon: &'a str) -> impl Iterator<Item = &'
     std::iter::once(daemon).chain(teams).chain(police)
 }
 
-/// What stands behind the marker of the ACL file as it is.
+/// Returns what stands behind the marker of the ACL file as it is.
 fn rights_of_your_own(path: &Path) -> Result<String, Error> {
     let foreign = || Error::Foreign { path: path.to_owned() };
     match fs::metadata(path) {

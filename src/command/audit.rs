@@ -33,13 +33,13 @@ enum Action {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// How many.
+        /// Their number.
         #[arg(long, value_name = "N", default_value_t = 20)]
         last: usize,
     },
 }
 
-/// Why there is no good answer.
+/// The reason why there is no good answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
@@ -57,7 +57,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the configuration that has to be mended.
+    /// Tells whether it is the configuration that has to be mended.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::Config(_))
     }
@@ -117,7 +117,7 @@ fn row(record: &StoredRecord) -> String {
     row
 }
 
-/// What came from outside moves no terminal's cursor.
+/// Escapes control characters: what came from outside moves no terminal's cursor.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -38,12 +38,13 @@ pub struct Args {
     /// The user's password.
     #[arg(long, requires = "user", value_parser = secret)]
     pub password: Option<Secret>,
-    /// How the password is asked for.
+    /// The way in which the password is asked for.
     #[arg(long, value_enum, default_value_t = Auth::Digest, requires = "user")]
     pub auth: Auth,
-    /// What the cameras do wrong, separated by commas: drop=0.01, corrupt=0.01, stall-after=10s,
-    /// close-after=10s, refuse=0.5, status=404, html, garbage, half-open, slow-describe=5s,
-    /// no-video, fps-lie=2.0, resolution-switch (all clips as one camera, one after another).
+    /// The faults that the cameras show, separated by commas: drop=0.01, corrupt=0.01,
+    /// stall-after=10s, close-after=10s, refuse=0.5, status=404, html, garbage, half-open,
+    /// slow-describe=5s, no-video, fps-lie=2.0, resolution-switch (all clips as one camera, one
+    /// after another).
     #[arg(long, value_name = "SPEC", default_value = "")]
     pub fault: InjectedFault,
     /// Seed of all randomness, so that faults repeat.
@@ -51,7 +52,7 @@ pub struct Args {
     pub seed: Option<u64>,
 }
 
-/// How a password is asked for.
+/// The way in which a password is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Auth {
     /// Digest as most cameras do it (RFC 2069).
@@ -62,13 +63,13 @@ pub enum Auth {
     Basic,
 }
 
-/// Why the command failed.
+/// The reason why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The server can't start.
     #[error("serving the clips")]
     Serve(#[from] rtsp_server::Error),
-    /// What is served can't be told.
+    /// The addresses that are served can't be written.
     #[error("writing to standard output")]
     Output(#[from] std::io::Error),
 }

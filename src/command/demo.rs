@@ -33,10 +33,10 @@ const MODEL: &str = "keng.onnx";
 /// Arguments of `keng demo`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Where the page is served.
+    /// The place where the page is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Where the embedded broker listens; where that is taken, on a free port.
+    /// The place where the embedded broker listens; where that is taken, on a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883")]
     pub mqtt: SocketAddr,
     /// Language of messages and page: vi or en.
@@ -44,7 +44,7 @@ pub struct Args {
     pub language: String,
 }
 
-/// Why there is no demo.
+/// The reason why there is no demo.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bundled clips or the model are gone.
@@ -52,7 +52,7 @@ pub enum Error {
     Missing {
         /// The file.
         what: &'static str,
-        /// Where it was looked for.
+        /// The place where it was looked for.
         looked: Vec<String>,
     },
     /// The demo's own configuration.

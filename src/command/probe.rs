@@ -29,7 +29,7 @@ const BURST: Duration = Duration::from_secs(1);
 /// are looked at by their key frames alone.
 const KEY_INTERVAL_GOOD_S: f64 = 4.0;
 
-/// What `keng probe` takes.
+/// Arguments of `keng probe`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH
@@ -41,10 +41,10 @@ pub struct Args {
     /// Environment variable that holds the password
     #[arg(long, value_name = "VAR")]
     password_env: Option<String>,
-    /// What carries the video
+    /// The carrier of the video
     #[arg(long, value_enum, default_value_t = Carrier::Tcp)]
     transport: Carrier,
-    /// How long to measure
+    /// The time to measure for
     #[arg(long, value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
@@ -59,7 +59,7 @@ pub enum Carrier {
     Udp,
 }
 
-/// Why there is nothing to report.
+/// The reason why there is nothing to report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The url can't be used. Its text is not repeated: it may hold a password.
@@ -166,7 +166,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What is known without measuring.
+/// The facts that are known without measuring.
 struct Facts {
     codec: Codec,
     profile: Option<String>,
@@ -230,7 +230,7 @@ struct Figures {
     key_interval: Option<(f64, f64)>,
     bits_per_s: f64,
     lost: u64,
-    /// How much faster the stream's clock runs than ours, in percent.
+    /// The percentage by which the stream's clock runs faster than ours.
     rate_skew_percent: Option<f64>,
 }
 

@@ -38,7 +38,7 @@ use crate::pipeline::Watched;
 use crate::time::{Clock, ManualClock, Mono, Stamp, Wall};
 use crate::ward::Id;
 
-/// Where `--start` says nothing: a night, so that every rule holds.
+/// The start where `--start` says nothing: a night, so that every rule holds.
 const START: &str = "2026-01-01T22:00:00";
 /// The clock ticks in the core as often.
 const TICK: Duration = Duration::from_secs(1);
@@ -52,13 +52,14 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Whose view the clips are; the first camera's where nothing is said.
+    /// The camera whose view the clips are; the first one where nothing is said.
     #[arg(long, value_name = "ID")]
     pub camera: Option<String>,
     /// The alerts themselves, one JSON a line.
     #[arg(long)]
     pub json: bool,
-    /// When the first clip begins, as RFC 3339; 22:00 of some day where nothing is said.
+    /// The time at which the first clip begins, as RFC 3339; 22:00 of some day where nothing is
+    /// said.
     #[arg(long, value_name = "RFC3339")]
     pub start: Option<String>,
     /// Prints every analysed frame's detections to standard error as well.
@@ -66,7 +67,7 @@ pub struct Args {
     pub detections: bool,
 }
 
-/// Why a replay ended early.
+/// The reason why a replay ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
@@ -80,7 +81,7 @@ pub enum Error {
     Start {
         /// As given.
         text: String,
-        /// What is wrong with it.
+        /// The fault in it.
         source: jiff::Error,
     },
     /// The model.
@@ -95,7 +96,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the configuration that has to be mended.
+    /// Tells whether it is the configuration that has to be mended.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::Config(_))
     }
@@ -121,8 +122,8 @@ pub fn run(args: &Args, out: &mut impl Write, shutdown: CancellationToken) -> Re
     replay.finish(out)
 }
 
-/// What the detector sees in the clips, frame by frame, as the diary would keep it. `args` says
-/// which clips of which camera.
+/// Records what the detector sees in the clips, frame by frame, as the detection log would keep it.
+/// `args` says which clips of which camera.
 ///
 /// # Errors
 /// As [`run`].
@@ -192,13 +193,13 @@ struct Replay<'a> {
     second: FlickerStage,
     core: Core,
     context: alert::AlertContext,
-    /// When the clip that plays began.
+    /// The time at which the clip that plays began.
     begun: Stamp,
     ticked: Stamp,
     sequence: u64,
     frames: u64,
     damaged: u64,
-    /// What was seen, where it is wanted.
+    /// The results of the frames, where they are wanted.
     recorded: Option<Vec<FrameResult>>,
 }
 

@@ -17,7 +17,7 @@ use crate::ward::Id;
 use crate::ward::Language;
 use crate::ward::Site;
 
-/// Where no days are named.
+/// The number of days where none are named.
 const DAYS: u16 = 7;
 
 /// Arguments of `keng report`.
@@ -43,7 +43,7 @@ pub struct Args {
     pub language: Option<Tongue>,
 }
 
-/// How the report is written.
+/// The way in which the report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Tables for the terminal.
@@ -66,7 +66,7 @@ pub enum Tongue {
     En,
 }
 
-/// Why there is no report.
+/// The reason why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
@@ -100,12 +100,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the configuration that has to be mended.
+    /// Tells whether it is the configuration that has to be mended.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::Config(_))
     }
 
-    /// Whether it is the arguments.
+    /// Tells whether it is the arguments.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Span(_) | Self::KhuPho { .. })
     }

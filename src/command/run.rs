@@ -20,7 +20,7 @@ pub struct Args {
     pub config: PathBuf,
 }
 
-/// Why the daemon did not run.
+/// The reason why the daemon did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
@@ -35,7 +35,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the configuration that has to be mended.
+    /// Tells whether it is the configuration that has to be mended.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::Config(_))
     }

@@ -39,11 +39,11 @@ pub struct Args {
     /// The configuration file; it is only read.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// What was detected from then on, as RFC 3339; of clips, when the first begins. Not given: all
-    /// that is kept.
+    /// Detections from then on, as RFC 3339; of clips, when the first begins. Not given: all that
+    /// are kept.
     #[arg(long, value_name = "RFC3339")]
     pub since: Option<String>,
-    /// What was detected before.
+    /// Detections before then.
     #[arg(long, value_name = "RFC3339")]
     pub until: Option<String>,
     /// This camera alone; changes hold for it alone then. Not given: the whole ward.
@@ -58,7 +58,7 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Why nothing could be said.
+/// The reason why nothing could be said.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration, as it is or as `--set` makes it.
@@ -69,16 +69,16 @@ pub enum Error {
     Time {
         /// As given.
         text: String,
-        /// What is wrong with it.
+        /// The fault in it.
         source: jiff::Error,
     },
     /// No such camera.
     #[error("no camera {0:?} in the configuration")]
     Camera(String),
-    /// What is kept can't be read.
+    /// The kept detections can't be read.
     #[error("detections can't be read from {path}")]
     Read {
-        /// Where.
+        /// The place of it.
         path: PathBuf,
         /// The system's words.
         source: std::io::Error,
@@ -92,13 +92,13 @@ pub enum Error {
     /// Standard output.
     #[error("failed to write")]
     Write(#[from] std::io::Error),
-    /// Somebody stopped it.
+    /// A signal stopped it.
     #[error("stopped")]
     Stopped,
 }
 
 impl Error {
-    /// Whether it is the configuration that has to be mended.
+    /// Tells whether it is the configuration that has to be mended.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::Config(_)) || matches!(self, Self::Clips(error) if error.is_config())
     }
@@ -194,7 +194,7 @@ fn lay(under: &mut toml::Table, over: toml::Table) {
     }
 }
 
-/// Where detections come from.
+/// The source of detections.
 enum Source {
     Kept(Folder, TimeRange),
     Clips(Vec<(DaemonRun, LoggedInput)>),
@@ -226,7 +226,7 @@ fn source(args: &Args, settings: &Settings, camera: Option<Id>) -> Result<Source
     Ok(Source::Clips(records.collect()))
 }
 
-/// What there is to replay.
+/// The detections that there are to replay.
 #[derive(Default)]
 struct Heard {
     frames: u64,

@@ -1,4 +1,4 @@
-//! What `keng tune` prints.
+//! The tables that `keng tune` prints.
 
 use std::io;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::tune::advice::{Advice, Choice, VERDICTS_MIN, share};
 use crate::tune::compare::{Outcome, Row, Score};
 use crate::ward::Id;
 
-/// What was replayed.
+/// The result of a replay.
 pub(super) struct Told {
     pub(super) frames: u64,
     pub(super) from: Wall,
@@ -20,7 +20,7 @@ pub(super) struct Told {
     pub(super) damage: Damage,
 }
 
-/// What differs.
+/// The differences.
 pub(super) struct Findings {
     pub(super) heard: Told,
     pub(super) rows: Vec<Row>,
@@ -141,7 +141,7 @@ fn score_json(score: &Score) -> Value {
     })
 }
 
-/// What to write, a rule, and why.
+/// Prints what to write, a rule, and why.
 pub(super) fn print_advice(
     heard: &Told,
     advices: &[(RuleKind, Choice, Advice)],

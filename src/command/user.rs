@@ -38,7 +38,7 @@ pub struct Args {
 
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Action {
-    /// Somebody new; the password is asked for, or read from standard input.
+    /// Adds a user; the password is asked for, or read from standard input.
     Add {
         #[command(flatten)]
         who: Who,
@@ -76,11 +76,11 @@ struct Who {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// What they sign in by, such as nguyen.van.ba.
+    /// The name that they sign in by, such as nguyen.van.ba.
     name: String,
 }
 
-/// Why nothing was changed.
+/// The reason why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
@@ -104,7 +104,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the configuration that has to be mended.
+    /// Tells whether it is the configuration that has to be mended.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::Config(_))
     }

@@ -20,7 +20,7 @@ use super::surroundings::Surroundings;
 use super::unique_ids::UniqueIds;
 use super::values;
 
-/// What the cameras need to know of the rest of the file.
+/// The rest of the file, as far as cameras need it.
 pub(super) struct Surrounding<'a> {
     pub(super) around: &'a Surroundings<'a>,
     pub(super) ward: Option<&'a Ward>,
@@ -130,7 +130,7 @@ fn owner(section: &Section<'_>, rest: &Surrounding<'_>) -> Option<Owner> {
     Some(Owner { name: name?.to_owned(), consent_until })
 }
 
-/// Whether the last day of consent is over in the ward.
+/// Tells whether the last day of consent is over in the ward.
 pub(super) fn expired(until: jiff::civil::Date, ward: &Ward, now: Wall) -> bool {
     now.to_jiff().to_zoned(ward.timezone.clone()).date() > until
 }

@@ -1,11 +1,11 @@
-//! What a reload changes. Pure.
+//! The changes that a reload makes. Pure.
 
 use crate::ward::Id;
 
 use super::settings::CameraSettings;
 use super::settings::Settings;
 
-/// What differs between two configurations.
+/// The differences between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Changes {
     /// Cameras that were not there.
@@ -19,13 +19,13 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Whether both configurations mean the same for the cameras and for the rest.
+    /// Tells whether both configurations mean the same for the cameras and for the rest.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What changes from `old` to `new`; cameras in the order of their files.
+/// Returns what changes from `old` to `new`; cameras in the order of their files.
 ///
 /// `[rule]` shows in each camera that it changes, and a neighbourhood's new name in the cameras
 /// that watch it. Fire points, teams, `[incident]` and `[siren]` are

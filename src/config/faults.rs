@@ -17,9 +17,9 @@ pub struct Fault {
     pub column: usize,
     /// The key, such as `camera[2].zone[0].polygon`; empty where the fault is no key's.
     pub path: String,
-    /// What is wrong; holds no secret.
+    /// The fault; holds no secret.
     pub message: String,
-    /// What to do about it; may be empty.
+    /// The remedy; may be empty.
     pub remedy: String,
 }
 
@@ -74,7 +74,8 @@ impl std::error::Error for Faults {}
 pub(super) struct Report<'a> {
     file: Arc<str>,
     text: &'a str,
-    /// Whether the text itself could not be read whole: what seems missing may only be unread.
+    /// Tells whether the text itself could not be read whole: what seems missing may only be
+    /// unread.
     broken: bool,
     faults: RefCell<Vec<Fault>>,
     warnings: RefCell<Vec<Fault>>,

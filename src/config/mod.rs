@@ -54,7 +54,7 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// A configuration that checks out, and what is worth saying about it all the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// What holds.
+    /// The settings.
     pub settings: Settings,
     /// In the order of the file.
     pub warnings: Vec<Fault>,

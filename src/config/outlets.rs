@@ -31,7 +31,7 @@ use super::values;
 const WEBHOOKS_MAX: usize = 32;
 const HEADERS_MAX: usize = 16;
 const JSON: &str = "application/json";
-/// What we send ourselves.
+/// The headers that we send ourselves.
 const OWN_HEADERS: [&str; 7] = [
     "connection",
     "content-length",
@@ -83,7 +83,7 @@ impl Outlets {
     }
 }
 
-/// What the webhooks need to know of the rest of the file.
+/// The rest of the file, as far as webhooks need it.
 struct Rest<'a> {
     around: &'a Surroundings<'a>,
     khu_pho: &'a [KhuPho],
@@ -245,7 +245,7 @@ fn name(item: &Item<'_>) -> Option<String> {
     Some(name)
 }
 
-/// What is sent, and its type.
+/// Reads the form of the body, and its type.
 fn body(section: &Section<'_>, rest: &Rest<'_>) -> Option<(Body, String)> {
     let content_type = section.item("content_type");
     let format = section.item("format");

@@ -17,7 +17,7 @@ const PROXIES_MAX: usize = 16;
 const SERVICES_MAX: usize = 16;
 const CONTACT_BYTES_MAX: usize = 200;
 
-/// What holds without `[web]`.
+/// Returns what holds without `[web]`.
 pub(super) fn defaults() -> web::Config {
     web::Config::new(([127, 0, 0, 1], 8080).into())
 }
@@ -64,7 +64,7 @@ pub(super) fn read(root: &Section<'_>, around: &Surroundings<'_>) -> web::Config
     config
 }
 
-/// Whose map is drawn; `sealed`: the page is served over TLS.
+/// Returns whose map is drawn; `sealed`: the page is served over TLS.
 fn tiles(section: &Section<'_>, sealed: bool) -> Option<Tiles> {
     let (item, thanks) = (section.item("tiles"), section.item("tiles_credit"));
     let credit = thanks.as_ref().and_then(|thanks| thanks.text());
@@ -87,7 +87,7 @@ fn tiles(section: &Section<'_>, sealed: bool) -> Option<Tiles> {
     tiles.ok()
 }
 
-/// What browsers' makers are asked to pass on; none unless it was turned on.
+/// Returns what browsers' makers are asked to pass on; none unless it was turned on.
 fn push(section: &Section<'_>, around: &Surroundings<'_>) -> Option<push::Config> {
     let turned_on = section.item("push");
     let is_on = turned_on.as_ref().and_then(|item| item.boolean()).unwrap_or(false);

@@ -98,7 +98,7 @@ pub(super) struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// Where the value begins.
+    /// Returns where the value begins.
     pub(super) fn at(&self) -> Range<usize> {
         self.value.span()
     }
@@ -236,7 +236,7 @@ impl<'a> Item<'a> {
         Some(array.iter().enumerate().map(item).collect())
     }
 
-    /// Whether it is a table.
+    /// Tells whether it is a table.
     pub(super) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
     }

@@ -13,7 +13,7 @@ use super::reader::Section;
 use super::rules;
 use super::values;
 
-/// What holds without `[incident]` and `[siren]`.
+/// Returns what holds without `[incident]` and `[siren]`.
 pub(super) fn defaults() -> Policy {
     Policy {
         escalate_after: Some(Duration::from_secs(180)),

@@ -28,7 +28,7 @@ use super::values;
 /// Shorter keys of teams can be guessed.
 const KEY_BYTES_MIN: usize = 16;
 
-/// Where the model lies, whatever it is called.
+/// The file of the model, whatever it is called.
 pub(super) const MODEL: &str = "models/keng.onnx";
 
 /// `[ward]`, and where it is.
@@ -65,7 +65,7 @@ pub(super) fn ward(root: &Section<'_>) -> (Option<Ward>, Option<Coordinates>) {
     (ward, coordinates)
 }
 
-/// What holds without `[mqtt]`.
+/// Returns what holds without `[mqtt]`.
 pub(super) fn mqtt_defaults() -> mqtt::Config {
     mqtt::Config {
         url: None,
@@ -140,7 +140,7 @@ pub(super) fn mqtt(root: &Section<'_>, around: &Surroundings<'_>) -> mqtt::Confi
     config
 }
 
-/// What holds without `[store]`.
+/// Returns what holds without `[store]`.
 pub(super) fn store_defaults(around: &Surroundings<'_>) -> StoreConfig {
     StoreConfig {
         path: around.base_dir.join("var"),
@@ -178,7 +178,7 @@ pub(super) fn store(root: &Section<'_>, around: &Surroundings<'_>) -> StoreConfi
     config
 }
 
-/// What holds without `[detector]`.
+/// Returns what holds without `[detector]`.
 pub(super) fn detector_defaults(around: &Surroundings<'_>) -> DetectorConfig {
     DetectorConfig { model: model_path(Path::new(MODEL), around), threads: 2 }
 }

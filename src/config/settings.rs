@@ -35,7 +35,7 @@ pub struct Settings {
     pub attention: attention::budget::Config,
     /// `[[khu_pho]]`, in the file's order.
     pub khu_pho: Vec<KhuPho>,
-    /// What the teams of `[[khu_pho]]` are known by over MQTT, where they are.
+    /// The secrets of the teams of `[[khu_pho]]` over MQTT, where they have some.
     pub teams: BTreeMap<Id, TeamSecrets>,
     /// `[[fire_point]]`.
     pub fire_points: Vec<FirePoint>,
@@ -54,9 +54,9 @@ pub struct Settings {
 /// One `[[camera]]` with everything that holds for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CameraSettings {
-    /// Where it hangs and whose it is.
+    /// The place where it hangs and whose it is.
     pub site: Site,
-    /// How to reach it.
+    /// The connection to it.
     pub stream: camera::Config,
     /// Privacy masks: painted black before anything else sees the picture.
     pub masks: Vec<crate::geometry::Polygon>,
@@ -64,7 +64,7 @@ pub struct CameraSettings {
     pub rules: rule::Config,
 }
 
-/// What a khu phố's team is known by over MQTT.
+/// The secrets of a khu phố's team over MQTT.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TeamSecrets {
     /// Signs what the team sends; none: whoever the broker lets write there is believed.

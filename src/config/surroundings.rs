@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use crate::time::Wall;
 
-/// What a configuration is read in: nothing is taken from the process behind a reader's back.
+/// The surroundings that a configuration is read in: nothing is taken from the process behind a
+/// reader's back.
 pub struct Surroundings<'a> {
     /// The file's name, for messages.
     pub file: &'a Path,
-    /// Where relative paths start.
+    /// The folder that relative paths start from.
     pub base_dir: &'a Path,
     /// The folder of the running binary, where a model may lie.
     pub binary_dir: Option<PathBuf>,

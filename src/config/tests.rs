@@ -1,4 +1,4 @@
-//! What is taken, what is refused, and what people are told about it.
+//! Configurations that are taken, that are refused, and what people are told about them.
 
 use std::time::Duration;
 

@@ -19,10 +19,10 @@ use super::Faults;
 use super::load;
 use super::settings::Settings;
 
-/// How often the file is looked at.
+/// The interval at which the file is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What came of a changed file.
+/// The outcome of a changed file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reload {
     /// It checks out; warnings stand beside.
@@ -42,7 +42,7 @@ pub struct Watch {
     suspect: Option<Option<[u8; 32]>>,
 }
 
-/// What changes with a file, at the price of one system call.
+/// The properties that change with a file, at the price of one system call.
 type Stamp = (u64, Option<SystemTime>, u64);
 
 impl Watch {

@@ -12,14 +12,14 @@ use std::time::Duration;
 use super::Config;
 use super::outgoing::SNAPSHOT_BYTES_MAX;
 
-/// How long it may take until the broker listens.
+/// The time within which the broker must listen.
 const START_MAX: Duration = Duration::from_secs(5);
 const START_POLL: Duration = Duration::from_millis(10);
 
-/// Why there is no embedded broker.
+/// The reason why there is no embedded broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// Somebody else listens there.
+    /// Another program listens there.
     #[error(
         "the embedded MQTT broker can't have {listen}, since something listens there already; \
          set [mqtt] listen to a free port, or [mqtt] url to the broker that runs there"
@@ -76,7 +76,7 @@ impl Broker {
         }
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

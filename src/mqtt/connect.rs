@@ -1,4 +1,4 @@
-//! How the broker is reached, and what went wrong in words that say what to do.
+//! The way in which the broker is reached, and what went wrong in words that say what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -33,12 +33,13 @@ const KEEP_ALIVE_MIN: Duration = Duration::from_secs(1);
 const PACKET_IDS: u16 = 1000;
 /// Room for topic and header around a payload.
 const PACKET_EXTRA: usize = 64 * 1024;
-/// What a packet from the broker may measure; it holds 16 KiB of interest at most.
+/// The largest packet that is taken from the broker; it holds 16 KiB of interest at most.
 pub(super) const INCOMING_BYTES: usize = 1024 * 1024;
 /// MQTT's own limit: taken for one session, which swallows what some client has sent and ends.
 pub(super) const INCOMING_BYTES_ONCE: usize = 268_435_460;
 
-/// Why there is no session, or no longer one. The publisher tries again after each of them.
+/// The reason why there is no session, or no longer one. The publisher tries again after each of
+/// them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing listens, or the name is unknown.
@@ -80,7 +81,7 @@ pub enum Error {
     NotMqtt {
         /// Host and port.
         broker: String,
-        /// What came instead.
+        /// The answer that came instead.
         detail: String,
     },
     /// The TLS handshake failed.
@@ -88,9 +89,9 @@ pub enum Error {
     Tls {
         /// Host and port.
         broker: String,
-        /// What the handshake says.
+        /// The reason in the handshake's words.
         reason: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The authorities can't be read.
@@ -98,7 +99,7 @@ pub enum Error {
     Authorities {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         detail: String,
     },
     /// Our own certificate or its key can't be read.
@@ -111,7 +112,7 @@ pub enum Error {
         cert: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What is wrong with them.
+        /// The fault in them.
         detail: String,
     },
     /// The system trusts nobody.
@@ -147,10 +148,10 @@ pub enum Error {
     Lost {
         /// Host and port.
         broker: String,
-        /// What happened.
+        /// The event in the network's words.
         detail: String,
     },
-    /// What came in could not be made durable.
+    /// A message that came in could not be made durable.
     #[error("what came in over MQTT was not taken over; the broker will deliver it again")]
     NotTaken,
     /// The log can't be read.
@@ -262,7 +263,7 @@ fn trust(config: &Config) -> Result<Arc<rustls::ClientConfig>, Error> {
     Ok(Arc::new(with_ours.map_err(|error| wrong(error.to_string()))?))
 }
 
-/// What rumqttc reports, in our words.
+/// Says in our words what rumqttc reports.
 pub(super) fn explain(broker: String, error: ConnectionError) -> Error {
     match error {
         ConnectionError::ConnectionRefused(
@@ -334,7 +335,7 @@ fn tls(broker: String, error: &TlsError) -> Error {
 
 const NO_TLS: &str = "does the broker speak TLS on this port? 8883 is usual, 1883 is plain";
 
-/// What to do about an error of TLS.
+/// Returns what to do about an error of TLS.
 fn remedy(error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(

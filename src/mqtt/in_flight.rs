@@ -1,4 +1,4 @@
-//! What is under way to the broker, and when the outbox's cursor may move. Pure.
+//! The entries under way to the broker, and the rule by which the outbox's cursor moves. Pure.
 //!
 //! An entry goes out in parts (alert, siren, retained incident, snapshot); it is done when the
 //! broker has acknowledged all of them. The cursor stands behind the last entry of the unbroken
@@ -30,12 +30,12 @@ pub(super) enum Part {
     Snapshot,
 }
 
-/// What an acknowledgement has brought.
+/// The progress that an acknowledgement has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Progress {
     /// The entry that is done by it.
     pub(super) done: Option<Sequence>,
-    /// Where the cursor stands now, if it has moved.
+    /// The cursor's new place, if it has moved.
     pub(super) cursor: Option<Sequence>,
 }
 
@@ -85,7 +85,7 @@ impl InFlight {
         }
     }
 
-    /// Where the cursor stands.
+    /// Returns where the cursor stands.
     pub(super) fn cursor(&self) -> Sequence {
         self.cursor
     }
@@ -95,7 +95,7 @@ impl InFlight {
         self.loaded
     }
 
-    /// How many more entries may be taken in.
+    /// Returns how many more entries may be taken in.
     pub(super) fn room(&self) -> usize {
         self.window.saturating_sub(self.flights.len())
     }
@@ -105,7 +105,7 @@ impl InFlight {
         self.tickets.len() + self.packets.len()
     }
 
-    /// Whether every entry taken in is done.
+    /// Tells whether every entry taken in is done.
     pub(super) fn is_idle(&self) -> bool {
         self.flights.is_empty()
     }
@@ -120,7 +120,7 @@ impl InFlight {
         Progress { done: None, cursor: self.settle() }
     }
 
-    /// What to send next, if anything may be sent. The caller requests its publish at once.
+    /// Returns what to send next, if anything may be sent. The caller requests its publish at once.
     pub(super) fn next(&mut self) -> Option<(Sequence, Part)> {
         for flight in &mut self.flights {
             let mut parts = flight.parts.iter_mut();
@@ -133,7 +133,8 @@ impl InFlight {
         None
     }
 
-    /// What [`InFlight::next`] has just named is not sent after all: it is of no use any more.
+    /// Notes that what [`InFlight::next`] has just named is not sent after all: it is of no use any
+    /// more.
     pub(super) fn withdraw(&mut self, sequence: Sequence, part: Part) -> Progress {
         let asked = self.tickets.pop_back();
         debug_assert_eq!(asked, Some(Some((sequence, part))), "withdrawn at once or never");

@@ -75,7 +75,7 @@ pub struct Config {
 /// Something came in. It is at least once: the same one may come again after a reconnect.
 #[derive(Debug)]
 pub struct Inbound {
-    /// What it is about.
+    /// The topic, parsed.
     pub topic: Incoming,
     /// As sent; at most [`INBOUND_BYTES_MAX`] bytes, unchecked.
     pub payload: Vec<u8>,

@@ -28,7 +28,7 @@ pub(super) struct OutgoingAlert {
     snapshot: Option<Message>,
 }
 
-/// Why an entry can't be sent, ever.
+/// The reason why an entry can't be sent, ever.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undeliverable {
     #[error("it is {0} bytes long")]
@@ -76,7 +76,7 @@ impl OutgoingAlert {
         })
     }
 
-    /// What it consists of, in the order in which it is sent.
+    /// Returns the parts that it consists of, in the order in which they are sent.
     pub(super) fn parts(&self) -> Vec<Part> {
         let also = (0u8..).zip(&self.also).map(|(index, _)| Part::Also(index));
         let siren = self.siren.as_ref().map(|_| Part::Siren);
@@ -96,7 +96,7 @@ impl OutgoingAlert {
         }
     }
 
-    /// Whether a part has become harmful at `now`: a siren that sounds hours late.
+    /// Tells whether a part has become harmful at `now`: a siren that sounds hours late.
     pub(super) fn is_stale(&self, part: Part, now: Wall) -> bool {
         part == Part::Siren && self.siren.as_ref().is_some_and(|order| order.is_stale(now))
     }

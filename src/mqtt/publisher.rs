@@ -1,5 +1,5 @@
-//! What the publisher keeps from one session with the broker to the next: the entries under way,
-//! and how far the broker has acknowledged them.
+//! The publisher's state that outlives a session with the broker: the entries under way, and how
+//! far the broker has acknowledged them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,17 +38,17 @@ pub const CURSOR: &str = "mqtt";
 /// Entries under way at once.
 const WINDOW: usize = 20;
 
-/// What the publisher is tied to.
+/// The publisher's connections to the rest of the daemon.
 #[derive(Clone)]
 pub struct Links {
-    /// Where alerts come from.
+    /// The log that alerts come from.
     pub outbox: Outbox,
-    /// Where retained statuses come from. What it says on the ward's own status topic takes the
-    /// place of the plain `{"state":"online"}`.
+    /// The retained statuses. The one on the ward's own status topic takes the place of the plain
+    /// `{"state":"online"}`.
     pub board: RetainedTopics,
-    /// Where commands, reports and patrols go. Closed: they stay with the broker.
+    /// The queue of commands, reports and patrols. Closed: they stay with the broker.
     pub inbound: mpsc::Sender<Inbound>,
-    /// How the session is, for page and health check.
+    /// The state of the session, for page and health check.
     pub state: watch::Sender<State>,
     /// `flow("mqtt", Stage::Publish)` counts entries, `flow("mqtt", Stage::Receive)` what comes in.
     pub metrics: Metrics,
@@ -56,7 +56,7 @@ pub struct Links {
     pub clock: Arc<dyn Clock>,
 }
 
-/// How the session with the broker is.
+/// The state of the session with the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum State {
     /// The first attempt is under way.
@@ -70,7 +70,7 @@ pub enum State {
     Stopped,
 }
 
-/// What outlives a session: the bookkeeping, and the entries under way.
+/// The state that outlives a session: the bookkeeping, and the entries under way.
 pub(super) struct SessionState {
     pub(super) config: Config,
     pub(super) ward: Ward,
@@ -80,7 +80,7 @@ pub(super) struct SessionState {
     /// Entries that the cursor has not passed, and since when they are under way.
     outgoing: BTreeMap<Sequence, (OutgoingAlert, Mono)>,
     saved: Sequence,
-    /// Whether the session got as far as its greeting.
+    /// Tells whether the session got as far as its greeting.
     pub(super) stood: bool,
     suspicion: Suspicion,
     pub(super) incoming_bytes: usize,
@@ -115,7 +115,7 @@ impl SessionState {
         })
     }
 
-    /// How many entries the broker has not acknowledged.
+    /// Counts the entries that the broker has not acknowledged.
     pub(super) fn measure(&self) {
         let last = self.links.outbox.last();
         let depth = last.0.saturating_sub(self.in_flight.cursor().0);
@@ -173,7 +173,7 @@ impl SessionState {
         Ok(())
     }
 
-    /// How many publishes may be under way at once.
+    /// Returns how many publishes may be under way at once.
     pub(super) fn publishes_max(&self, most: usize) -> usize {
         if self.suspicion.is_careful() { 1 } else { most }
     }
@@ -260,7 +260,7 @@ fn with_snapshot(outbox: &Outbox, entry: Entry) -> Result<(Entry, Option<Vec<u8>
     Ok((entry, snapshot))
 }
 
-/// Whether its picture may show people whom not everybody who gets it may see.
+/// Tells whether its picture may show people whom not everybody who gets it may see.
 fn hides_faces(entry: &Entry) -> bool {
     Head::read(&entry.payload).is_ok_and(|head| head.has_kind() && !head.shows_faces())
 }

@@ -30,8 +30,8 @@ struct Claim {
     topics: BTreeSet<String>,
 }
 
-/// What the broker is asked for beside commands: who may want everything said again, and what was
-/// left there under our name.
+/// The subscriptions beside those of commands: to the births of those who want everything said
+/// again, and to what was left under our name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BirthListener {
     /// The topic that says `online` when somebody comes who wants all topics that begin with
@@ -44,7 +44,7 @@ pub struct BirthListener {
     pub own: (String, String),
 }
 
-/// What came in was the board's matter.
+/// The effect of a message that was meant for the retained topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Echo {
     /// Nothing more is to be done.
@@ -67,8 +67,8 @@ impl RetainedTopics {
         Self { values: Arc::default(), version, ears: Arc::default(), claim: Arc::default() }
     }
 
-    /// What `topic` says from now on; nothing: the broker forgets it. Saying the same again
-    /// sends nothing.
+    /// Sets the retained bytes of `topic` from now on; empty: the broker forgets it. Setting the
+    /// same again sends nothing.
     pub fn set(&self, topic: &str, bytes: &[u8]) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if values.get(topic).is_some_and(|value| *value.payload == *bytes) {
@@ -105,7 +105,7 @@ impl RetainedTopics {
         Some(if known { Echo::Heard } else { leftover(topic) })
     }
 
-    /// What to subscribe to for it.
+    /// Returns what to subscribe to for it.
     pub(super) fn filters(&self) -> Vec<String> {
         let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner);
         let filters = |ears: &BirthListener| {
@@ -150,7 +150,7 @@ impl RetainedTopics {
         self.version.subscribe()
     }
 
-    /// What was set behind `version`, and the version now.
+    /// Returns what was set behind `version`, and the version now.
     pub(super) fn since(&self, version: u64) -> (Vec<Message>, u64) {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         let newer = values.iter().filter(|(_, value)| value.version > version);
@@ -162,7 +162,7 @@ impl RetainedTopics {
         (newer.map(message).collect(), *self.version.borrow())
     }
 
-    /// What `topic` says.
+    /// Returns what `topic` says.
     pub(crate) fn get(&self, topic: &str) -> Option<Arc<[u8]>> {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.get(topic).map(|value| value.payload.clone())
@@ -173,7 +173,7 @@ fn leftover(topic: &str) -> Echo {
     Echo::Leftover(Message { topic: topic.to_owned(), retain: true, payload: Arc::from([]) })
 }
 
-/// Whether a filter whose levels may be `+` stands for the topic.
+/// Tells whether a filter whose levels may be `+` stands for the topic.
 fn fits(filter: &str, topic: &str) -> bool {
     let (wanted, is) = (filter.split('/'), topic.split('/'));
     wanted.clone().count() == is.clone().count()

@@ -1,4 +1,4 @@
-//! Whether what came in was signed with the key of its khu phố's team.
+//! The check that a message was signed with the key of its khu phố's team.
 //!
 //! The signature is the HMAC-SHA256 (RFC 2104) of the topic and of every other member of the
 //! payload, as [`signed_text`] puts them: so a message can't be used on another topic, for another
@@ -34,7 +34,7 @@ const FORGETFUL: usize = KNOWN_MAX / 2;
 /// Signatures' notes begin so.
 const NOTED: &[u8] = b"seal/";
 
-/// Why a message is not believed.
+/// The reason why a message is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// Not an object of plain values.
@@ -57,7 +57,7 @@ pub enum SealError {
     Early(u64),
 }
 
-/// What a message that is believed is.
+/// The signature of a message that is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seal {
     /// Signed, and not seen before. To be noted in the write that makes durable what it brings.
@@ -73,7 +73,7 @@ pub struct Seals(BTreeMap<String, Known>);
 /// Of one khu phố.
 #[derive(Debug, Default)]
 struct Known {
-    /// When each was sent, and its signature.
+    /// The time at which each was sent, and its signature.
     seen: BTreeSet<(Wall, Vec<u8>)>,
     /// Nothing that was sent until then is believed any more: some of it was forgotten.
     forgotten: Option<Wall>,
@@ -165,12 +165,12 @@ fn read(key: &[u8], value: &[u8]) -> Option<(String, (Wall, Vec<u8>))> {
     Some((khu_pho.to_owned(), (sent, signature.to_vec())))
 }
 
-/// What a team signs with, and how old a message may be.
+/// The key that a team signs with, and how old a message may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'a> {
     /// The key.
     pub secret: &'a Secret,
-    /// What was sent longer ago is refused.
+    /// A message that was sent longer ago is refused.
     pub age_max: Duration,
 }
 

@@ -59,7 +59,7 @@ impl Order {
         Some(Self { message, valid })
     }
 
-    /// Whether it comes too late, or from a future that the clock has to reach first.
+    /// Tells whether it comes too late, or from a future that the clock has to reach first.
     pub(super) fn is_stale(&self, now: Wall) -> bool {
         self.valid.is_some_and(|(from, until)| now < from || until <= now)
     }

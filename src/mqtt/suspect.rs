@@ -20,7 +20,7 @@ const PICTURE_SPAN: Duration = Duration::from_secs(120);
 /// The alert itself is small: a broker that falls over again and again is rather to blame.
 const ALERT_SPAN: Duration = Duration::from_secs(900);
 
-/// Whom the ends of sessions point at.
+/// The entries that the ends of sessions point at.
 #[derive(Debug, Default)]
 pub(super) struct Suspicion {
     /// Sessions that have ended since an entry was last done.
@@ -65,7 +65,7 @@ impl Suspicion {
         *self = Self::default();
     }
 
-    /// Whether publishes go out one at a time.
+    /// Tells whether publishes go out one at a time.
     pub(super) fn is_careful(&self) -> bool {
         self.ended >= CAREFUL
     }

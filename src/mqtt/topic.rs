@@ -10,7 +10,7 @@ pub struct Topics {
     ward: Id,
 }
 
-/// Where something came in.
+/// The topic by which a message came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// `keng/{ward}/{khu_pho}/incident/{id}/command`: a team acts on an incident.
@@ -22,12 +22,12 @@ pub enum Incoming {
     },
     /// `keng/{ward}/{khu_pho}/report`: a person saw something.
     Report {
-        /// Where.
+        /// The place of it.
         khu_pho: Id,
     },
     /// `keng/{ward}/{khu_pho}/patrol`: a patrol is there.
     Patrol {
-        /// Where.
+        /// The place of it.
         khu_pho: Id,
     },
 }
@@ -57,7 +57,7 @@ impl Topics {
         self.under(format_args!("{khu_pho}/{camera}/status"))
     }
 
-    /// What the statuses of all cameras are under, as a filter.
+    /// Returns the filter for the statuses of all cameras.
     pub fn camera_statuses(&self) -> String {
         self.under(format_args!("+/+/status"))
     }
@@ -92,7 +92,7 @@ impl Topics {
         ["+/incident/+/command", "+/report", "+/patrol"].map(|rest| self.under(rest))
     }
 
-    /// What `topic` is, where it is one that may come in.
+    /// Parses `topic`, where it is one that may come in.
     pub fn parse(&self, topic: &str) -> Option<Incoming> {
         let rest = topic.strip_prefix("keng/")?.strip_prefix(self.ward.as_str())?;
         let mut levels = rest.strip_prefix('/')?.split('/');

@@ -34,17 +34,17 @@ pub const NAMESPACE: &str = "urn:oasis:names:tc:emergency:cap:1.2";
 pub const CONTENT_TYPE: &str = "application/cap+xml";
 /// Around a camera that sees it, kilometres: what is seen burns near it.
 const RADIUS_KM: f64 = 0.1;
-/// What is not renewed is over after so long.
+/// A message that is not renewed is over after so long.
 const EXPIRES_AFTER: Duration = Duration::from_secs(3_600);
 /// Earlier messages referred to: the first one and the newest.
 const REFERENCES_MAX: usize = 20;
 
-/// Who sends, and to whom.
+/// The sender of CAP messages, and their scope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Issuer {
     /// `[cap] sender`: globally unique, without spaces, commas, `<` and `&`.
     pub sender: String,
-    /// Whom it is meant for.
+    /// The audience that it is meant for.
     pub scope: Scope,
     /// The ward.
     pub ward: Ward,
@@ -61,7 +61,7 @@ pub enum Scope {
     Restricted(String),
 }
 
-/// Whether `text` can be a sender: no space, no comma, no `<` and no `&`.
+/// Tells whether `text` can be a sender: no space, no comma, no `<` and no `&`.
 pub fn is_sender(text: &str) -> bool {
     !text.is_empty() && !text.contains([' ', ',', '<', '&'])
 }
@@ -95,7 +95,7 @@ struct Place {
     coordinates: Option<Coordinates>,
 }
 
-/// Where the alert says that it is: configurations change, alerts don't.
+/// Returns where the alert says that it is: configurations change, alerts don't.
 fn places(alert: &Head<'_>, incident: &Incident, issuer: &Issuer) -> Vec<Place> {
     let mut places: Vec<Place> = alert
         .cameras
@@ -315,7 +315,7 @@ fn certainty(incident: &Incident) -> &'static str {
     }
 }
 
-/// What people read, in one of two languages.
+/// The words that people read, in one of two languages.
 struct Words {
     vi: bool,
 }

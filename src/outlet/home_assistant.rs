@@ -39,13 +39,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// What the discovery topics of a ward's own devices begin with.
+    /// Returns what the discovery topics of a ward's own devices begin with.
     pub fn own_topics(&self, ward: &Id) -> String {
         format!("{}/device/keng_{ward}/", self.prefix)
     }
 }
 
-/// Whether `text` can be the beginning of topics that are not ours.
+/// Tells whether `text` can be the beginning of topics that are not ours.
 pub fn is_prefix(text: &str) -> bool {
     let levels = text.split('/').all(|level| !level.is_empty());
     levels && text != "keng" && !text.starts_with("keng/") && !text.contains(['+', '#', '$'])
@@ -165,7 +165,7 @@ impl Announcer {
     }
 }
 
-/// What came behind `after`, and up to where; without `after`, what is live.
+/// Returns what came behind `after`, and up to where; without `after`, what is live.
 fn newer(
     outbox: &Outbox,
     after: Option<Sequence>,

@@ -1,4 +1,4 @@
-//! What is announced, and when a sensor is on.
+//! The announcements, and the states of sensors.
 
 use super::*;
 use crate::outbox::Append;

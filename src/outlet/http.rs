@@ -38,10 +38,10 @@ use url::Url;
 
 use super::reach::Reach;
 
-/// What is read of an answer; the rest says nothing that we need.
+/// The bytes that are read of an answer; the rest says nothing that we need.
 const REPLY_BYTES_MAX: usize = 16 * 1024;
 
-/// What is posted.
+/// The request that is posted.
 pub(crate) struct Post<'a> {
     /// Never shown: it may hold a secret.
     pub(crate) url: &'a Url,
@@ -49,7 +49,7 @@ pub(crate) struct Post<'a> {
     pub(crate) body: Bytes,
 }
 
-/// What came back.
+/// The response that came back.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -59,7 +59,7 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why nothing came back.
+/// The reason why nothing came back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("can't reach {host}: {source}")]

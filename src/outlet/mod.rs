@@ -43,15 +43,15 @@ use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
 
-/// Where alerts go.
+/// A receiver of alerts.
 pub trait Sink: Send + Sync + 'static {
-    /// What is delivered, made once an entry: attempts differ in nothing.
+    /// The form that is delivered, made once an entry: attempts differ in nothing.
     type Parcel: Send + Sync + 'static;
 
     /// The name of its cursor, and of its counters.
     fn reader(&self) -> &str;
 
-    /// What of `entry` is delivered. May read the log; blocks.
+    /// Returns what of `entry` is delivered. May read the log; blocks.
     ///
     /// # Errors
     /// [`outbox::Error`] where the log can't be read; it is then tried again.
@@ -65,7 +65,7 @@ pub trait Sink: Send + Sync + 'static {
     fn deliver(&self, parcel: &Self::Parcel) -> impl Future<Output = Answer> + Send;
 }
 
-/// What a sink makes of an entry.
+/// The form that a sink makes of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared<P> {
     /// This is delivered.
@@ -76,7 +76,7 @@ pub enum Prepared<P> {
     Poison(String),
 }
 
-/// What became of an attempt. Reasons are for people and hold no secret.
+/// The outcome of an attempt. Reasons are for people and hold no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The receiver has it.
@@ -87,14 +87,14 @@ pub enum Answer {
     Failed(String),
     /// The receiver is away or busy: waited for.
     Away {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// How long it wants not to be asked.
+        /// The time for which it asks to be left alone.
         retry_after: Option<Duration>,
     },
 }
 
-/// How each sink is doing. Clones share it; as many values as there are sinks.
+/// The state of each sink. Clones share it; as many values as there are sinks.
 #[derive(Clone, Debug, Default)]
 pub struct Standings(Arc<Mutex<BTreeMap<String, Option<String>>>>);
 
@@ -111,7 +111,7 @@ impl Standings {
         known.insert(reader.to_owned(), None);
     }
 
-    /// Whether it is news that the sink fails.
+    /// Tells whether it is news that the sink fails.
     fn fails(&self, reader: &str, reason: &str) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.insert(reader.to_owned(), Some(reason.to_owned()));

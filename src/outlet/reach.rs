@@ -1,10 +1,10 @@
-//! Whom the daemon talks to where somebody else has named the host.
+//! The addresses that the daemon talks to where somebody else has named the host.
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
-/// Which addresses a name may stand for.
+/// The addresses that a name may stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Any: the admin has named it.
@@ -15,7 +15,7 @@ pub(crate) enum Reach {
 }
 
 impl Reach {
-    /// Whether it may be connected to.
+    /// Tells whether it may be connected to.
     pub(crate) fn allows(self, address: IpAddr) -> bool {
         match (self, address.to_canonical()) {
             (Self::Anywhere, _) => true,
@@ -25,7 +25,8 @@ impl Reach {
     }
 }
 
-/// What IANA's registry of special-purpose addresses calls globally reachable (RFC 6890).
+/// Tells whether IANA's registry of special-purpose addresses calls it globally reachable
+/// (RFC 6890).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let special = address.is_private()

@@ -24,19 +24,19 @@ use crate::time::Mono;
 
 /// Entries that one read of the log takes.
 const BATCH: usize = 16;
-/// What is under way when the daemon stops may still be answered for so long.
+/// A delivery that is under way when the daemon stops may still be answered for so long.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What a sink's runner is tied to.
+/// The runner's connections to the rest of the daemon.
 #[derive(Clone)]
 pub struct Links {
-    /// Where alerts come from.
+    /// The log that alerts come from.
     pub outbox: Outbox,
     /// Counts under the reader's name.
     pub metrics: Metrics,
     /// Tells how long something has failed.
     pub clock: Arc<dyn Clock>,
-    /// How each sink is doing, for the page.
+    /// The state of each sink, for the page.
     pub standings: Standings,
 }
 

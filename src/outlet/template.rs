@@ -52,7 +52,7 @@ enum Part {
     Whole,
 }
 
-/// How what is put in is written.
+/// The escaping of what is put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escape {
     /// As within a JSON text.
@@ -90,7 +90,7 @@ impl Escape {
     }
 }
 
-/// Why a text is no template.
+/// The reason why a text is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A word in braces that stands for nothing.
@@ -99,7 +99,7 @@ pub enum TemplateError {
     /// Over [`TEMPLATE_BYTES_MAX`].
     #[error("it has over 8192 bytes")]
     Length,
-    /// What it makes is no JSON.
+    /// The filled template is no JSON.
     #[error("with its placeholders filled it is no JSON: {0}")]
     Json(String),
 }

@@ -52,7 +52,7 @@ const WORDS_MAX: usize = 160;
 pub struct Config {
     /// Names its cursor.
     pub id: Id,
-    /// Where to.
+    /// The receiver's address.
     pub target: Target,
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -60,19 +60,19 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// More headers; a value may be a secret, and so counts as one.
     pub headers: Vec<(String, Secret)>,
-    /// What is sent.
+    /// The form of the body.
     pub body: Body,
     /// Of the body.
     pub content_type: String,
-    /// Which alerts.
+    /// The alerts that are sent.
     pub filter: Filter,
-    /// What an answer has to say beside its status.
+    /// The text that an answer has to contain beside its status.
     pub expect: Option<Expect>,
     /// One attempt takes no longer.
     pub timeout: Duration,
 }
 
-/// What is sent.
+/// The body that is sent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// The alert's bytes.
@@ -83,7 +83,7 @@ pub enum Body {
     Cap(Arc<cap::Issuer>),
 }
 
-/// Which alerts are sent. An empty list is no limit.
+/// The filter of the alerts that are sent. An empty list is no limit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// Of these kinds.
@@ -108,15 +108,15 @@ pub struct Expect {
     pub value: String,
 }
 
-/// Where a webhook goes: a url that may hold a secret, and so is never printed whole.
+/// The address of a webhook: a url that may hold a secret, and so is never printed whole.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     url: Url,
-    /// What was filled in.
+    /// The secret that was filled in.
     secret: Option<Secret>,
 }
 
-/// Why a url is no target. No message repeats a secret.
+/// The reason why a url is no target. No message repeats a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Not a url at all, or without a host.
@@ -172,12 +172,12 @@ impl Target {
         if there { Ok(url) } else { Err(TargetError::Url) }
     }
 
-    /// Whether what is sent can be read on the way.
+    /// Tells whether what is sent can be read on the way.
     pub fn is_plain(&self) -> bool {
         self.url.scheme() == "http"
     }
 
-    /// Whether the receiver is this machine.
+    /// Tells whether the receiver is this machine.
     pub fn is_loopback(&self) -> bool {
         match self.url.host() {
             Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -334,12 +334,12 @@ impl Filter {
             && self.severity_min.is_none_or(|least| alert.severity().is_some_and(|is| is >= least))
     }
 
-    /// Whether `alert` is sent to somebody who `known`: was sent an earlier one.
+    /// Tells whether `alert` is sent to somebody who `known`: was sent an earlier one.
     fn sends(&self, alert: &Head<'_>, known: bool) -> bool {
         self.passes(alert) && (!self.news_only || Self::is_news(alert, known))
     }
 
-    /// Whether `alert` is news to somebody who `known`: was sent an earlier one.
+    /// Tells whether `alert` is news to somebody who `known`: was sent an earlier one.
     fn is_news(alert: &Head<'_>, known: bool) -> bool {
         let now = alert.escalated_at.as_deref().is_some_and(|at| at == alert.updated_at);
         !known || now || alert.closed_at.is_some()

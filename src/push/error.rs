@@ -2,7 +2,7 @@
 
 use crate::access;
 
-/// Why it can't be had.
+/// The reason why it can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system's.
@@ -16,7 +16,7 @@ pub enum Error {
     Key,
 }
 
-/// Why a browser is not told.
+/// The reason why a browser is not told.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// It is of no service that is allowed.

@@ -46,7 +46,7 @@ use crate::metrics::Metrics;
 use crate::time::Clock;
 use crate::ward::Language;
 
-/// Who is told, and by which key. Clones share it.
+/// The subscriptions and the key that messages are signed by. Clones share them.
 #[derive(Clone)]
 pub struct Push {
     shared: Arc<Shared>,
@@ -71,7 +71,7 @@ impl Push {
         })
     }
 
-    /// What browsers subscribe with: an uncompressed point of P-256, as base64url.
+    /// Returns what browsers subscribe with: an uncompressed point of P-256, as base64url.
     pub fn key(&self) -> String {
         self.shared.vapid.public()
     }

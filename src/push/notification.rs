@@ -1,4 +1,4 @@
-//! What a notification says, and of which alerts there is one.
+//! The text of notifications, and the choice of alerts that have one.
 
 use serde_json::Value;
 use serde_json::json;
@@ -12,8 +12,9 @@ use crate::ward::Language;
 /// A browser shows a few lines; the rest would only fill the record.
 const BODY_CHARS_MAX: usize = 400;
 
-/// Whether `alert` is worth waking somebody: what is new, what nobody has answered, what somebody
-/// did. A camera's health is none, as on the page. `before`: its incident's alert before it.
+/// Tells whether `alert` is worth waking somebody: what is new, what nobody has answered, what
+/// somebody did. A camera's health is none, as on the page. `before`: its incident's alert before
+/// it.
 pub(super) fn is_news(alert: &Head<'_>, before: Option<&Head<'_>>) -> bool {
     let calls = alert.kind().is_none_or(|kind| !kind.facts().is_technical);
     let Some(before) = before else { return calls && alert.closed_at.is_none() };
@@ -21,7 +22,8 @@ pub(super) fn is_news(alert: &Head<'_>, before: Option<&Head<'_>>) -> bool {
     calls && (escalated || alert.state() != before.state())
 }
 
-/// Whether it is to be shown until somebody looks, and sent though the phone saves its battery.
+/// Tells whether it is to be shown until somebody looks, and sent though the phone saves its
+/// battery.
 pub(super) fn is_urgent(alert: &Head<'_>) -> bool {
     let burns = alert.kind().is_some_and(|kind| kind.facts().burns);
     alert.state() == Some(IncidentState::Open)

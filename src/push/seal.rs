@@ -18,23 +18,23 @@ const AUTH_BYTES: usize = 16;
 const SALT_BYTES: usize = 16;
 /// One record holds a whole message; push services take no larger one.
 const RECORD_BYTES: u32 = 4096;
-/// What a record holds beside the message: the header's salt, size, key and its length, the tag,
+/// The size of a record beside the message: the header's salt, size, key and its length, the tag,
 /// and the byte that ends the message.
 const OVERHEAD: usize = SALT_BYTES + 4 + 1 + POINT_BYTES + 16 + 1;
 /// Messages are filled up to multiples, so that their length tells nothing.
 const STEP: usize = 1024;
 
-/// What a browser gives with a subscription: `p256dh` and `auth`.
+/// The keys that a browser gives with a subscription: `p256dh` and `auth`.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Keys {
     point: [u8; POINT_BYTES],
     auth: [u8; AUTH_BYTES],
 }
 
-/// Why there is no message.
+/// The reason why there is no message.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// What was given is no point of the curve.
+    /// The key is no point of the curve.
     #[error("p256dh is no public key of P-256")]
     Point,
     /// The message is longer than a push service takes.
@@ -97,7 +97,7 @@ pub(super) fn seal(message: &[u8], keys: &Keys) -> Result<Vec<u8>, Error> {
     sealed.map_err(|_| Error::Point)
 }
 
-/// What both sides know of one message.
+/// The secrets that both sides know of one message.
 struct Agreed<'a> {
     /// Of the key agreement.
     secret: &'a [u8],

@@ -1,6 +1,6 @@
-//! Where messages may go. An endpoint comes from a browser, that is from anybody who may sign in:
-//! only hosts that the admin allows are ever spoken to, over TLS alone, and a name of the Internet
-//! that stands for an address of this network is refused when it is looked up.
+//! The hosts that messages may go to. An endpoint comes from a browser, that is from anybody who
+//! may sign in: only hosts that the admin allows are ever spoken to, over TLS alone, and a name of
+//! the Internet that stands for an address of this network is refused when it is looked up.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::outlet::reach::Reach;
 
-/// What the usual browsers use: Chrome, Firefox, Safari, Edge.
+/// The services of the usual browsers: Chrome, Firefox, Safari, Edge.
 pub const USUAL: [&str; 4] = [
     "fcm.googleapis.com",
     "updates.push.services.mozilla.com",
@@ -90,7 +90,7 @@ impl Service {
     }
 }
 
-/// Where one browser's messages go. Whoever knows it can annoy: it is never printed whole.
+/// The address of one browser's messages. Whoever knows it can annoy: it is never printed whole.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Endpoint(Url);
 

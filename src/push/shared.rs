@@ -13,15 +13,15 @@ use crate::ward::Language;
 /// The part of `[web]` about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Whom a service may write to: `mailto:` or `https:`.
+    /// The contact that a service may write to: `mailto:` or `https:`.
     pub contact: String,
-    /// Which services browsers may name.
+    /// The services that browsers may name.
     pub services: Vec<Service>,
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
 }
 
-/// What the readers of the log share with those who subscribe.
+/// The state that the readers of the log share with those who subscribe.
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) subscriptions: Subscriptions,

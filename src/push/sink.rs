@@ -75,23 +75,23 @@ pub struct Parcel {
     text: Vec<u8>,
     topic: String,
     urgent: bool,
-    /// Nobody is woken after.
+    /// The time after which no browser is woken.
     until: Wall,
     told: Mutex<Told>,
 }
 
 #[derive(Default)]
 struct Told {
-    /// Who needs nothing more of this alert.
+    /// The browsers that need nothing more of this alert.
     done: BTreeSet<Endpoint>,
     rounds: u32,
     /// The service has taken somebody's.
     taken: bool,
-    /// Why somebody's was given up.
+    /// The reason why a browser's message was given up.
     given_up: Option<String>,
 }
 
-/// What became of one browser's message.
+/// The outcome of one browser's message.
 enum Sent {
     Taken,
     Gone,
@@ -156,7 +156,7 @@ impl Pusher {
         Some(Post { url: to.endpoint.url(), headers, body: Bytes::from(body) })
     }
 
-    /// What is to be said of a round.
+    /// Returns what is to be said of a round.
     fn answer(&self, parcel: &Parcel, waiting: Vec<(String, Option<Duration>)>) -> Answer {
         let mut told = parcel.lock();
         told.rounds += 1;

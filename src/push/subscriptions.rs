@@ -1,4 +1,4 @@
-//! Which browsers want to be told, kept over restarts.
+//! The browsers' subscriptions, kept over restarts.
 //!
 //! | | |
 //! | --- | --- |
@@ -35,10 +35,10 @@ const ALL_MAX: usize = 2_000;
 pub(super) struct Subscription {
     pub(super) endpoint: Endpoint,
     pub(super) keys: Keys,
-    /// What they sign in by, and the password that they had when they subscribed.
+    /// The login name, and the generation of the password that the user had when they subscribed.
     pub(super) user: String,
     pub(super) generation: String,
-    /// When.
+    /// The time of it.
     pub(super) since: Wall,
 }
 
@@ -129,7 +129,7 @@ impl Subscriptions {
         Ok(removed)
     }
 
-    /// Whether the browser is one of `user`'s.
+    /// Tells whether the browser is one of `user`'s.
     #[cfg(test)]
     fn has(&self, endpoint: &Endpoint) -> bool {
         self.lock().contains_key(endpoint)

@@ -1,5 +1,5 @@
-//! Who sends: RFC 8292 (Voluntary Application Server Identification, VAPID). A push service takes a
-//! message only from whom the browser has subscribed to.
+//! The sender's signature: RFC 8292 (Voluntary Application Server Identification, VAPID). A push
+//! service takes a message only from the server that the browser has subscribed to.
 
 use std::path::Path;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Vapid {
         Ok(Self { pair, contact: contact.to_owned(), random })
     }
 
-    /// What browsers subscribe to, as they take it.
+    /// Returns the public key that browsers subscribe to, in the form in which they take it.
     pub(super) fn public(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.pair.public_key().as_ref())
     }

@@ -1,4 +1,4 @@
-//! Which thresholds to choose, by what people said of what the present ones told. Pure.
+//! The advice which thresholds to choose, by what people said of the present ones' alerts. Pure.
 //!
 //! Nothing that is real and told today may be lost for it, nor come much later; among what is left
 //! fewer false alarms win, and then the smaller change. A choice that would tell more alerts which
@@ -32,7 +32,7 @@ const Z: f64 = 1.96;
 pub struct Choice {
     /// `confidence_min`.
     pub confidence_min: f32,
-    /// How long evidence must last: `confirm_s`, `dwell_s` and the like.
+    /// The time for which evidence must last: `confirm_s`, `dwell_s` and the like.
     pub lasts: Duration,
 }
 
@@ -77,7 +77,7 @@ impl Choice {
         all
     }
 
-    /// How far it is from `other`, in steps of the grid.
+    /// Returns how far it is from `other`, in steps of the grid.
     fn distance(self, other: Self) -> f64 {
         let confidence = f64::from((self.confidence_min - other.confidence_min).abs()) / 0.05;
         let ratio = self.lasts.as_secs_f64() / other.lasts.as_secs_f64().max(1e-3);
@@ -85,7 +85,8 @@ impl Choice {
     }
 }
 
-/// Where the two thresholds of a rule stand in `config`; `None` for one that can't be tuned.
+/// Returns where the two thresholds of a rule stand in `config`; `None` for one that can't be
+/// tuned.
 fn thresholds(rule: RuleKind, config: &mut rule::Config) -> Option<(&mut f32, &mut Duration)> {
     let lasts_key = rule.tuning()?.lasts_key;
     let (mut confidence_min, mut lasts) = (None, None);
@@ -99,7 +100,7 @@ fn thresholds(rule: RuleKind, config: &mut rule::Config) -> Option<(&mut f32, &m
     confidence_min.zip(lasts)
 }
 
-/// What is best for one rule.
+/// The advice for one rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Advice {
     /// Too few verdicts to say anything: how many there are.

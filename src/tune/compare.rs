@@ -9,17 +9,17 @@ use crate::incident::{IncidentId, Kind};
 use crate::time::Wall;
 use crate::ward::Id;
 
-/// What two replays tell so close together is the same thing.
+/// Alerts of two replays that are so close together are the same thing.
 const SAME_WITHIN: Duration = Duration::from_secs(60);
 /// A thing that is told so much later is told later.
 const LATER: Duration = Duration::from_secs(1);
 
-/// What changes for one camera and rule.
+/// The changes of one camera and rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Whose view.
+    /// The camera.
     pub camera: Id,
-    /// What the rule tells of.
+    /// The kind of the rule's alerts.
     pub kind: Kind,
     /// Told both times.
     pub kept: usize,
@@ -29,7 +29,8 @@ pub struct Row {
     pub lost: Vec<Wall>,
 }
 
-/// What is kept, gained and lost from `before` to `after`, a camera and rule, in their order.
+/// Counts what is kept, gained and lost from `before` to `after`, a camera and rule, in their
+/// order.
 ///
 /// Smoke that has become a fire, or the other way round, is kept, under what it was before.
 pub fn rows(before: &[Told], after: &[Told]) -> Vec<Row> {
@@ -69,18 +70,18 @@ fn is_same(one: &Told, other: &Told, camera: &Id) -> bool {
         && other.opened_at <= one.until + SAME_WITHIN
 }
 
-/// What people said of one incident.
+/// The verdict of people on one incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// What it was taken for.
+    /// The kind that it was taken for.
     pub kind: Kind,
-    /// Who saw it.
+    /// The cameras that saw it.
     pub cameras: Vec<Id>,
-    /// When its first event began to count.
+    /// The time at which its first event began to count.
     pub opened_at: Wall,
-    /// When it was judged.
+    /// The time at which it was judged.
     pub judged_at: Wall,
-    /// Whether it was real.
+    /// Tells whether it was real.
     pub real: bool,
 }
 
@@ -107,7 +108,7 @@ pub fn judged<'a>(verdicts: impl IntoIterator<Item = &'a StoredVerdict>) -> Vec<
 }
 
 impl Judged {
-    /// When a replay tells of it; `None` where it doesn't.
+    /// Returns when a replay tells of it; `None` where it doesn't.
     pub fn told_at(&self, told: &[Told]) -> Option<Wall> {
         let this = |told: &&Told| {
             told.kind.joins(self.kind)
@@ -119,7 +120,7 @@ impl Judged {
     }
 }
 
-/// How a replay does by what people said.
+/// The score of a replay by what people said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Score {
     /// Real ones that it tells, and how many there are.
@@ -140,13 +141,13 @@ impl Score {
         score
     }
 
-    /// How many verdicts it rests on.
+    /// Returns how many verdicts it rests on.
     pub fn verdicts(&self) -> usize {
         self.real.1 + self.untrue.1
     }
 }
 
-/// What becomes of what people judged.
+/// The outcome for the incidents that people judged.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Under the file's thresholds.

@@ -1,5 +1,4 @@
-//! What-if: what other thresholds would have told, on what was really detected, held against what
-//! people said of it.
+//! Replays of real detections under other thresholds, held against what people said of the alerts.
 //!
 //! Belongs here: replaying the diary through the core ([`play`]), comparing two replays
 //! ([`compare`]), choosing among many ([`advice`]). Does not belong here: printing (`command`'s).

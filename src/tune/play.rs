@@ -11,19 +11,19 @@ use crate::ward::Id;
 
 /// The clock ticks in the core as often.
 const TICK: Duration = Duration::from_secs(1);
-/// Who answers in a replay.
+/// The person who answers in a replay.
 const BY: &str = "diary";
 
 /// One incident as a replay tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// What it came to.
+    /// The kind that it came to.
     pub kind: Kind,
-    /// Who saw it.
+    /// The cameras that saw it.
     pub cameras: BTreeSet<Id>,
-    /// When its first event began to count.
+    /// The time at which its first event began to count.
     pub opened_at: Wall,
-    /// When people would have heard of it.
+    /// The time at which people would have heard of it.
     pub told_at: Wall,
     /// Its last news.
     pub until: Wall,
@@ -37,7 +37,7 @@ pub struct Lane {
     core: Option<(DaemonRun, Core)>,
     ticked: Stamp,
     told: BTreeMap<IncidentId, Told>,
-    /// What was declared false, for cores of later starts.
+    /// The incidents that were declared false, for cores of later starts.
     lessons: Vec<Incident>,
 }
 
@@ -105,7 +105,7 @@ impl Lane {
         }
     }
 
-    /// What people said closes here, too, what it closed then.
+    /// Closes here, too, what a person's verdict closed then.
     fn answer(&mut self, core: &mut Core, verdict: &StoredVerdict) -> Vec<Incident> {
         if !matches!(verdict.state, IncidentState::Resolved | IncidentState::FalseAlarm)
             || verdict.exercise

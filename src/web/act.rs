@@ -1,4 +1,4 @@
-//! What people do at the page: the same commands as over MQTT, under the name of who signed in.
+//! Commands from the page: the same as over MQTT, under the name of the user who signed in.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -212,7 +212,7 @@ fn answer_of(
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// Why nothing was done.
+/// The reason why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("there is no such khu phố")]

@@ -1,4 +1,4 @@
-//! Who asks, and whether they may.
+//! Admission: identifies the sender of each request and checks the right that the address asks for.
 
 use axum::Extension;
 use axum::Json;
@@ -30,7 +30,7 @@ use crate::ward::Language;
 /// somebody else's can't read the one nor set the other.
 const TOKEN: &str = "x-keng-csrf";
 
-/// What stands before one address.
+/// The check that stands before one address.
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) shared: Shared,
@@ -100,7 +100,7 @@ impl Shared {
         Some(Viewer { name, login, role: Role::Admin, local: true })
     }
 
-    /// What whoever asks without this right is answered; none: they have it.
+    /// Returns what whoever asks without this right is answered; none: they have it.
     fn refusal(
         &self,
         right: Right,
@@ -136,7 +136,7 @@ impl Shared {
         Some(refused(StatusCode::UNAUTHORIZED, "sign in first"))
     }
 
-    /// Whether the page itself has sent this, and not somebody else's.
+    /// Tells whether the page itself has sent this, and not somebody else's.
     fn meant(
         &self,
         right: Right,

@@ -53,7 +53,7 @@ pub(super) async fn picture(
 }
 
 impl Shared {
-    /// What there is of an incident, but for cameras that are not theirs to see.
+    /// Lists an incident's pictures, but for those of cameras that the viewer may not see.
     pub(super) async fn moments_of(
         &self,
         viewer: &Viewer,

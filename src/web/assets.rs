@@ -34,7 +34,7 @@ const PNG: &str = "image/png";
 /// One file of the page. It tells nothing of the ward.
 #[derive(Debug)]
 pub(super) struct File {
-    /// Where it is served.
+    /// The place where it is served.
     pub(super) path: &'static str,
     kind: &'static str,
     bytes: Cow<'static, [u8]>,

@@ -11,7 +11,7 @@ use crate::ward::KhuPho;
 use crate::ward::Owner;
 use crate::ward::Site;
 
-/// What the page tells of the daemon beside its alerts.
+/// The daemon's state as the page shows it beside its alerts.
 pub trait StatusBoard: Send + Sync + 'static {
     /// Each camera's status as its topic carries it, in the configuration's order.
     fn cameras(&self) -> Vec<(Id, Value)>;
@@ -19,16 +19,16 @@ pub trait StatusBoard: Send + Sync + 'static {
     /// One camera, where there is such a one.
     fn camera(&self, id: &Id) -> Option<CameraSummary>;
 
-    /// What is configured of each camera, in the configuration's order.
+    /// Returns each camera's configuration, in the configuration's order.
     fn configured(&self) -> Arc<[ConfiguredCamera]>;
 
     /// The neighbourhoods, in the configuration's order.
     fn khu_pho(&self) -> Vec<KhuPho>;
 
-    /// What was wrong with the last reload; none once one has checked out.
+    /// Returns what was wrong with the last reload; none once one has checked out.
     fn reload_error(&self) -> Option<String>;
 
-    /// What the daemon still waits for before it does its work; none where it does.
+    /// Returns what the daemon still waits for before it does its work; none where it does.
     fn not_ready(&self) -> Option<String>;
 
     /// The outlets beside broker and page by name, and why one fails just now.
@@ -36,28 +36,28 @@ pub trait StatusBoard: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// How much of the wanted rate of frames is analysed, 0..1, where capacity is short.
+    /// Returns how much of the wanted rate of frames is analysed, 0..1, where capacity is short.
     fn shortage(&self) -> Option<f64>;
 }
 
-/// Where a camera hangs.
+/// The place where a camera hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CameraSummary {
-    /// Whose it is to watch.
+    /// The khu phố that it belongs to.
     pub khu_pho: Id,
     /// Its pictures come just now.
     pub streams: bool,
-    /// Who gave it, where known: for admins.
+    /// The person who gave it, where known: for admins.
     pub owner: Option<Owner>,
 }
 
 /// A camera as it is configured; nothing of how it is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfiguredCamera {
-    /// Where it hangs and whose it is.
+    /// The place where it hangs and whose it is.
     pub site: Site,
-    /// What is painted black.
+    /// The privacy masks.
     pub masks: Vec<Polygon>,
-    /// What holds for it, and its zones.
+    /// The rules that apply to it, and its zones.
     pub rules: rule::Config,
 }

@@ -1,4 +1,4 @@
-//! How many feeds are open, and how often somebody may say something.
+//! The bounds on how many feeds are open, and on how often somebody may say something.
 //!
 //! | | |
 //! | --- | --- |
@@ -87,7 +87,7 @@ impl Drop for Place {
     }
 }
 
-/// What is counted by the minute. Clones share it.
+/// Counters of requests by the minute. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Minutes {
     reports: Arc<Mutex<Pace<String>>>,

@@ -18,10 +18,10 @@ use super::views;
 use crate::access::Viewer;
 use crate::ward::Id;
 
-/// When the picture was taken.
+/// The time at which the picture was taken.
 const TAKEN_AT: HeaderName = HeaderName::from_static("x-keng-taken-at");
 
-/// Which picture.
+/// The picture that is asked for.
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
     /// `small`: 320 pixels wide; else 960.

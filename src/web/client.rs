@@ -1,4 +1,4 @@
-//! Where a request comes from: the connection, and what a trusted proxy says of it.
+//! The origin of a request: the connection, and what a trusted proxy says of it.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -22,15 +22,15 @@ pub(super) struct Peer {
     pub(super) tls: bool,
 }
 
-/// Who is at the other end, as far as that can be known.
+/// The client at the other end, as far as it can be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Client {
     pub(super) address: IpAddr,
-    /// Nobody on the way can read along.
+    /// The connection can't be read along the way.
     pub(super) secure: bool,
     /// It is this very machine, with nobody behind it.
     pub(super) local: bool,
-    /// What stands in the browser's address bar.
+    /// The host in the browser's address bar.
     pub(super) host: Option<String>,
 }
 
@@ -85,7 +85,7 @@ fn parse(item: &[u8]) -> Option<IpAddr> {
 }
 
 impl Config {
-    /// Whether what this address says of others is believed.
+    /// Tells whether what this address says of others is believed.
     fn is_proxy(&self, address: IpAddr) -> bool {
         let named = self.proxies.iter().any(|proxy| proxy.to_canonical() == address);
         self.behind_proxy && (address.is_loopback() || named)

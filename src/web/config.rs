@@ -11,17 +11,17 @@ use super::tls;
 /// `[web]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where the page is served.
+    /// The place where the page is served.
     pub listen: SocketAddr,
     /// PEM file of a certificate and those that vouch for it, and PEM file of its key.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// A reverse proxy stands before the page, and TLS is its work.
     pub behind_proxy: bool,
-    /// Where proxies are, beside this machine; what they say of others is believed.
+    /// The addresses of proxies beside this machine; what they say of others is believed.
     pub proxies: Vec<IpAddr>,
-    /// Whether browsers whose page is closed are told, and by whom.
+    /// The configuration of Web Push; none: browsers whose page is closed are not notified.
     pub push: Option<crate::push::Config>,
-    /// Whose map is drawn beneath the plan of the cameras; none: nobody's.
+    /// The server of the map beneath the plan of the cameras; none: there is no map.
     pub tiles: Option<Tiles>,
 }
 
@@ -32,12 +32,13 @@ impl Config {
         Self { listen, tls: None, behind_proxy: false, proxies, push: None, tiles: None }
     }
 
-    /// Nobody else can reach it.
+    /// Tells whether this machine alone can reach the page.
     pub fn is_for_this_machine(&self) -> bool {
         self.listen.ip().is_loopback() && !self.behind_proxy
     }
 
-    /// Nobody on the way can read along, as far as this can be seen from here.
+    /// Tells whether the connection can't be read along the way, as far as this can be seen from
+    /// here.
     pub fn is_sealed(&self) -> bool {
         self.listen.ip().is_loopback() || self.behind_proxy || self.tls.is_some()
     }
@@ -51,7 +52,7 @@ impl Config {
         tls::read(certificate, key).map(drop)
     }
 
-    /// Where people open it.
+    /// Returns where people open it.
     pub fn url(&self, address: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{address}")

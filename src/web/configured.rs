@@ -1,4 +1,4 @@
-//! What is configured of a camera, as far as the page shows it.
+//! The configuration of cameras, as far as the page shows it.
 
 use axum::Extension;
 use axum::Json;

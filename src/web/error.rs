@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why the page can't be served.
+/// The reason why the page can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Somebody else has the port.
+    /// The port is in use.
     #[error("port {} is in use: stop the other program, or give [web] another listen", .0.port())]
     InUse(SocketAddr),
     /// The address is not this machine's, or not allowed.
     #[error("can't listen on {listen}: give [web] listen an address of this machine")]
     Bind {
-        /// Where.
+        /// The place of it.
         listen: SocketAddr,
         /// The system's words.
         source: std::io::Error,
@@ -32,9 +32,9 @@ pub enum Error {
     /// The certificate, or its key.
     #[error("can't use {path} for TLS: {why}")]
     Tls {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault in it.
         why: String,
     },
 }

@@ -46,7 +46,7 @@ const READS_MAX: usize = 16;
 /// A silent feed says so often that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// What a list or a feed begins with.
+/// The start of a list or a feed.
 #[derive(Debug, Deserialize)]
 pub(super) struct From {
     after: Option<u64>,
@@ -255,7 +255,7 @@ impl Follower {
 }
 
 impl Shared {
-    /// Where the picture of an entry is.
+    /// Returns where the picture of an entry is.
     pub(super) fn picture_of(&self, sequence: Sequence) -> String {
         format!("/snapshots/{}.jpg", self.state.access.sealed(&sequence.0.to_string()))
     }
@@ -294,7 +294,7 @@ where
     read.map_err(|_| Failed::Ending)?.map_err(Failed::Outbox)
 }
 
-/// Why there is no answer. What is told outside names no path.
+/// The reason why there is no answer. What is told outside names no path.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failed {
     #[error("not found")]
@@ -309,7 +309,7 @@ pub(super) enum Failed {
     Audit(#[source] audit::Error),
     #[error("the ledger can't be read")]
     Ledger(#[source] std::io::Error),
-    /// What was asked for makes no sense, in words.
+    /// The request makes no sense; the reason in words.
     #[error("{0}")]
     Wrong(String),
 }

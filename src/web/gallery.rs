@@ -38,7 +38,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(7);
 /// Pictures that are encoded at the same time: the rest of the machine looks for fires.
 const ENCODERS: usize = 2;
 
-/// How wide a picture is.
+/// The width of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Width {
     /// For a wall of many.
@@ -56,16 +56,16 @@ impl Width {
     }
 }
 
-/// What is shown of a camera.
+/// The picture that is shown of a camera.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) jpeg: Bytes,
-    /// When the frame's last packet arrived.
+    /// The time at which the frame's last packet arrived.
     pub(super) at: Stamp,
     encoded: Mono,
 }
 
-/// What is asked for.
+/// The view that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct View {
     pub(super) width: Width,
@@ -154,7 +154,7 @@ impl Gallery {
         }
     }
 
-    /// Who stopped waiting leaves no trace, even where no frame ever comes.
+    /// Forgets those who stopped waiting, even where no frame ever comes.
     fn forget_gone(&self, camera: &Id) {
         let mut inner = self.lock();
         if let Some(waiting) = inner.waiting.get_mut(camera) {

@@ -1,4 +1,4 @@
-//! What every request and every answer passes.
+//! The checks that every request and every answer passes.
 
 use std::time::Duration;
 
@@ -61,8 +61,8 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// What a browser may load for the page: nothing from elsewhere but the map's tiles, where an admin
-/// has configured some.
+/// Returns what a browser may load for the page: nothing from elsewhere but the map's tiles, where
+/// an admin has configured some.
 pub(super) fn policy(tiles: Option<&Tiles>) -> HeaderValue {
     let more = tiles.map(|tiles| format!(" {}", tiles.origin())).unwrap_or_default();
     HeaderValue::try_from(format!("{POLICY}{more}")).expect("an origin is plain text")

@@ -1,4 +1,4 @@
-//! How the daemon is doing: for the page, for a supervisor, for a metrics collector.
+//! The daemon's health: for the page, for a supervisor, for a metrics collector.
 
 use axum::Extension;
 use axum::Json;

@@ -52,10 +52,10 @@ const HEADERS_MAX: usize = 64;
 const STALL: Duration = Duration::from_secs(30);
 /// Until the system has room for connections again.
 const NO_ROOM: Duration = Duration::from_millis(200);
-/// What is still open so long after the end was asked for is cut.
+/// Connections that are still open so long after the stop was asked for are cut.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// What connections need.
+/// The parts that connections need.
 pub(super) struct Door {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<Arc<Tls>>,
@@ -169,7 +169,7 @@ where
     }
 }
 
-/// How many connections each address has.
+/// The number of connections of each address.
 #[derive(Clone, Default)]
 struct Seats(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 

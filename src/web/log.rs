@@ -20,7 +20,7 @@ const LIST: usize = 100;
 /// Records of one list at most.
 const LIST_MAX: usize = 1_000;
 
-/// How many.
+/// Their number.
 #[derive(Debug, Deserialize)]
 pub(super) struct Last {
     last: Option<usize>,

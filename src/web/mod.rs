@@ -111,7 +111,7 @@ impl Server {
         Ok(Self { listener, address, config: config.clone(), tls })
     }
 
-    /// Where it listens: with port 0 asked for, the one that was given.
+    /// Returns where it listens: with port 0 asked for, the one that was given.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -18,7 +18,7 @@ use crate::push::Error;
 use crate::push::Push;
 use crate::push::Refused;
 
-/// What a browser's `PushSubscription` says of itself; what else it says does not matter.
+/// The members of a browser's `PushSubscription` that matter here.
 #[derive(Deserialize)]
 struct Subscription {
     endpoint: String,
@@ -83,7 +83,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::Form(error.to_string()))
 }
 
-/// Why nothing was done.
+/// The reason why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("Web Push is not turned on here: see [web] push")]

@@ -1,4 +1,4 @@
-//! What people at the page ask of the core, and what it answers.
+//! The requests of people at the page to the core, and its answers.
 
 use tokio::sync::oneshot;
 
@@ -14,25 +14,25 @@ pub const REQUESTS_MAX: usize = 32;
 /// A question or command from the page to the core task.
 #[derive(Debug)]
 pub enum PageRequest {
-    /// Somebody of this khu phố, or for it, says something.
+    /// A command of a person of this khu phố, or for it.
     Command {
-        /// Whose incident, report or patrol it is.
+        /// The khu phố of the incident, report or patrol.
         khu_pho: Id,
-        /// Who they are.
+        /// The person.
         who: Actor,
-        /// What they say.
+        /// The command.
         command: Command,
-        /// Where the answer goes.
+        /// The place where the answer goes.
         answered: oneshot::Sender<Outcome>,
     },
-    /// Somebody looks at this camera; said again while they do.
+    /// A person looks at this camera; sent again while they do.
     WatchCamera {
-        /// Which.
+        /// The one concerned.
         camera: Id,
     },
 }
 
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Debug)]
 pub enum Outcome {
     /// It was taken in.

@@ -1,6 +1,6 @@
 //! The rights that addresses ask for.
 
-/// Who may ask.
+/// The right that an address asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// Everybody: what tells nothing of the ward.

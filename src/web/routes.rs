@@ -37,7 +37,7 @@ pub struct Address {
     pub method: &'static str,
     /// With its parameters in braces.
     pub path: &'static str,
-    /// Who may ask.
+    /// The right that it asks for.
     pub right: Right,
 }
 

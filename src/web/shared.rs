@@ -31,25 +31,25 @@ const REPORTS_MAX: usize = 2;
 /// Everything that is served.
 #[derive(Clone)]
 pub struct State {
-    /// Whose page it is.
+    /// The ward that the page is of.
     pub ward: Arc<Ward>,
     /// The alerts.
     pub outbox: Outbox,
     /// The pictures of before, at and after.
     pub album: Album,
-    /// What `/metrics` shows.
+    /// The metrics that `/metrics` shows.
     pub metrics: Metrics,
-    /// What `/api/status` shows.
+    /// The state that `/api/status` shows.
     pub board: Arc<dyn StatusBoard>,
     /// The cameras' newest pictures.
     pub gallery: Gallery,
-    /// Where what people say and ask goes; [`REQUESTS_MAX`](super::REQUESTS_MAX) of them wait.
+    /// The queue of requests to the core; [`REQUESTS_MAX`](super::REQUESTS_MAX) of them wait.
     pub requests: mpsc::Sender<PageRequest>,
     /// Stamps what people say.
     pub clock: Arc<dyn Clock>,
-    /// Who may sign in.
+    /// The users and their sessions.
     pub access: Access,
-    /// Where it is written down who looked and who acted.
+    /// The audit log of who looked and who acted.
     pub audit: AuditLog,
     /// The folder that the audit log and the ledger are read from.
     pub store: PathBuf,
@@ -59,7 +59,7 @@ pub struct State {
     pub push: Option<Push>,
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) state: State,

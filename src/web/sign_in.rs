@@ -31,7 +31,7 @@ const TURN: Duration = Duration::from_secs(5);
 /// Longer places to go back to are none of ours.
 const NEXT_BYTES_MAX: usize = 512;
 
-/// Where to go afterwards.
+/// The place to go to afterwards.
 #[derive(Deserialize)]
 pub(super) struct After {
     next: Option<String>,

@@ -1,4 +1,4 @@
-//! What happened in some days, as `keng report` counts it.
+//! Statistics of some days, as `keng report` counts them.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use crate::ward::KhuPho;
 use crate::ward::Language;
 use crate::ward::Site;
 
-/// Where no days are named.
+/// The number of days where none are named.
 const DAYS: u16 = 7;
 /// Longer ones are the command line's: they read years, and the daemon has other work.
 const DAYS_MAX: usize = 366;
 
-/// What is asked for; what is left empty has not been said.
+/// The query; members that are left empty have not been said.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Wish {
@@ -41,7 +41,7 @@ pub(super) struct Wish {
     language: String,
 }
 
-/// How it is written.
+/// The way in which it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Html,
@@ -143,7 +143,7 @@ pub(super) async fn report(
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
-/// Where [`report::html::STYLE`] is served.
+/// The address of [`report::html::STYLE`].
 pub(super) const STYLE: &str = "/report.css";
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use serde_json::json;
 use crate::incident::IncidentState;
 use crate::incident::Kind;
 
-/// Where [`script`] is served.
+/// The address of [`script`].
 pub(super) const SCRIPT: &str = "/terms.js";
-/// Where [`style`] is served.
+/// The address of [`style`].
 pub(super) const STYLE: &str = "/kinds.css";
 
 /// The module: what the page goes by of each kind, and which states are closed.

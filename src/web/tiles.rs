@@ -1,9 +1,9 @@
-//! Whose map is drawn beneath the plan of the cameras. Off unless an admin names a server: who
-//! looks at which incident is nobody else's business.
+//! The map beneath the plan of the cameras. It is off unless an admin names a server: who looks at
+//! which incident is nobody else's business.
 
 use std::fmt;
 
-/// Where a tile is: the form that map servers and their clients share.
+/// The place where a tile is: the form that map servers and their clients share.
 const PLACES: [&str; 3] = ["{z}", "{x}", "{y}"];
 
 /// A server of tiles in Web Mercator, and who is to be thanked for them.
@@ -14,7 +14,7 @@ pub struct Tiles {
     credit: String,
 }
 
-/// Why a text is no address of tiles.
+/// The reason why a text is no address of tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TilesError {
     /// Neither http nor https.
@@ -25,7 +25,7 @@ pub enum TilesError {
     Host,
     /// Not each of `{z}`, `{x}` and `{y}` once, behind the host.
     Places,
-    /// What has no place in an address.
+    /// The address has a character that has no place there.
     Character(char),
 }
 
@@ -85,7 +85,7 @@ impl Tiles {
         &self.origin
     }
 
-    /// Who is to be thanked; may be empty.
+    /// Returns who is to be thanked; may be empty.
     pub fn credit(&self) -> &str {
         &self.credit
     }

@@ -18,7 +18,7 @@ use super::error::Error;
 use crate::time::Clock;
 use crate::time::Mono;
 
-/// How often it is looked whether the files have changed.
+/// The interval at which it is checked whether the files have changed.
 const LOOK: Duration = Duration::from_secs(60);
 
 /// A certificate and its key.

@@ -1,5 +1,5 @@
-//! Who has looked at what, and who signs in, for the audit log. What they do, the core's task
-//! writes down, as it does for MQTT.
+//! The audit of views and sign-ins. Actions are written down by the core task, as those over MQTT
+//! are.
 //!
 //! | | |
 //! | --- | --- |
@@ -23,14 +23,14 @@ const KEPT_MAX: usize = 4_096;
 /// Whoever looks on and on at the same thing is told of as often.
 const TOLD_EVERY: Duration = Duration::from_secs(600);
 
-/// What was told of lately: who looked at what, and when.
+/// The views that were written down lately: by whom, of what, and when.
 #[derive(Debug, Default)]
 pub(super) struct Views {
     told: Mutex<BTreeMap<(String, String), Mono>>,
 }
 
 impl Views {
-    /// Whether this look is worth telling.
+    /// Tells whether this look is worth telling.
     pub(super) fn is_news(&self, viewer: &Viewer, what: &str, now: Mono) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (viewer.login.clone(), what.to_owned());
@@ -57,12 +57,12 @@ pub(super) fn actor(viewer: &Viewer) -> Actor {
     }
 }
 
-/// What somebody at the page has looked at.
+/// Makes the record that somebody at the page has looked at something.
 pub(super) fn looked(viewer: &Viewer, action: &'static str, subject: &str) -> AuditRecord {
     AuditRecord::new(actor(viewer), Via::Page, action, subject)
 }
 
-/// Somebody signs in or out, or tries to.
+/// Writes down that a person signs in or out, or tries to.
 pub(super) fn signing(name: &str, action: &'static str, address: IpAddr) -> AuditRecord {
     let who = Actor::new(ActorKind::User, name);
     AuditRecord::new(who, Via::Page, action, name).detail(&format!("from {address}"))

@@ -1,5 +1,5 @@
-//! What of an alert and its picture is for somebody of one khu phố: an incident at the border is
-//! seen by cameras of another one too, and faces are not for neighbours.
+//! Visibility: the part of an alert and its picture that a user of one khu phố may see. An incident
+//! at the border is seen by cameras of another one too, and faces are not for neighbours.
 
 use std::borrow::Cow;
 
@@ -54,12 +54,13 @@ impl Shared {
         }
     }
 
-    /// Whether it is a camera of the configuration, whose place is another khu phố's for certain.
+    /// Tells whether it is a camera of the configuration, whose place is another khu phố's for
+    /// certain.
     fn is_known(&self, camera: &str) -> bool {
         Id::new(camera).is_ok_and(|id| self.state.board.camera(&id).is_some())
     }
 
-    /// Whether it is a camera of the configuration, of a khu phố that is theirs.
+    /// Tells whether it is a camera of the configuration, of a khu phố that is theirs.
     pub(super) fn may_see_camera(&self, viewer: &Viewer, camera: &str) -> bool {
         let seat = Id::new(camera).ok().and_then(|id| self.state.board.camera(&id));
         seat.is_some_and(|seat| viewer.may_see(&seat.khu_pho))

@@ -1,4 +1,4 @@
-//! What is served while the daemon can't start yet: that it waits, and for what.
+//! The page that is served while the daemon can't start yet: it says that it waits, and for what.
 
 use std::net::IpAddr;
 

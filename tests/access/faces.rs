@@ -1,5 +1,5 @@
-//! Whose faces and whose cameras somebody of one khu phố is shown: not those of another one, and of
-//! a loiterer no face.
+//! Faces and cameras that a user of one khu phố is shown: not those of another one, and of a
+//! loiterer no face.
 
 use keng::outbox::Append;
 use keng::outbox::Sequence;

@@ -70,7 +70,7 @@ pub(crate) fn id(text: &str) -> Id {
     Id::new(text).unwrap()
 }
 
-/// What holds where nothing is written.
+/// Returns what holds where nothing is written.
 fn rules() -> rule::Config {
     let around = config::Surroundings {
         file: Path::new("keng.toml"),
@@ -286,7 +286,7 @@ impl House {
         self.send("POST /sign-in", &format!("{form}{}{more}", self.origin()), &body).await
     }
 
-    /// What a feed from the beginning says until it says `end`.
+    /// Returns what a feed from the beginning says until it says `end`.
     pub(crate) async fn heard(&self, browser: &Browser, end: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let (address, cookie) = (self.address, &browser.cookie);

@@ -1,4 +1,4 @@
-//! Who may see and do what at the page, and what it makes of those who mean it ill.
+//! Rights at the page, and its answers to those who mean it ill.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 

@@ -1,4 +1,4 @@
-//! Who may have a browser told while the page is closed.
+//! Rights to be notified while the page is closed.
 
 use serde_json::Value;
 use serde_json::json;

@@ -73,7 +73,7 @@ async fn wrong_names_and_wrong_passwords_are_answered_alike_and_then_held_off() 
     house.sign_in("police").await;
 }
 
-/// How many records of this action the audit log holds.
+/// Returns how many records of this action the audit log holds.
 async fn audited(house: &House, action: &str) -> usize {
     house.audit.flush().await;
     let log = std::fs::read_to_string(house.folder.path().join("audit/0000000001.jsonl")).unwrap();

@@ -1,4 +1,4 @@
-//! Whose figures whoever asks is told, and an incident as civil protection takes it.
+//! The figures that each user is told, and an incident as civil protection takes it.
 
 use keng::outbox::Append;
 use keng::time::Wall;

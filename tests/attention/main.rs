@@ -33,7 +33,7 @@ const GAP_MAX_S: f64 = 6.0;
 /// What the simulated cameras are; none is followed, which would cost less.
 const LEVELS: [Level; 3] = [Level::Idle, Level::Curious, Level::Focused];
 
-/// How it went with so many cameras.
+/// The result with so many cameras.
 struct Outcome {
     count: usize,
     seen: Vec<Seen>,
@@ -244,13 +244,13 @@ fn count(told: &[bool], there: &[(f64, f64)]) -> (Row, String) {
     (row, after.join(", "))
 }
 
-/// Whether something moved, second by second.
+/// Tells whether something moved, second by second.
 struct Told {
     packets: Vec<bool>,
     looks: Vec<bool>,
 }
 
-/// What an idle camera's stream tells: all its packets, and a look a second.
+/// Returns what an idle camera's stream tells: all its packets, and a look a second.
 fn moves(clip: &Path) -> Told {
     let reader = ClipReader::open(clip).unwrap();
     let codec = reader.codec();

@@ -67,7 +67,7 @@ impl Book {
         }
     }
 
-    /// Whether an alert of the log was heard as it stands there.
+    /// Tells whether an alert of the log was heard as it stands there.
     pub(crate) fn has(&self, payload: &[u8]) -> bool {
         let alert: Value = serde_json::from_slice(payload).unwrap();
         let (id, revision) = (alert["id"].as_str().unwrap(), alert["revision"].as_u64().unwrap());

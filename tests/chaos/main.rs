@@ -161,7 +161,7 @@ impl Town {
         Self { site, broker, proxy, disk, wall, daemon, bare, rng }
     }
 
-    /// What the people of one khu phố sign with.
+    /// Returns what the people of one khu phố sign with.
     fn key(&self) -> Option<&'static str> {
         self.wall.is_none().then_some(KEY)
     }

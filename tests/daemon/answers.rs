@@ -1,4 +1,5 @@
-//! Who answered, and who was too late: over a real broker, in the alert and in the audit log.
+//! Answers over a real broker: who answered and who was too late, in the alert and in the audit
+//! log.
 
 use std::process::Command;
 
@@ -35,7 +36,7 @@ async fn heard(subscriber: &AlertSubscriber, what: &str, fits: impl Fn(&Value) -
     find().unwrap()
 }
 
-/// What the audit log holds: who, action and detail.
+/// Returns what the audit log holds: who, action and detail.
 fn audit(site: &Site) -> Vec<[String; 3]> {
     let text = std::fs::read_to_string(site.path("var/audit/0000000001.jsonl")).unwrap_or_default();
     let field = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -1,5 +1,5 @@
-//! How a configuration is told to people: what `keng check` says of one, byte for byte, and what
-//! the page is told of its cameras.
+//! The description of a configuration to people: what `keng check` says of one, byte for
+//! byte, and what the page is told of its cameras.
 //!
 //! `KENG_GOLDEN=write cargo test --test daemon described` writes `tests/daemon/golden` anew, which
 //! is right only where what is said is meant to change. The page may be told more than is kept,
@@ -82,7 +82,7 @@ async fn the_page_is_told_all_of_a_camera_that_it_was_told() {
     }
 }
 
-/// Whether all that is `kept` is told as it is kept.
+/// Tells whether all that is `kept` is told as it is kept.
 fn holds(told: &Value, kept: &Value, place: &str) {
     match (told, kept) {
         (Value::Object(told), Value::Object(kept)) => {

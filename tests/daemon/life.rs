@@ -1,4 +1,4 @@
-//! How the daemon starts, refuses to start, and ends.
+//! The daemon's start, its refusals to start, and its end.
 
 use std::net::TcpListener;
 use std::time::Duration;

@@ -28,7 +28,7 @@ mod wrong;
 
 /// Every alert of khu phố 3.
 const ALERTS: &str = "keng/p14/kp3/alert";
-/// How the daemon is.
+/// The daemon's state.
 const STATUS: &str = "keng/p14/status";
 
 /// The topic of a camera's status.

@@ -1,4 +1,4 @@
-//! What people do at the page reaches the core as what they say over MQTT does.
+//! Commands at the page reach the core as those over MQTT do.
 
 use keng_testkit::gst::Codec;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What people send: commands and reports, also while nobody is there, also with ill will.
+//! Commands and reports of people, also while nobody is there, also with ill will.
 
 use keng_testkit::gst::Codec;
 use serde_json::Value;

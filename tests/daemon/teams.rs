@@ -73,7 +73,7 @@ impl Drop for Phone {
     }
 }
 
-/// Whether the broker took it.
+/// Tells whether the broker took it.
 fn publishes(port: &str, login: &[String], topic: &str, payload: &str) -> bool {
     let said = Command::new("mosquitto_pub")
         .args(["-h", "127.0.0.1", "-p", port, "-q", "1", "-t", topic, "-m", payload])

@@ -1,6 +1,6 @@
-//! How far the dwell that is told is off the truth on real clips through a real detector, over
-//! rates from 0.5 to 10 frames a second; skipped where `KENG_CORPUS` names none. Simulated streets
-//! are in the core's own tests.
+//! The error of the dwell that is told, against the truth, on real clips through a real
+//! detector, over rates from 0.5 to 10 frames a second; skipped where `KENG_CORPUS` names none.
+//! Simulated streets are in the core's own tests.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
@@ -18,8 +18,8 @@ const RATES: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
 struct Clip {
     file: &'static str,
     there: &'static [(f64, f64)],
-    /// How far the dwell may be off from 2 frames a second on; slower, two people who look alike
-    /// and come to one place seconds apart may be taken for one.
+    /// The error that the dwell may have from 2 frames a second on; slower, two people who
+    /// look alike and come to one place seconds apart may be taken for one.
     bound_s: f64,
 }
 

@@ -22,6 +22,12 @@ const DOORWAYS: &[(&str, &str)] = &[
     ("sled", "outbox"),
 ];
 
+/// Words that a doc comment does not begin with: it says a subject, an action and a reason.
+const NO_SUBJECT: &[&str] = &[
+    "How", "Nobody", "Somebody", "What", "When", "Where", "Whether", "Which", "Who", "Whom",
+    "Whose", "Why",
+];
+
 const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 
@@ -41,7 +47,7 @@ pub(crate) fn names_after<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<I
     })
 }
 
-/// Whether `line` names the crate `name` at the start of a path.
+/// Tells whether `line` names the crate `name` at the start of a path.
 fn names_crate(line: &str, name: &str) -> bool {
     line.match_indices(name).any(|(at, _)| {
         let before = line[..at].trim_end();
@@ -96,7 +102,7 @@ fn check_crates(source: &Source, crates: &[Crate], at: usize, faults: &mut Vec<F
     }
 }
 
-/// Whether it becomes part of the daemon: the tests' kit may do what tests may.
+/// Tells whether it becomes part of the daemon: the tests' kit may do what tests may.
 fn is_shipped(source: &Source) -> bool {
     source.place().is_some_and(|(folder, _)| folder != "testkit")
 }
@@ -148,6 +154,27 @@ fn check_size(source: &Source, faults: &mut Vec<Fault>) {
     }
 }
 
+fn check_docs(source: &Source, faults: &mut Vec<Fault>) {
+    if source.place().is_none() || source.is_test() {
+        return;
+    }
+    let mut before = "";
+    for (index, line) in source.text.lines().enumerate() {
+        let line = line.trim_start();
+        let marker = ["///", "//!"].into_iter().find(|marker| line.starts_with(marker));
+        let first = marker.filter(|marker| *marker != before);
+        if let Some(text) = first.and_then(|marker| line.strip_prefix(marker)) {
+            let word = text.split_whitespace().next().unwrap_or_default();
+            let word = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+            if NO_SUBJECT.contains(&word) {
+                let rule = format!("a doc comment begins with `{word}`: name its subject");
+                faults.push(source.fault(index + 1, rule));
+            }
+        }
+        before = marker.unwrap_or_default();
+    }
+}
+
 /// All that single files break; the crates stand in their order.
 pub(crate) fn check(sources: &[Source], crates: &[Crate]) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -163,6 +190,7 @@ pub(crate) fn check(sources: &[Source], crates: &[Crate]) -> Vec<Fault> {
         }
         check_clocks(source, &mut faults);
         check_doorways(source, &mut faults);
+        check_docs(source, &mut faults);
         check_size(source, &mut faults);
     }
     faults
@@ -201,6 +229,8 @@ fn the_check_finds_what_it_must() {
         ("src/mqtt/mod.rs", "fn f(r: Vec<axum::Router>) {}", "`axum` outside src/web"),
         ("src/frame/clip.rs", "use retina;", "`retina` outside src/camera"),
         ("src/main.rs", "use retina::client::Session;", "`retina` outside src/camera"),
+        ("src/main.rs", "//! Who is it.", "begins with `Who`"),
+        ("src/app.rs", "    /// What.\n    /// Whether.\n    a: u8,", "begins with `What`"),
     ] {
         let rules = rules_broken(path, text);
         assert!(rules.iter().any(|r| r.contains(part)), "{path}: {text}: {part}: {rules:?}");
@@ -226,6 +256,7 @@ fn the_check_lets_through_what_is_right() {
         ("tests/x.rs", "let from = std::time::Instant::now(); let c = rumqttc::Client::new();"),
         ("src/main.rs", "//! The command.\nfn main() {}"),
         ("benches/x.rs", &"ă".repeat(100)),
+        ("src/app.rs", "/// Sets it.\n/// What follows is new.\nfn set() {} // Who knows."),
         ("src/web/mod.rs", "use keng_core::track::Track;"),
         ("crates/core/src/track.rs", "use crate::ward::Id;\nmod tests {\n    use keng::web;\n}"),
         ("crates/core/tests/x.rs", "let from = std::time::Instant::now(); use keng::web;"),

@@ -76,7 +76,7 @@ impl Source {
         (name != "lib" && name != "main").then_some(name)
     }
 
-    /// Whether all of it is tests of `src/`, such as `config/tests.rs`.
+    /// Tells whether all of it is tests of `src/`, such as `config/tests.rs`.
     pub(crate) fn is_test(&self) -> bool {
         self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
     }

@@ -227,7 +227,7 @@ impl Line {
     }
 }
 
-/// What a new subscriber is told of the daemon.
+/// Returns what a new subscriber is told of the daemon.
 async fn retained_state(port: u16, name: &str) -> String {
     let late = Subscriber::new(port, name, STATUS).await;
     until("a retained status", || !late.on(STATUS).is_empty()).await;

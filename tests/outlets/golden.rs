@@ -1,4 +1,4 @@
-//! What each outlet makes of the kept alerts, byte for byte: webhooks in every form, CAP, push
+//! The bytes that each outlet makes of the kept alerts: webhooks in every form, CAP, push
 //! notifications, and what Home Assistant reads.
 //!
 //! The alerts are those of `crates/core/tests/golden/alerts`, appended to an outbox as they are,
@@ -81,7 +81,7 @@ fn fill(street: &Street, alerts: &[(String, String)]) {
     }
 }
 
-/// What a webhook with this body and filter sends of `alerts`.
+/// Returns what a webhook with this body and filter sends of `alerts`.
 async fn sent(alerts: &[(String, String)], body: Body, filter: Filter) -> Vec<Got> {
     let street = Street::new();
     let receiver = Receiver::start([]).await;

@@ -1,4 +1,4 @@
-//! Whether everybody can read and use the page: contrast, names, headings, room on a phone.
+//! Tells whether everybody can read and use the page: contrast, names, headings, room on a phone.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What the page keeps for when the daemon is away is of one user alone.
+//! The page keeps for an outage what one user may see, and nothing of another's.
 
 use crate::LIVE;
 use crate::Post;

@@ -59,7 +59,7 @@ impl Map {
     }
 }
 
-/// Whose pictures and files the page has asked for, but its own.
+/// Returns whose pictures and files the page has asked for, but its own.
 fn elsewhere(page: &Page<'_>) -> usize {
     let script = "performance.getEntriesByType('resource').filter((one) => \
                   !one.name.startsWith(location.origin)).length";

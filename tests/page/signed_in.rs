@@ -1,4 +1,4 @@
-//! Somebody of one khu phố signs in, on a phone.
+//! A user of one khu phố signs in, on a phone.
 
 use std::io::Write;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! What people tell at the page of their own accord, and what the page tells of past days.
+//! Reports and patrols at the page, and its statistics of past days.
 
 use crate::LIVE;
 use crate::Post;

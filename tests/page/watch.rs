@@ -1,4 +1,4 @@
-//! What a duty officer relies on all night.
+//! The page as a duty officer relies on it all night.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const HEAR: &str = "(() => { window.loudest = 0; const connect = AudioNode.proto
     window.loudest = Math.max(window.loudest, ...heard.map(Math.abs)); }, 40); } return \
     connect.call(this, to, ...more); }; })()";
 
-/// What the element that a selector finds says.
+/// Returns what the element that a selector finds says.
 fn text(page: &Page<'_>, selector: &str) -> String {
     let said = page.eval(&format!("document.querySelector({selector:?}).innerText"));
     said.as_str().unwrap().to_owned()

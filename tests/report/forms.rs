@@ -1,4 +1,4 @@
-//! What each form looks like, kept in `tests/testdata/report`, and that it is well-formed.
+//! The forms of the report, kept in `tests/testdata/report`, and that they are well-formed.
 //!
 //! `KENG_GOLDEN=write` writes what is kept anew: look at what has changed before it is committed.
 

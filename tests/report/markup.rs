@@ -1,5 +1,5 @@
-//! Whether a page is well-formed: every element is closed where it should be, every attribute is
-//! quoted, and every character that needs it is escaped.
+//! Tells whether a page is well-formed: every element is closed where it should be, every attribute
+//! is quoted, and every character that needs it is escaped.
 
 /// Panics where it is not, and says at what.
 pub(crate) fn check(page: &str) {

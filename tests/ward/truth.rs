@@ -54,7 +54,7 @@ pub(crate) struct Actor {
 }
 
 impl Truth {
-    /// Whether an incident of `kind` on any of `cameras` would tell of it.
+    /// Tells whether an incident of `kind` on any of `cameras` would tell of it.
     pub(crate) fn is_told_by(&self, kind: Kind, cameras: &BTreeSet<usize>) -> bool {
         let burns = |kind| matches!(kind, Kind::Fire | Kind::Smoke);
         let same = kind == self.kind || burns(kind) && burns(self.kind);

@@ -57,7 +57,7 @@ pub const ALSO_KHU_PHO_MAX: usize = 8;
 /// More fire points don't fit on a lock screen.
 const FIRE_POINTS_MAX: usize = 3;
 
-/// What an alert tells beside the incident itself.
+/// The facts that an alert states beside those of the incident itself.
 #[derive(Clone, Debug)]
 pub struct AlertContext {
     /// The ward.
@@ -66,15 +66,15 @@ pub struct AlertContext {
     pub khu_pho: Vec<KhuPho>,
     /// Its cameras.
     pub sites: Vec<Site>,
-    /// What is at hand against fire.
+    /// The equipment against fire that is at hand.
     pub fire_points: Vec<FirePoint>,
-    /// What looked.
+    /// The model that made the detections.
     pub model: ModelIdentity,
     /// In which words.
     pub messages: Messages,
 }
 
-/// Where the time went between a frame's last packet and its alert.
+/// The parts of the time between a frame's last packet and its alert.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Latency {
     /// From the packet's arrival to the scaled frame.
@@ -89,7 +89,7 @@ pub struct Latency {
     pub store: Duration,
 }
 
-/// Why bytes are no alert.
+/// The reason why bytes are no alert.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
     /// Not JSON, or another form.
@@ -98,9 +98,9 @@ pub enum ParseError {
     /// A word or number that the form doesn't allow.
     #[error("not an alert: {field} is {value:?}")]
     Value {
-        /// Which.
+        /// The one concerned.
         field: &'static str,
-        /// What it is.
+        /// The value that stands there.
         value: String,
     },
 }

@@ -52,7 +52,7 @@ impl BoundingBox {
         Point { x: (self.x0 + self.x1) / 2.0, y: (self.y0 + self.y1) / 2.0 }
     }
 
-    /// Where a standing person touches the ground: the middle of the bottom edge.
+    /// Returns where a standing person touches the ground: the middle of the bottom edge.
     pub fn foot(&self) -> Point {
         Point { x: (self.x0 + self.x1) / 2.0, y: self.y1 }
     }
@@ -114,7 +114,7 @@ impl Polygon {
         (twice / 2.0).abs()
     }
 
-    /// Whether `point` lies inside: even-odd rule by ray casting (Shimrat, CACM 1962). The
+    /// Tells whether `point` lies inside: even-odd rule by ray casting (Shimrat, CACM 1962). The
     /// picture's right and lower edge are inside of what reaches to them: who is cut off by the
     /// picture's edge stands there.
     pub fn contains(&self, point: Point) -> bool {

@@ -14,32 +14,32 @@ use crate::ward::Id;
 /// The daemon says as often that it lives.
 pub const SIGN_EVERY: Duration = Duration::from_secs(300);
 
-/// What is kept of an incident.
+/// The record that is kept of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentRecord {
     /// The same over all revisions.
     pub id: IncidentId,
     /// The newest that was seen.
     pub revision: u32,
-    /// Whose team was told.
+    /// The khu phố whose team was notified.
     pub khu_pho: Id,
-    /// What.
+    /// The kind of it.
     pub kind: Kind,
-    /// Where in its life.
+    /// The last state of its life cycle.
     pub state: IncidentState,
-    /// When its first event began to count.
+    /// The time at which its first event began to count.
     pub opened_at: Wall,
-    /// When somebody took charge.
+    /// The time at which somebody took charge.
     pub acknowledged_at: Option<Wall>,
-    /// When somebody was there.
+    /// The time at which somebody was there.
     pub on_scene_at: Option<Wall>,
-    /// When it was escalated.
+    /// The time at which it was escalated.
     pub escalated_at: Option<Wall>,
-    /// When it was closed.
+    /// The time at which it was closed.
     pub closed_at: Option<Wall>,
-    /// Who saw it.
+    /// The cameras that saw it.
     pub cameras: Vec<Id>,
-    /// What was wrong with the first camera, where that is the incident.
+    /// The fault of the first camera, where that is the incident.
     pub fault: Option<Fault>,
     /// The incident that goes on in its place.
     pub merged_into: Option<IncidentId>,
@@ -68,13 +68,13 @@ impl IncidentRecord {
         }
     }
 
-    /// Whether `later` says more than that there was another revision.
+    /// Tells whether `later` says more than that there was another revision.
     pub fn differs(&self, later: &Self) -> bool {
         Self { revision: later.revision, ..self.clone() } != *later
     }
 }
 
-/// Whether a camera can be used.
+/// Tells whether a camera can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Availability {
     /// It gives pictures of its street.
@@ -85,7 +85,8 @@ pub enum Availability {
     Frozen,
     /// Its pictures don't show its street.
     Blinded,
-    /// Nobody wants pictures of it: its owner's consent is over, or it has left the configuration.
+    /// Its pictures are not asked for: its owner's consent is over, or it has left the
+    /// configuration.
     Unwatched,
 }
 
@@ -109,13 +110,13 @@ impl Availability {
 /// Something that was noted beside the incidents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UptimeRecord {
-    /// When.
+    /// The time of it.
     pub at: Wall,
-    /// What.
+    /// The kind of it.
     pub what: UptimeEvent,
 }
 
-/// What a [`UptimeRecord`] says.
+/// The event that an [`UptimeRecord`] states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UptimeEvent {
     /// The daemon has begun; how cameras are is not known yet.
@@ -126,16 +127,16 @@ pub enum UptimeEvent {
     Stopped,
     /// From here on a camera is so.
     Camera {
-        /// Which.
+        /// The one concerned.
         id: Id,
         /// The neighbourhood that it watches.
         khu_pho: Id,
-        /// How it is.
+        /// Its availability.
         health: Availability,
     },
 }
 
-/// What was read.
+/// The records that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// Each incident once, by its newest revision, oldest first.

@@ -47,25 +47,25 @@ const FOLLOWED_MIN: f32 = 0.2;
 /// Cameras that aren't watched and whose false alarms are known; those of more are forgotten.
 const LESSONS_MAX: usize = 1_000;
 
-/// What the detector saw in one frame.
+/// The detector's result for one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameResult {
-    /// Whose frame.
+    /// The camera that the frame is of.
     pub camera: Id,
-    /// When its last packet arrived.
+    /// The time at which its last packet arrived.
     pub at: Stamp,
-    /// What it shows, in any order.
+    /// The detections in it, in any order.
     pub detections: Vec<Detection>,
 }
 
-/// What people say.
+/// A command or a report of a person.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Somebody did something about an incident.
+    /// A person answered an incident.
     Answer(IncidentId, Answer),
-    /// Somebody switches the siren off.
+    /// A person switches the siren off.
     Silence(IncidentId, Silence),
-    /// Somebody saw something.
+    /// A person saw something.
     Report(Report),
     /// A patrol is there.
     Patrol(Patrol),
@@ -74,9 +74,9 @@ pub enum Command {
 /// One camera as the core knows it.
 #[derive(Clone, Debug)]
 pub struct Watched {
-    /// Where it hangs.
+    /// The place where it hangs.
     pub site: Site,
-    /// What is looked for.
+    /// The rules that apply to it.
     pub rules: rule::Config,
 }
 
@@ -95,7 +95,7 @@ pub struct Core {
     sites: Sites,
     cameras: BTreeMap<Id, CameraCore>,
     register: Register,
-    /// What false alarms taught about cameras that aren't watched just now.
+    /// The false alarms of cameras that aren't watched just now, for when they are again.
     lessons: BTreeMap<Id, Memory>,
     /// The newest moment taken in: time never runs backwards in here.
     latest: Stamp,
@@ -163,7 +163,7 @@ impl Core {
         self.register.set_policy(policy);
     }
 
-    /// How much news the cap on alerts has held back since this was last asked.
+    /// Returns how much news the cap on alerts has held back since this was last asked.
     pub fn take_held_back(&mut self) -> u64 {
         self.register.take_held_back()
     }
@@ -184,8 +184,8 @@ impl Core {
         self.learn(incident, Duration::from_micros(age_us), now);
     }
 
-    /// What `incident` was opened for was no such thing where its cameras saw it: somebody said so
-    /// `age` before `now`.
+    /// Teaches the cameras of `incident` that it was a false alarm: somebody said so `age` before
+    /// `now`.
     fn learn(&mut self, incident: &Incident, age: Duration, now: Stamp) {
         let tells = |rule: &RuleKind| rule.learns() && Kind::from(*rule) == incident.kind;
         let Some(rule) = RuleKind::ALL.into_iter().find(tells) else { return };
@@ -205,8 +205,9 @@ impl Core {
         }
     }
 
-    /// What people closed goes on no longer, though it is still seen: a lamp or a gas flame that
-    /// is never switched off must not leave its camera mute for a real fire beside it.
+    /// Ends the events of an incident that people closed, though they are still seen: a lamp or a
+    /// gas flame that is never switched off must not leave its camera mute for a real fire beside
+    /// it.
     fn dismiss(&mut self, incident: &Incident, at: Stamp) {
         if !matches!(incident.state, IncidentState::FalseAlarm | IncidentState::Resolved) {
             return;
@@ -291,7 +292,7 @@ impl Core {
         self.register.on_events(&events, &self.sites)
     }
 
-    /// What is wrong with a camera just now.
+    /// Returns what is wrong with a camera just now.
     pub fn fault(&self, camera: &Id) -> Option<Fault> {
         self.cameras.get(camera)?.rules.fault()
     }
@@ -301,7 +302,7 @@ impl Core {
         self.note(camera, Cause::Motion, at);
     }
 
-    /// Somebody looks at a camera on the page; to be said again while they do.
+    /// Notes that somebody looks at a camera on the page; to be called again while they do.
     pub fn look(&mut self, camera: &Id, at: Stamp) {
         self.note(camera, Cause::Look, at);
     }
@@ -312,7 +313,7 @@ impl Core {
         }
     }
 
-    /// What one camera sees, those that may see the same look for.
+    /// Makes cameras that may see the same thing look more closely when one of them sees it.
     fn alert_neighbours(&mut self, events: &[rule::Event], at: Stamp) {
         let spreads = |event: &&rule::Event| {
             event.phase != rule::Phase::Ended && Fault::of(event.rule).is_none()
@@ -364,7 +365,7 @@ impl Core {
         }
     }
 
-    /// How closely a camera is to be watched at `at`.
+    /// Returns how closely a camera is to be watched at `at`.
     pub fn level(&self, camera: &Id, at: Stamp) -> Level {
         self.cameras.get(camera).map_or(Level::Idle, |camera| camera.attention.level(at))
     }
@@ -385,7 +386,7 @@ impl Core {
     }
 }
 
-/// Whether the event tells of what its camera was suspected of.
+/// Tells whether the event tells of what its camera was suspected of.
 fn decides(event: &rule::Event) -> bool {
     event.phase == rule::Phase::Started && event.rule.gathers()
 }

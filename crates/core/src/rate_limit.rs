@@ -36,7 +36,8 @@ impl Limit {
 /// The part of a [`Limit`] that one of those who are limited has used. A new one has used nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// When everything that was counted is paid for: the algorithm's theoretical arrival time.
+    /// The time at which everything that was counted is paid for: the algorithm's theoretical
+    /// arrival time.
     paid_at: Mono,
 }
 

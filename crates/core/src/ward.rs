@@ -13,7 +13,7 @@ pub struct Id(Arc<str>);
 /// Words that are levels of the topic tree, and so can't be anybody's id.
 pub const RESERVED_IDS: [&str; 6] = ["status", "alert", "incident", "siren", "report", "patrol"];
 
-/// Why a text is no [`Id`].
+/// The reason why a text is no [`Id`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Empty or over 64 characters.
@@ -95,7 +95,7 @@ pub struct KhuPho {
     pub id: Id,
     /// For people, such as "Khu phố 3".
     pub name: String,
-    /// Who goes and looks.
+    /// The team that goes and looks.
     pub team: Option<Team>,
 }
 
@@ -104,7 +104,7 @@ pub struct KhuPho {
 pub struct Team {
     /// For people, such as "Tổ bảo vệ ANTT 3".
     pub name: String,
-    /// How to reach them.
+    /// The way in which to reach them.
     pub phone: Option<String>,
 }
 
@@ -138,7 +138,7 @@ impl Coordinates {
     }
 }
 
-/// Who gave a camera to the community, and until when.
+/// The person who gave a camera to the community, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Owner {
     /// For people, such as "Tạp hoá Bảy".
@@ -154,22 +154,22 @@ pub struct Site {
     pub id: Id,
     /// The neighbourhood that it watches.
     pub khu_pho: Id,
-    /// Where it hangs.
+    /// The place where it hangs.
     pub place: Location,
-    /// Who gave it, where known.
+    /// The person who gave it, where known.
     pub owner: Option<Owner>,
     /// Cameras that may see the same thing; read both ways.
     pub neighbours: Vec<Id>,
 }
 
-/// What is at hand against a fire ("bốn tại chỗ").
+/// A piece of equipment that is at hand against a fire ("bốn tại chỗ").
 #[derive(Clone, Debug, PartialEq)]
 pub struct FirePoint {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: FirePointKind,
     /// For people.
     pub name: String,
-    /// Where it stands.
+    /// The place where it stands.
     pub place: Location,
 }
 

@@ -1,4 +1,4 @@
-//! What makes the core look closer at a camera, and for how long.
+//! The causes that make the core look closer at a camera, and for how long.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -90,7 +90,7 @@ fn a_flame_a_neighbours_event_a_movement_and_a_look_make_the_core_look_closer() 
     assert_eq!(levels(&core, at + Duration::from_secs(30))[1], Idle);
 }
 
-/// What burns at `at`: flames never look the same twice.
+/// Returns what burns at `at`: flames never look the same twice.
 fn fire(at: Stamp) -> Detection {
     let edge = |of: f32, n: u64| of + ((at.mono.0 / 250_000 * n) % 17) as f32 / 400.0;
     Detection {

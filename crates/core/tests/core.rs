@@ -1,4 +1,4 @@
-//! What holds for the core whatever comes in: laws of `pipeline` and `incident`, by random input.
+//! Laws of the core that hold whatever comes in: `pipeline` and `incident`, by random input.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 

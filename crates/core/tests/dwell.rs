@@ -1,5 +1,5 @@
-//! How far the dwell that is told is off the truth, over rates from 0.5 to 10 frames a second: on
-//! simulated streets. Real clips are in the root package's `tests/dwell_clips`.
+//! The error of the dwell that is told, against the truth,, over rates from 0.5 to 10 frames a
+//! second: on simulated streets. Real clips are in the root package's `tests/dwell_clips`.
 //!
 //! `cargo test -p keng-core --test dwell -- --nocapture` prints the tables. With
 //! `KENG_REWRITE_FIGURES=1` the plot `docs/dwell-error.svg` is drawn anew.

@@ -55,7 +55,7 @@ fn watched(confidence_min: f32) -> Watched {
     }
 }
 
-/// When a scene of these tests begins: some evening.
+/// Returns when a scene of these tests begins: some evening.
 fn evening() -> Stamp {
     Stamp { mono: Mono(0), wall: Wall(1_795_274_043_120_000) }
 }
@@ -95,7 +95,7 @@ fn ours_after(verdicts: u32, scene: Scene, seed: u64) -> Option<f64> {
     first(&mut core, &frames, begin).map(|(_, at_s)| at_s)
 }
 
-/// How often it alarmed, and after how long in the middle.
+/// The rate at which it alarmed, and after how long in the middle.
 #[derive(Clone, Copy, Debug)]
 struct Tally {
     share: f64,

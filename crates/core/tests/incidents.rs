@@ -1,5 +1,5 @@
-//! What holds for the register whatever cameras see and people do: which cameras share an incident,
-//! how often people are called, when a siren sounds.
+//! Laws of the register that hold whatever cameras see and people do: which cameras share an
+//! incident, how often people are called, when a siren sounds.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -66,13 +66,13 @@ fn event(index: usize, rule: RuleKind, since_ms: u64, ms: u64) -> Event {
     }
 }
 
-/// Which cameras stand together in the open incidents of a kind.
+/// Returns which cameras stand together in the open incidents of a kind.
 fn partition(register: &Register) -> BTreeSet<BTreeSet<Id>> {
     let cameras = |incident: &Incident| incident.cameras.iter().map(|s| s.camera.clone()).collect();
     register.open().map(cameras).collect()
 }
 
-/// What links hold together, found by the book: join sets until nothing is left to join.
+/// Joins links into components by the book: sets are united until nothing is left to unite.
 fn components(events: &[Event], linked: impl Fn(&Event, &Event) -> bool) -> BTreeSet<BTreeSet<Id>> {
     let mut sets: Vec<Vec<&Event>> = events.iter().map(|event| vec![event]).collect();
     'again: loop {

@@ -83,7 +83,7 @@ struct Play {
     step: Duration,
     now: Stamp,
     opened: Vec<IncidentId>,
-    /// What was open when the daemon stopped.
+    /// The incidents that were open when the daemon stopped.
     log: Vec<Incident>,
     /// Every revision that came, in order.
     revisions: Vec<Incident>,
@@ -184,7 +184,7 @@ impl Play {
         told
     }
 
-    /// What happens at `at`, `progress` (0..1) of the line's range.
+    /// Lets the line's input happen at `at`, with `progress` (0..1) of its range.
     fn at(&mut self, at: Stamp, what: &str, progress: f32) -> Vec<Incident> {
         let words: Vec<&str> = what.split_whitespace().collect();
         match words.as_slice() {

@@ -20,11 +20,11 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// How long Chromium may take for anything.
+/// The time that Chromium may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Clicks at what moves meanwhile.
 const CLICKS_MAX: u32 = 5;
-/// How often it is looked whether what is waited for is there.
+/// The interval at which it is looked whether what is waited for is there.
 const LOOK: Duration = Duration::from_millis(15);
 /// Names of the program, as distributions have them.
 const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -45,7 +45,7 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// How large a page is.
+/// The size of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
     /// A duty officer's old PC, 1440×900.
@@ -54,7 +54,7 @@ pub enum Screen {
     Phone,
 }
 
-/// Where Chromium is; without one the test says that it was skipped.
+/// Returns where Chromium is; without one the test says that it was skipped.
 #[expect(clippy::print_stdout, reason = "what is skipped is said")]
 pub fn chromium() -> Option<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -129,7 +129,7 @@ impl Browser {
         said["result"].clone()
     }
 
-    /// What Chromium says, an error too.
+    /// Returns what Chromium says, an error too.
     fn ask(&self, session: &str, method: &str, params: Value) -> Value {
         let id = {
             let mut next = self.next.lock().unwrap();
@@ -175,7 +175,7 @@ impl Drop for Browser {
     }
 }
 
-/// What a page's console says that it should not.
+/// Returns what a page's console says that it should not.
 fn complaint(said: &Value) -> Option<String> {
     let params = &said["params"];
     match said["method"].as_str()? {
@@ -225,7 +225,7 @@ impl Page<'_> {
         }
     }
 
-    /// What `script` comes to, as JSON; a promise is waited for.
+    /// Returns what `script` comes to, as JSON; a promise is waited for.
     pub fn eval(&self, script: &str) -> Value {
         let asked = json!({
             "expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true,
@@ -355,7 +355,7 @@ impl Page<'_> {
         self.call("ServiceWorker.deliverPushMessage", message);
     }
 
-    /// What `script` comes to in the page's service worker; a promise is waited for.
+    /// Returns what `script` comes to in the page's service worker; a promise is waited for.
     pub async fn eval_in_worker(&self, script: &str) -> Value {
         let begun = Instant::now();
         let target = loop {
@@ -381,7 +381,8 @@ impl Page<'_> {
         said["result"]["value"].clone()
     }
 
-    /// How long its thread has computed, in seconds of a core: however busy the machine is beside.
+    /// Returns how long its thread has computed, in seconds of a core: however busy the machine is
+    /// beside.
     pub fn busy(&self) -> f64 {
         self.call("Performance.enable", json!({"timeDomain": "threadTicks"}));
         let metrics = self.call("Performance.getMetrics", json!({}));
@@ -390,7 +391,7 @@ impl Page<'_> {
         task["value"].as_f64().unwrap()
     }
 
-    /// What its console complained of: exceptions, refused content, failed requests.
+    /// Returns what its console complained of: exceptions, refused content, failed requests.
     pub fn complaints(&self) -> Vec<String> {
         let all = self.browser.complaints.lock().unwrap();
         let mine = all.iter().filter(|(session, _)| *session == self.session);

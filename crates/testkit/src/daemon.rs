@@ -65,7 +65,7 @@ pub fn camera(place: u16, id: &str, url: &str, more: &str) -> String {
 /// A folder with a configuration, where `keng` runs.
 pub struct Site {
     folder: TempDir,
-    /// What children find in their environment beside ours.
+    /// The environment of children beside ours.
     environment: Vec<(String, String)>,
 }
 
@@ -152,7 +152,7 @@ impl Site {
     }
 }
 
-/// What a child has said on standard error, line by line.
+/// The lines that a child has written on standard error.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -280,7 +280,7 @@ impl Daemon {
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
-    /// What somebody at this machine does, where there are no users.
+    /// Posts `body` as a person at this machine does, where there are no users.
     pub fn act(&self, path: &str, body: &Value) -> (u16, Value) {
         let me: Value = serde_json::from_str(&self.get("/api/me")).unwrap();
         let token = format!("X-Keng-CSRF: {}\r\n", me["csrf"].as_str().unwrap());
@@ -302,7 +302,7 @@ impl Daemon {
         serde_json::from_str(&self.get("/api/status")).unwrap()
     }
 
-    /// How a camera is, as the page tells it.
+    /// Returns how a camera is, as the page tells it.
     pub fn camera(&self, id: &str) -> Value {
         let status = self.status();
         let cameras = status["cameras"].as_array().unwrap();

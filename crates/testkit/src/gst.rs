@@ -20,7 +20,7 @@ pub const SIZE: (u32, u32) = (320, 180);
 /// Frames between key frames of the clips.
 pub const GOP: u32 = 10;
 
-/// How the pictures of a clip are compressed.
+/// The way in which the pictures of a clip are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     H264,
@@ -40,11 +40,11 @@ impl Codec {
 /// A running server; killed when dropped.
 pub struct Server {
     process: Child,
-    /// Where it listens on 127.0.0.1.
+    /// The place where it listens on 127.0.0.1.
     pub port: u16,
 }
 
-/// How a server asks for a password; the user is "viewer", the password "right".
+/// The way in which a server asks for a password; the user is "viewer", the password "right".
 #[derive(Clone, Copy, Debug)]
 pub enum Auth {
     None,
@@ -119,9 +119,10 @@ fn bars((width, height): (u32, u32)) -> String {
     format!("testsrc2=size={width}x{height}:rate={FPS}:duration=2")
 }
 
-/// What FFmpeg's filter `source` makes, with access unit delimiters and a key frame every [`GOP`]
-/// frames; the path's ending says in what: Annex B or a container. H.265's groups of pictures are
-/// open: all key frames but the first are CRA, which is what tells a client that knows IDR only.
+/// Makes a video of FFmpeg's filter `source`, with access unit delimiters and a key frame every
+/// [`GOP`] frames; the path's ending says in what: Annex B or a container. H.265's groups of
+/// pictures are open: all key frames but the first are CRA, which is what tells a client that knows
+/// IDR only.
 pub fn encode(path: &Path, codec: Codec, source: &str) {
     let x264 = format!("keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:aud=1:slices=1");
     let x265 = format!(

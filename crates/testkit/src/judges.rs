@@ -47,7 +47,7 @@ pub fn pyronear(frames: &[Frame], class: Class, pace_s: f64) -> Option<f64> {
     None
 }
 
-/// What a frame adds to a place in a second: nothing speaks against it but absence.
+/// The gain of a frame at a place in a second: nothing speaks against it but absence.
 pub type Gain = fn(confidence: f32, least: f32) -> f64;
 
 /// Each second counts as one where the detector is sure, or nearly.

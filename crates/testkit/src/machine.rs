@@ -1,6 +1,6 @@
 //! The machine that a benchmark runs on.
 
-/// What all figures depend on, in a line.
+/// Describes in a line what all figures depend on.
 pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let processors = read("/proc/cpuinfo");

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a test waits for what must come.
+/// The time that a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `holds`, or fails saying what for.
@@ -130,7 +130,7 @@ impl Drop for Mosquitto {
 /// Collects what it hears; comes back by itself when the broker does.
 pub struct Subscriber {
     heard: Arc<Mutex<Vec<Publish>>>,
-    /// How often its subscription was confirmed.
+    /// The number of times its subscription was confirmed.
     pub subscribed: watch::Receiver<u32>,
     client: AsyncClient,
     _task: AbortOnDropHandle<()>,

@@ -46,7 +46,7 @@ impl Phone {
         self.private.public_key().to_sec1_point(false).as_bytes().to_vec()
     }
 
-    /// What a message says; none: it is not for this browser.
+    /// Returns what a message says; none: it is not for this browser.
     fn open(&self, body: &[u8]) -> Option<Vec<u8>> {
         let (salt, rest) = body.split_at_checked(16)?;
         let (size, rest) = rest.split_at_checked(4)?;
@@ -71,7 +71,7 @@ impl Phone {
         Some(text[..end].to_vec())
     }
 
-    /// What was sent to it.
+    /// Returns what was sent to it.
     pub fn told(&self, all: &[Got]) -> Vec<Value> {
         self.texts(all).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
@@ -82,7 +82,7 @@ impl Phone {
         mine.map(|got| String::from_utf8(self.open(&got.body).unwrap()).unwrap()).collect()
     }
 
-    /// Whether it can read what was sent to somebody else.
+    /// Tells whether it can read what was sent to somebody else.
     pub fn reads(&self, got: &Got) -> bool {
         self.open(&got.body).is_some()
     }

@@ -11,7 +11,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How the way is.
+/// The kind of way.
 #[derive(Clone, Copy, Default)]
 struct Way {
     /// Cuts what goes through, lets nobody in.

@@ -39,7 +39,7 @@ pub fn status(code: u16) -> Reply {
     Reply::Says(code, "x-test", "1", String::new())
 }
 
-/// What came in.
+/// A request that came in.
 #[derive(Clone, Debug)]
 pub struct Got {
     pub path: String,

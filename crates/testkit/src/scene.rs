@@ -1,6 +1,6 @@
 //! Scenes that the scripted model understands, as FFmpeg filters: what burns is pure red.
 
-/// Where the patch is: the middle of one cell of the model's grid, as shares of the picture.
+/// The place of the patch: the middle of one cell of the model's grid, as shares of the picture.
 pub const PATCH: (f64, f64) = (136.0 / 320.0, 88.0 / 192.0);
 
 /// A dark street where it burns from `from` to the end at `until`, in seconds.
@@ -13,7 +13,7 @@ pub fn large_fire(from: u32, until: u32) -> String {
     patch("red", (640, 384), from, until)
 }
 
-/// Somebody stands there from `from` to `until`.
+/// Draws a person who stands there from `from` to `until`.
 pub fn person(from: u32, until: u32) -> String {
     patch("blue", (320, 192), from, until)
 }

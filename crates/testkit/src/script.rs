@@ -13,7 +13,7 @@ const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\na=control:
     m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n\
     a=control:track1\r\n";
 
-/// What the camera does when asked for TEARDOWN.
+/// The camera's behaviour when it is asked for TEARDOWN.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Manners {
     Answers,
@@ -23,7 +23,7 @@ pub enum Manners {
 /// A running scripted camera.
 pub struct Camera {
     pub port: u16,
-    /// What it was asked.
+    /// The methods that it was asked for.
     pub methods: mpsc::UnboundedReceiver<String>,
 }
 

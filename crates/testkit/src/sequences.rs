@@ -19,7 +19,7 @@ struct Shape {
     confidence: f64,
 }
 
-/// What can be seen.
+/// The scenes that there are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scene {
     /// Flames that are found in this share of the frames.
@@ -128,7 +128,7 @@ impl Scene {
         }
     }
 
-    /// What keeps its shape, but for a fraction of a pixel.
+    /// Draws a light, which keeps its shape but for a fraction of a pixel.
     fn light(self, t: f64, (seed, x): (u64, f64), chance: &mut Chance) -> Option<Shape> {
         let of = |x, foot, width, height| Some(Shape { x, foot, width, height, confidence: 0.0 });
         let own = Chance(seed + 2).next();

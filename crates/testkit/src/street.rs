@@ -44,7 +44,7 @@ impl Random {
     }
 }
 
-/// Somebody's way: seconds, and where the feet are then. Straight lines between.
+/// The way of a person: seconds, and where the feet are then. Straight lines between.
 #[derive(Clone)]
 pub struct Walker {
     pub way: Vec<(f64, f64, f64)>,
@@ -52,7 +52,7 @@ pub struct Walker {
 }
 
 impl Walker {
-    /// Where the feet are at `t`, where there is somebody then.
+    /// Returns where the feet are at `t`; `None` where nobody is there then.
     pub fn feet(&self, t: f64) -> Option<(f64, f64)> {
         let (from, to) = self.way.iter().zip(&self.way[1..]).find(|(a, b)| a.0 <= t && t < b.0)?;
         let share = (t - from.0) / (to.0 - from.0);
@@ -82,18 +82,18 @@ pub struct Street {
     pub posts: Vec<(f64, f64)>,
 }
 
-/// How a camera delivers.
+/// The way in which a camera delivers.
 #[derive(Clone, Copy)]
 pub struct Camera {
     /// Frames a second, on average.
     pub fps: f64,
     /// Frames arrive together, so many seconds apart; 0: as they are taken.
     pub clumps_s: f64,
-    /// Whether clothes can be told.
+    /// Tells whether clothes can be told.
     pub looks: bool,
 }
 
-/// When something was, in the camera's stamps.
+/// Returns the moment `t` in the camera's stamps.
 pub fn stamp(t: f64) -> Stamp {
     Stamp { mono: Mono(0), wall: START } + Duration::from_secs_f64(t.max(0.0))
 }
@@ -103,7 +103,7 @@ impl Street {
         self.walkers.iter().map(Walker::ends).fold(0.0, f64::max)
     }
 
-    /// What the detector makes of it, frame by frame.
+    /// Returns what the detector makes of it, frame by frame.
     pub fn filmed(&self, camera: &Camera, random: &mut Random) -> Vec<(f64, Vec<Detection>)> {
         let mut lost = vec![false; self.walkers.len()];
         let mut frames: Vec<(f64, Vec<Detection>)> = Vec::new();

@@ -69,7 +69,7 @@ impl AlertSubscriber {
         heard.iter().filter(|heard| heard.topic != READY).cloned().collect()
     }
 
-    /// What was heard on `topic`.
+    /// Returns what was heard on `topic`.
     pub fn on(&self, topic: &str) -> Vec<Heard> {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|heard| heard.topic == topic).cloned().collect()

@@ -70,8 +70,8 @@ impl Watch {
         self.take(&told);
     }
 
-    /// Somebody settles what is open; answers with the longest dwell that was told so far, in
-    /// seconds, and counts from nought again.
+    /// Closes what is open; returns the longest dwell that was published so far, in seconds, and
+    /// counts from nought again.
     pub fn settle(&mut self, t: f64) -> f64 {
         self.tick(t);
         let open: Vec<_> = self.core.open().map(|incident| incident.id.clone()).collect();

@@ -24,7 +24,7 @@ pub struct Args {
     pub forget: Option<String>,
 }
 
-/// What the check came to.
+/// The outcome of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The configuration holds; exit code 0.

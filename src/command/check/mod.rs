@@ -50,7 +50,7 @@ pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<
     }
 }
 
-/// What the file can't tell: others are served only where there are users.
+/// Returns what the file can't tell: others are served only where there are users.
 fn page_fault(settings: &Settings) -> Option<String> {
     match users::load(&settings.store.path) {
         Ok(users) if users.is_empty() && !settings.web.is_for_this_machine() => {

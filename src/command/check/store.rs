@@ -56,7 +56,7 @@ pub(super) fn run(
     Ok(if log == Outcome::Good { changed } else { log })
 }
 
-/// What each reader has given up on, with the newest reason.
+/// Writes what each reader has given up on, with the newest reason.
 fn set_aside(letters: &[DeadLetter], settings: &Settings, out: &mut dyn Write) -> io::Result<()> {
     let mut readers: BTreeMap<&str, Vec<&DeadLetter>> = BTreeMap::new();
     for letter in letters {
@@ -74,7 +74,7 @@ fn set_aside(letters: &[DeadLetter], settings: &Settings, out: &mut dyn Write) -
     Ok(())
 }
 
-/// What was asked for about what was set aside.
+/// Retries or forgets what was set aside, as asked for.
 fn change(
     path: &Path,
     args: &Args,
@@ -132,8 +132,8 @@ fn audit_log(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Resul
     }
 }
 
-/// What is damaged in it is told, and counts as no fault: reports pass over it, nothing else reads
-/// it, and it can't be brought back.
+/// Writes what is damaged in the ledger, which counts as no fault: reports pass over it, nothing
+/// else reads it, and it can't be brought back.
 fn ledger(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
     match ledger::Folder::of(path).read(Wall(i64::MIN)) {
         Ok(book) => {
@@ -181,7 +181,7 @@ fn report(
     }
 }
 
-/// What a repair has done about it.
+/// Returns what a repair has done about it.
 fn mended(fault: &StoreFault) -> &'static str {
     match fault {
         StoreFault::Unreadable(_) => "set aside; a new log begins behind the last known sequence",

@@ -11,7 +11,7 @@ use crate::mqtt::publisher::SessionState;
 const DRAIN: Duration = Duration::from_millis(2500);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How far the session is.
+/// The stage of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Talking,
@@ -26,12 +26,12 @@ impl Stage {
         if self == Self::Draining { DRAIN } else { LAST_WORDS }
     }
 
-    /// Whether alerts and statuses still go out.
+    /// Tells whether alerts and statuses still go out.
     pub(super) fn sends_entries(self) -> bool {
         matches!(self, Self::Talking | Self::Draining)
     }
 
-    /// Whether what the stage is for has been said and acknowledged.
+    /// Tells whether what the stage is for has been said and acknowledged.
     pub(super) fn is_done(self, state: &SessionState, outgoing: &Outgoing) -> bool {
         let in_flight = &state.in_flight;
         match self {

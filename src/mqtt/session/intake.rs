@@ -1,4 +1,5 @@
-//! What comes in: waits here → handed on → taken over (durable) → acknowledged to the broker.
+//! The intake of a session: a message waits here → handed on → taken over (durable) → acknowledged
+//! to the broker.
 
 use std::collections::VecDeque;
 
@@ -19,8 +20,8 @@ use crate::mqtt::publisher::SessionState;
 /// Messages that came in and are not acknowledged.
 const INBOUND: usize = 1024;
 
-/// What came in beyond the bound, and all behind it, is left to the next session. It begins once
-/// all before it is acknowledged, or it would only be the same ones again.
+/// The messages beyond the bound, and all behind them, are left to the next session. It begins once
+/// all before are acknowledged, or it would only be the same ones again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Overflow {
     #[default]
@@ -44,7 +45,7 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Whether this is the one message that the session's limit was raised for.
+    /// Tells whether this is the one message that the session's limit was raised for.
     pub(super) fn swallows(&mut self, state: &SessionState, publish: &Publish) -> bool {
         // Every message of use is less than half as long.
         let raised = state.incoming_bytes > connect::INCOMING_BYTES;
@@ -97,7 +98,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Whether a message waits to be handed on.
+    /// Tells whether a message waits to be handed on.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -107,7 +108,7 @@ impl Intake {
         self.waiting.pop_front()
     }
 
-    /// Whether somebody has a message that is not taken over yet.
+    /// Tells whether somebody has a message that is not taken over yet.
     pub(super) fn is_handed_on(&self) -> bool {
         !self.taken_over.is_empty()
     }
@@ -149,7 +150,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Why the session ends, where [`Intake::make_room`] has ended it.
+    /// Returns why the session ends, where [`Intake::make_room`] has ended it.
     pub(super) fn leaves_for(&self) -> Option<Error> {
         let error = || if self.swallowed { Error::Swallowed } else { Error::NotTaken };
         (self.overflow == Overflow::Leaving).then(error)

@@ -1,4 +1,4 @@
-//! What goes out: waits here → requested → acknowledged.
+//! The output of a session: a message waits here → requested → acknowledged.
 //!
 //! Order on a fresh connection: online status, retained incidents as the outbox knows them (a
 //! broker may have forgotten, or remember what was cleared since), then alerts, then the board.
@@ -25,7 +25,8 @@ use crate::outbox::Entry;
 
 /// Publishes that are not acknowledged.
 const PUBLISHES: usize = 128;
-/// What waits to be said of statuses; what is left over beyond that is cleared at the next connect.
+/// The bound on statuses that wait to be said; what is left over beyond that is cleared at the next
+/// connect.
 const LEFTOVERS: usize = 2048;
 /// Newest entries that are looked through for incidents that the broker may still retain.
 const CLOSED: usize = 256;
@@ -43,7 +44,7 @@ pub(super) struct Outgoing {
     first: VecDeque<Message>,
     board: VecDeque<Message>,
     board_version: u64,
-    /// What is retained in our name is being looked through.
+    /// The retained topics under our name are being looked through.
     sweeping: bool,
 }
 
@@ -121,7 +122,7 @@ impl Outgoing {
         self.first.push_back(Message { topic, retain: true, payload: payload.as_bytes().into() });
     }
 
-    /// Whether nothing goes before the alerts, and all that was requested is acknowledged.
+    /// Tells whether nothing goes before the alerts, and all that was requested is acknowledged.
     pub(super) fn is_quiet(&self, state: &SessionState) -> bool {
         state.in_flight.unacknowledged() == 0 && self.first.is_empty()
     }
@@ -197,7 +198,7 @@ impl Outgoing {
         connection.acknowledge(publish)
     }
 
-    /// What came in was the board's matter.
+    /// Takes in a message that was meant for the retained topics.
     pub(super) fn on_echo(
         &mut self,
         state: &SessionState,

@@ -30,12 +30,12 @@ pub struct Head<'a> {
     severity: Cow<'a, str>,
     #[serde(borrow)]
     state: Cow<'a, str>,
-    /// When this revision was made, RFC 3339.
+    /// The time at which this revision was made, RFC 3339.
     #[serde(borrow)]
     pub updated_at: Cow<'a, str>,
-    /// When the incident was escalated, RFC 3339.
+    /// The time at which the incident was escalated, RFC 3339.
     pub escalated_at: Option<Text<'a>>,
-    /// When the incident was closed, RFC 3339; see [`is_closed`](Self::is_closed).
+    /// The time at which the incident was closed, RFC 3339; see [`is_closed`](Self::is_closed).
     pub closed_at: Option<Text<'a>>,
     /// The line for people.
     #[serde(borrow)]
@@ -59,7 +59,7 @@ pub struct CameraHead<'a> {
     /// Its id.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// Where it hangs.
+    /// The place where it hangs.
     #[serde(borrow, default)]
     pub address: Cow<'a, str>,
     /// Degrees north.
@@ -75,7 +75,7 @@ pub struct CameraHead<'a> {
 pub struct SirenHead<'a> {
     #[serde(borrow)]
     state: Cow<'a, str>,
-    /// When it was ordered, RFC 3339.
+    /// The time at which it was ordered, RFC 3339.
     #[serde(borrow)]
     pub at: Cow<'a, str>,
     /// It sounds no longer.

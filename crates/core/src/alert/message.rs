@@ -12,8 +12,8 @@ const LINE_CHARS_MAX: usize = 120;
 const FIRST_CHARS_MIN: usize = 40;
 
 impl AlertContext {
-    /// What happens, where, who sees it, and how it stands. A first sentence that is too long for
-    /// a lock screen is cut.
+    /// Writes what happens, where, who sees it, and its state. A first sentence that is too long
+    /// for a lock screen is cut.
     pub fn message(&self, incident: &Incident) -> String {
         let with = |slot| self.filling(incident, slot);
         let say = |phrase| self.messages.say(phrase, &with);
@@ -94,8 +94,8 @@ fn what(incident: &Incident) -> Phrase {
     }
 }
 
-/// How it stands, and what is to be known beside: where it goes on, how long a drill's steps took,
-/// that nobody answers, that the siren sounds, what was not told.
+/// Returns how it stands, and what is to be known beside: where it goes on, how long a drill's
+/// steps took, that nobody answers, that the siren sounds, what was not told.
 fn endings(incident: &Incident) -> Vec<Phrase> {
     let state = match incident.state {
         IncidentState::Open => None,
@@ -123,7 +123,7 @@ fn newest_step(incident: &Incident) -> Option<&Acknowledgement> {
     closed.or(there).or(incident.acknowledged.as_ref())
 }
 
-/// How long after an incident's begin something was.
+/// Returns how long after an incident's begin something was.
 fn after(incident: &Incident, at: Option<Wall>) -> String {
     at.map_or("–".to_owned(), |at| {
         let us = at.0.saturating_sub(incident.opened_at.0);

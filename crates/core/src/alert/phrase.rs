@@ -1,4 +1,4 @@
-//! What is said of what: one template each, in the ward's language or an admin's words.
+//! The sentences of alerts: one template for each case, in the ward's language or an admin's words.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub enum Phrase {
     FirstVaried(Kind),
     /// Behind the first sentence: somebody took charge.
     Acknowledged,
-    /// Somebody is there.
+    /// A responder is there.
     OnScene,
     /// It was settled.
     Resolved,
@@ -28,9 +28,9 @@ pub enum Phrase {
     Expired,
     /// It goes on in another incident.
     Merged,
-    /// How long a drill's steps took.
+    /// The durations of a drill's steps.
     Drill,
-    /// Nobody has answered for too long.
+    /// It is unanswered for too long.
     Unanswered,
     /// The siren sounds.
     Siren,
@@ -170,7 +170,7 @@ impl Messages {
         }
     }
 
-    /// What is wrong with a camera.
+    /// Returns what is wrong with a camera.
     pub(super) fn fault(&self, fault: Fault) -> &'static str {
         match (self.language, fault) {
             (Language::Vi, Fault::Offline) => "mất tín hiệu",

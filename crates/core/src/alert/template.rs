@@ -3,7 +3,7 @@
 //! `{name}` is filled with what is known; a part in square brackets is left out where one of its
 //! gaps is empty. `{{`, `}}`, `[[` and `]]` are the characters themselves.
 
-/// What a gap is filled with.
+/// The facts that a placeholder of a template can stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placeholder {
     /// Address with the khu phố behind it, "Hẻm 42 Lê Văn Sỹ (Khu phố 3)".
@@ -12,31 +12,31 @@ pub enum Placeholder {
     Address,
     /// The khu phố's name.
     KhuPho,
-    /// How many cameras.
+    /// The number of cameras.
     Cameras,
-    /// How many cameras see it, as a clause: "1 camera sees".
+    /// The number of cameras that see it, as a clause: "1 camera sees".
     SeenBy,
-    /// How long a person has stayed: "12 min".
+    /// The time for which a person has stayed: "12 min".
     Dwell,
     /// The zone's name.
     Zone,
-    /// What is wrong with the camera.
+    /// The fault of the camera.
     Fault,
     /// The camera's owner.
     Owner,
-    /// What the newest report says.
+    /// The note of the newest report.
     Note,
-    /// Who did the newest step: took charge, was there, closed it.
+    /// The person of the newest step: took charge, was there, closed it.
     By,
-    /// When it was opened: "22:14".
+    /// The time at which it was opened: "22:14".
     Since,
-    /// How long after a drill's begin it was taken charge of.
+    /// The time from a drill's beginning until it was taken charge of.
     TakenAfter,
-    /// How long after a drill's begin somebody was there.
+    /// The time from a drill's beginning until somebody was there.
     ThereAfter,
-    /// How long after a drill's begin it was over.
+    /// The time from a drill's beginning until it was over.
     OverAfter,
-    /// How much news was held back.
+    /// The number of revisions that were held back.
     HeldBack,
 }
 
@@ -95,13 +95,13 @@ enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
-/// Why a text is no template.
+/// The reason why a text is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct TemplateError {
     /// The byte of the text where it begins.
     pub at: usize,
-    /// What is wrong.
+    /// The fault in it.
     pub reason: String,
 }
 

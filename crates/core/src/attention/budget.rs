@@ -1,4 +1,4 @@
-//! How often cameras may be looked at with the processor time there is. Pure.
+//! The rate at which cameras may be looked at with the processor time there is. Pure.
 //!
 //! One number, the *pressure*, says how much is saved:
 //!
@@ -51,7 +51,7 @@ const NEAR: f64 = 0.35;
 /// Near the aim, the pressure falls by no more at a time: that share of a level's cameras changes
 /// over together; half of it close to the bound.
 const STEP: f64 = 0.1;
-/// What was taken shows in the load after as long: a key frame has to come first.
+/// A change of the rate shows in the load after this time: a key frame has to come first.
 const SETTLE: Duration = Duration::from_secs(3);
 /// Cameras that go away together do so within as long, and their load with them.
 const RELIEF: Duration = Duration::from_secs(5);
@@ -120,7 +120,7 @@ impl Demand {
     }
 }
 
-/// What was measured since the step before.
+/// The load that was measured since the step before.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Load {
     /// Processor time that was used, of all cores' time.
@@ -149,7 +149,7 @@ struct Relief {
     capacity: f64,
 }
 
-/// What the phases of one step go by.
+/// The measured values that the phases of one step use.
 #[derive(Clone, Copy, Debug)]
 struct Measured {
     demand: Demand,
@@ -178,7 +178,7 @@ pub struct Governor {
     /// Frames a second that were granted, and wanted, by the step before.
     granted: f64,
     wanted: f64,
-    /// What is lacking even at the greatest pressure: the load there, 1 where it suffices.
+    /// The load at the greatest pressure, where even that does not suffice; 1 where it does.
     excess: f64,
     /// The loads of the two steps before, the newer one first.
     recent: [f64; 2],
@@ -251,18 +251,18 @@ impl Governor {
         }
     }
 
-    /// Whether a camera of this level that lives on key frames waits for the next one before it
-    /// has every frame decoded again.
+    /// Tells whether a camera of this level that lives on key frames waits for the next one before
+    /// it has every frame decoded again.
     pub fn is_patient(&self, level: Level) -> bool {
         level == Level::Idle || level == Level::Curious && self.is_degraded()
     }
 
-    /// How much is saved, 0 to 5: see the module's documentation.
+    /// Returns how much is saved, 0 to 5: see the module's documentation.
     pub fn pressure(&self) -> f64 {
         self.pressure
     }
 
-    /// How much of the wanted rate is granted, over all cameras, 0..1.
+    /// Returns how much of the wanted rate is granted, over all cameras, 0..1.
     pub fn granted(&self) -> f64 {
         if self.is_degraded() && self.wanted > 0.0 {
             (self.granted / self.wanted).min(1.0) / self.excess
@@ -271,7 +271,7 @@ impl Governor {
         }
     }
 
-    /// Whether less than what is wanted is granted.
+    /// Tells whether less than what is wanted is granted.
     pub fn is_degraded(&self) -> bool {
         self.pressure > DEGRADED
     }
@@ -319,7 +319,7 @@ impl Governor {
         }
     }
 
-    /// Whether this is the second overload in a row, and not that of a pressure which has not
+    /// Tells whether this is the second overload in a row, and not that of a pressure which has not
     /// shown yet.
     fn is_overloaded_again(&mut self, now: Mono, measured: &Measured) -> bool {
         let overloaded = measured.load > FULL;
@@ -343,7 +343,7 @@ impl Governor {
         self.rest_until = now + self.rest;
     }
 
-    /// Whether more can be granted than is, and the rest after an overload is over.
+    /// Tells whether more can be granted than is, and the rest after an overload is over.
     fn has_room(&self, now: Mono, measured: &Measured) -> bool {
         let easy = EASY + (KEEN - EASY) * self.keenness();
         measured.calm < easy && self.pressure > 0.0 && now >= self.rest_until
@@ -372,7 +372,7 @@ impl Governor {
         self.grown = Some(now);
     }
 
-    /// How much it is worth going closer to the bound at this pressure, 0..1.
+    /// Returns how much it is worth going closer to the bound at this pressure, 0..1.
     fn keenness(&self) -> f64 {
         let of_focus = saved_from(Level::Focused);
         match self.pressure {
@@ -392,7 +392,7 @@ impl Governor {
         }
     }
 
-    /// What follows is measured under the new pressure.
+    /// Begins a new measurement under the new pressure.
     fn measure_anew(&mut self, now: Mono) {
         (self.overloaded, self.shed) = (false, Some(now));
     }

@@ -1,4 +1,4 @@
-//! Whether something moves in front of a camera, from a coarse grid of its small picture.
+//! Tells whether something moves in front of a camera, from a coarse grid of its small picture.
 //!
 //! For streams whose packets tell nothing: at a constant bit rate, or where a far figure costs the
 //! encoder next to nothing. The mean brightness of each cell is compared with that of the two looks
@@ -20,10 +20,10 @@ const LEARN: u32 = 5;
 const USUAL_TIMES: f32 = 4.0;
 /// The least change of a cell that is motion, in steps of brightness (0..255).
 const CHANGE_MIN: f32 = 1.5;
-/// What is usual follows what is seen by at most this share a look; while it is new, by more.
+/// The baseline follows what is seen by at most this share a frame; while it is new, by more.
 const SHARE: f32 = 0.05;
 const SHARE_NEW: f32 = 0.25;
-/// What moves teaches the usual so much more slowly: it goes away again.
+/// Moving parts change the baseline so much more slowly: they go away again.
 const MOVING_SHARE: f32 = 0.3;
 /// Least and largest usual change.
 const USUAL: (f32, f32) = (0.05, 30.0);

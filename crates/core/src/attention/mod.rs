@@ -1,4 +1,5 @@
-//! Which camera is looked at next, and how often: levels, motion, turns, budget.
+//! Attention: how often each camera's frames are analysed, and whose is next. Levels, motion,
+//! turns, budget.
 //!
 //! Pure: what was seen goes in with its time, and a level, a turn or a period comes out. The
 //! threads that decode and infer only ask.
@@ -20,7 +21,7 @@ use std::time::Duration;
 use crate::time::Mono;
 use crate::time::Stamp;
 
-/// How closely a camera is watched.
+/// The level at which a camera is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
     /// Nothing there: about one frame a second, key frames alone where they come as often.
@@ -48,7 +49,7 @@ impl Level {
         })
     }
 
-    /// Whether it goes before all that are only glanced at.
+    /// Tells whether it goes before all that are only glanced at.
     pub fn is_in_focus(self) -> bool {
         self >= Self::Followed
     }
@@ -63,7 +64,7 @@ impl Level {
     }
 }
 
-/// What makes a camera worth a closer look.
+/// A cause to look closer at a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A detection too weak for its rule.
@@ -77,7 +78,7 @@ pub enum Cause {
     Motion,
     /// A rule has found something on a neighbouring camera.
     Neighbour,
-    /// Somebody looks at the camera on the page.
+    /// A person looks at the camera on the page.
     Look,
     /// An event is open here, which has been told.
     Event,
@@ -99,7 +100,7 @@ impl Cause {
         Self::Suspicion,
     ];
 
-    /// What the camera's level is at least while the cause holds.
+    /// Returns what the camera's level is at least while the cause holds.
     pub fn level(self) -> Level {
         match self {
             Self::Candidate | Self::Sight | Self::Motion | Self::Neighbour => Level::Curious,
@@ -108,7 +109,7 @@ impl Cause {
         }
     }
 
-    /// How long it holds after it was last noted.
+    /// Returns how long it holds after it was last noted.
     pub fn lasts(self) -> Duration {
         Duration::from_secs(match self {
             // What burns is there in the next looks too; then it is an event.
@@ -125,8 +126,8 @@ impl Cause {
     }
 }
 
-/// What moves or looks a little like something, was looked at closely for as long, and was nothing,
-/// is a street's own.
+/// Motion or weak candidates that were looked at closely for this time without a finding belong to
+/// the street.
 const SPELL_MAX: Duration = Duration::from_secs(10);
 /// It is not asked for again for as long, and for twice as long each time, up to the bound.
 const REST_MIN: Duration = Duration::from_secs(20);
@@ -135,7 +136,7 @@ const REST_MAX: Duration = Duration::from_secs(120);
 /// The attention of one camera.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attention {
-    /// When each cause was last noted, in the order of [`Cause::ALL`].
+    /// The time at which each cause was last noted, in the order of [`Cause::ALL`].
     noted: [Option<Mono>; Cause::COUNT],
     habit: Habit,
     glimpses: Habit,
@@ -154,7 +155,8 @@ struct Habit {
 }
 
 impl Habit {
-    /// Whether what is there at `at` is worth a closer look; `ongoing`: it is looked at already.
+    /// Tells whether what is there at `at` is worth a closer look; `ongoing`: it is looked at
+    /// already.
     fn admits(&mut self, at: Mono, ongoing: bool) -> bool {
         if self.rests_until.is_some_and(|until| at < until) {
             return false;

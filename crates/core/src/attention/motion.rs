@@ -1,4 +1,4 @@
-//! Whether something moves in front of a camera, from the sizes of its packets alone.
+//! Tells whether something moves in front of a camera, from the sizes of its packets alone.
 //!
 //! An inter frame says what has changed since the frames before it. Where nothing moves it is
 //! small and of much the same size for hours; what moves makes it larger at once. Reading that
@@ -28,7 +28,7 @@ const LEARN_S: f64 = 3.0;
 const QUICK_S: f64 = 4.0;
 /// Seconds in which the median follows a lasting change of one deviation.
 const SLOW_S: f64 = 30.0;
-/// What moves teaches the usual so much more slowly: it goes away again.
+/// Moving parts change the baseline so much more slowly: they go away again.
 const MOVING_SHARE: f64 = 0.3;
 /// So many deviations above the median are motion.
 const DEVIATIONS: f64 = 3.0;
@@ -65,7 +65,8 @@ struct Usual {
 }
 
 impl MotionDetector {
-    /// What comes next does not continue what came before; what is usual is likely the same.
+    /// Notes that the next packet does not continue the last one; the baseline likely stays the
+    /// same.
     pub fn interrupt(&mut self) {
         self.window = None;
         self.rose = false;

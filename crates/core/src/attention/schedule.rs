@@ -1,4 +1,4 @@
-//! Whose newest frame is analysed next. Pure.
+//! The schedule: whose newest frame is analysed next. Pure.
 //!
 //! Each camera has a [`Seat`]; [`Turns::next`] chooses among those where a frame waits:
 //!
@@ -23,13 +23,13 @@ pub const AGE_MAX: Duration = Duration::from_secs(1);
 /// One camera before the detectors.
 #[derive(Clone, Copy, Debug)]
 pub struct Seat {
-    /// How closely it is watched.
+    /// The level at which it is watched.
     pub level: Level,
-    /// How often it is given a turn, as far as the budget goes.
+    /// The rate at which it is given a turn, as far as the budget goes.
     pub period: Duration,
-    /// When it last had a turn; none: never.
+    /// The time at which it last had a turn; none: never.
     pub served: Option<Mono>,
-    /// When the frame that waits was taken, if one does.
+    /// The time at which the waiting frame was taken, if one waits.
     pub waits: Option<Mono>,
 }
 
@@ -41,12 +41,13 @@ impl Default for Seat {
 }
 
 impl Seat {
-    /// Whether the frame that waits is too old to be analysed at `now`.
+    /// Tells whether the frame that waits is too old to be analysed at `now`.
     pub fn is_stale(&self, now: Mono) -> bool {
         self.waits.is_some_and(|taken| now.since(taken) > AGE_MAX)
     }
 
-    /// When it will have gone unseen for `gap_max`; the beginning of time where it never was seen.
+    /// Returns when it will have gone unseen for `gap_max`; the beginning of time where it never
+    /// was seen.
     fn deadline(&self, gap_max: Duration) -> Mono {
         self.served.map_or(Mono(0), |served| served + gap_max)
     }
@@ -67,8 +68,8 @@ impl Turns {
         Self { gap_max, rescued: false }
     }
 
-    /// Whose turn it is at `now`; of equals, whoever comes first in `seats`. None where no frame
-    /// waits that is young enough. The caller takes the frame and sets the seat's `served`.
+    /// Returns whose turn it is at `now`; of equals, whoever comes first in `seats`. None where no
+    /// frame waits that is young enough. The caller takes the frame and sets the seat's `served`.
     pub fn next<'s, K>(
         &mut self,
         seats: impl IntoIterator<Item = (K, &'s Seat)>,
@@ -101,7 +102,7 @@ impl Turns {
     }
 }
 
-/// How many of its periods a camera has waited, in thousandths.
+/// Returns how many of its periods a camera has waited, in thousandths.
 fn periods_waited(seat: &Seat, now: Mono) -> u64 {
     let waited = now.since(seat.served.unwrap_or_default()).as_micros();
     let period = seat.period.as_micros().max(1);

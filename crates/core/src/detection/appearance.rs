@@ -1,4 +1,4 @@
-//! What a person looks like, in some forty bytes: how bright and of what colour, above and below
+//! The appearance of a person in some forty bytes: how bright and of what colour, above and below
 //! the belt. It costs microseconds and tells clothes apart, not people.
 //!
 //! Each half of the body has three histograms: luminance and the two opponent colours (red against
@@ -30,7 +30,7 @@ const OPPONENT_MAX: i32 = 96;
 /// Of a newer look, in a blend.
 const NEW_SHARE: u16 = 77;
 
-/// What a person looks like.
+/// The appearance of a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appearance([[[u8; BINS]; CHANNELS]; HALVES]);
 
@@ -69,8 +69,8 @@ impl Appearance {
         }))
     }
 
-    /// How far two looks are apart: 0 is the same, 1 is white against black from head to foot.
-    /// Symmetric.
+    /// Returns how far two looks are apart: 0 is the same, 1 is white against black from head to
+    /// foot. Symmetric.
     pub fn distance(&self, other: &Self) -> f32 {
         let mut squares = 0.0;
         for (a, b) in self.0.iter().zip(&other.0) {

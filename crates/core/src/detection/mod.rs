@@ -1,4 +1,4 @@
-//! What was found in a frame, as plain data: classes, boxes, clothes. Pure.
+//! Detections as plain data: classes, boxes, clothes. Pure.
 //!
 //! Does not belong here: finding it, which is `keng-media`'s.
 
@@ -8,7 +8,7 @@ use crate::geometry::BoundingBox;
 
 pub use appearance::Appearance;
 
-/// What the daemon looks for.
+/// The classes that the daemon looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Flames.
@@ -36,26 +36,27 @@ impl Class {
 /// One box of one class in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
-    /// What was seen.
+    /// The class of the thing.
     pub class: Class,
     /// 0..1.
     pub confidence: f32,
-    /// Where, in the camera's picture.
+    /// The box in the camera's picture.
     pub bbox: BoundingBox,
-    /// What a person looks like, where the box is large enough to tell.
+    /// The appearance of a person, where the box is large enough to tell.
     pub appearance: Option<Appearance>,
 }
 
 /// Below it a box is noise, and hiding heads there would hide walls.
 const PERSON_MIN: f32 = 0.15;
 
-/// Where people may be: far more than any rule believes, since their faces are to be hidden.
+/// Returns where people may be: far more than any rule believes, since their faces are to be
+/// hidden.
 pub fn people(found: &[Detection]) -> Vec<BoundingBox> {
     let persons = found.iter().filter(|one| one.class == Class::Person);
     persons.filter(|one| one.confidence >= PERSON_MIN).map(|one| one.bbox).collect()
 }
 
-/// Which model found something; stands in every alert.
+/// The model that made a detection; it stands in every alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelIdentity {
     /// The file's name without its ending.

@@ -1,4 +1,5 @@
-//! What people say: commands, reports, patrols. All from outside, none trusted.
+//! The input of people: commands, reports, patrols. All of it comes from outside, and none of it is
+//! trusted.
 
 use std::time::Duration;
 
@@ -14,14 +15,14 @@ const NOTE_CHARS_MAX: usize = 500;
 /// A patrol that stays longer announces itself again.
 const PATROL_MINUTES_MAX: u32 = 240;
 
-/// What somebody did about an incident.
+/// A person's action upon an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The state that it shall be in.
     pub state: IncidentState,
-    /// Who, as they say.
+    /// The name of the sender, as they give it.
     pub by: String,
-    /// What they said.
+    /// Their remark.
     pub note: Option<String>,
 }
 
@@ -42,10 +43,10 @@ impl Answer {
     }
 }
 
-/// Somebody switches the siren off.
+/// A person's order to switch the siren off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silence {
-    /// Who, as they say.
+    /// The name of the sender, as they give it.
     pub by: String,
 }
 
@@ -65,13 +66,13 @@ impl Silence {
 /// A person saw something, or begins a drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// What.
+    /// The kind of it.
     pub kind: Kind,
-    /// What they said of it; `at` is set when it is taken in.
+    /// The person's account; `at` is set when it is taken in.
     pub witness: Witness,
-    /// Whether it is a drill.
+    /// Tells whether it is a drill.
     pub exercise: bool,
-    /// Whether the drill shall sound the siren too, where the ward allows that.
+    /// Tells whether the drill shall sound the siren too, where the ward allows that.
     pub siren: bool,
 }
 
@@ -109,7 +110,7 @@ impl Report {
 /// A patrol is there: nobody is alarmed at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patrol {
-    /// Who, as they say.
+    /// The name of the sender, as they give it.
     pub team: String,
     /// For how long from now.
     pub lasts: Duration,
@@ -131,7 +132,7 @@ impl Patrol {
     }
 }
 
-/// Why what somebody said can't be taken in.
+/// The reason why what somebody said can't be taken in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
     /// Not one of the five actions.
@@ -155,11 +156,11 @@ pub enum AnswerError {
         now = .now.as_str(), by = signed(.by.as_deref()), wanted = .wanted.as_str()
     )]
     WrongOrder {
-        /// What it is.
+        /// Its present state.
         now: IncidentState,
-        /// Who made it so.
+        /// The person who brought it there.
         by: Option<String>,
-        /// What was asked for.
+        /// The state that was asked for.
         wanted: IncidentState,
     },
     /// It is over: somebody was sooner.
@@ -168,9 +169,9 @@ pub enum AnswerError {
         state = .state.as_str(), by = signed(.by.as_deref())
     )]
     Closed {
-        /// How it ended.
+        /// The way in which it ended.
         state: IncidentState,
-        /// Who ended it; none where it ended by itself.
+        /// The person who ended it; none where it ended by itself.
         by: Option<String>,
     },
 }

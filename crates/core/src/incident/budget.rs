@@ -1,4 +1,4 @@
-//! How many alerts a camera may cause: people stop reading a phone that never stops.
+//! The limit on alerts that a camera may cause: people stop reading a phone that never stops.
 //!
 //! Half of an hour's alerts may come at once, the rest is spread, so that a camera that has used
 //! its share is heard again within minutes and any hour holds no more than its number.
@@ -13,7 +13,7 @@ use crate::ward::Id;
 
 const HOUR_US: u64 = 3_600_000_000;
 
-/// What each camera has used of its share.
+/// The part of its share that each camera has used.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Budget(BTreeMap<Id, Usage>);
 

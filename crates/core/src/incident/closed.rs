@@ -17,7 +17,7 @@ struct Closed {
     by: Option<String>,
 }
 
-/// What was closed lately, oldest first.
+/// The incidents that were closed lately, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lately(VecDeque<Closed>);
 
@@ -33,8 +33,8 @@ impl Lately {
         }
     }
 
-    /// Why an answer of `khu_pho` for an incident that isn't open can't be, or `Ok` where it
-    /// `wanted` what is so already.
+    /// Returns why an answer of `khu_pho` for an incident that isn't open can't be, or `Ok` where
+    /// it `wanted` what is so already.
     pub(super) fn answer(
         &self,
         khu_pho: &Id,

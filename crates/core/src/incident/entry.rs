@@ -12,7 +12,7 @@ use crate::time::Stamp;
 use crate::time::Wall;
 use crate::ward::Id;
 
-/// What is seen belongs to an incident of that kind there whose evidence is no older.
+/// An event joins an incident of its kind there whose evidence is no older than this.
 pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(120);
 /// Without evidence for as long, an incident that nobody took charge of expires.
 const EXPIRE_OPEN: Duration = Duration::from_secs(300);
@@ -26,7 +26,7 @@ pub(super) type Source = (Id, RuleKind);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Since {
     at: Mono,
-    /// How long ago it was then.
+    /// The age that it had then.
     before: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Since {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) incident: Incident,
-    /// What was merged into it, with its khu phố: people may still answer there.
+    /// The incidents that were merged into it, with their khu phố: people may still answer there.
     pub(super) formerly: Vec<(IncidentId, Id)>,
     /// Events that go on just now.
     pub(super) active: BTreeSet<Source>,
@@ -58,9 +58,9 @@ pub(super) struct Entry {
     pub(super) evidence: Since,
     pub(super) opened: Since,
     pub(super) escalated: Option<Since>,
-    /// When the siren was last ordered on or off.
+    /// The time at which the siren was last ordered on or off.
     pub(super) siren: Option<Since>,
-    /// Whether a drill asks for the siren. Not remembered over a start: then it stays silent.
+    /// Tells whether a drill asks for the siren. Not remembered over a start: then it stays silent.
     pub(super) siren_asked: bool,
     /// Since when each camera has seen what it sees.
     pub(super) since: BTreeMap<Id, Mono>,
@@ -118,13 +118,13 @@ impl Entry {
         entry
     }
 
-    /// Whether people know of it.
+    /// Tells whether people know of it.
     pub(super) fn is_told(&self) -> bool {
         self.incident.revision > 0
     }
 
-    /// How it has ended by `at`, if it has. What was not told yet is told first; what a person
-    /// has reported waits until everybody has been `called`.
+    /// Returns how it has ended by `at`, if it has. What was not told yet is told first; what a
+    /// person has reported waits until everybody has been `called`.
     pub(super) fn over(&self, called: Duration, at: Stamp) -> Option<IncidentState> {
         let patience = match self.incident.state {
             IncidentState::Open if self.incident.reports.is_empty() => EXPIRE_OPEN,
@@ -138,8 +138,8 @@ impl Entry {
         (silent && at.mono.since(self.last_evidence) >= patience).then_some(IncidentState::Expired)
     }
 
-    /// Whether something that a person sees now may be this: what somebody took charge of long
-    /// ago, and nothing was seen of since, is not. It would be lost in there.
+    /// Tells whether something that a person sees now may be this: what somebody took charge of
+    /// long ago, and nothing was seen of since, is not. It would be lost in there.
     pub(super) fn may_gain(&self, at: Mono) -> bool {
         let fresh = !self.active.is_empty() || at.since(self.last_evidence) <= JOIN_WITHIN;
         fresh || self.incident.state == IncidentState::Open
@@ -229,7 +229,7 @@ impl Entry {
     }
 }
 
-/// What an event says of its camera, as the incident keeps it.
+/// Makes of an event what the incident keeps of its camera.
 pub(super) fn sighting(event: &Event) -> Sighting {
     Sighting {
         camera: event.camera.clone(),

@@ -14,16 +14,16 @@ use crate::incident::{
 use crate::time::Stamp;
 use crate::ward::Id;
 
-/// What was last seen or reported so long before the siren could first have sounded is no reason
-/// to wake a street: the daemon may have been away for hours.
+/// Evidence that is older than this when the siren could first sound is no reason to wake a street:
+/// the daemon may have been away for hours.
 const SEEN_WITHIN: Duration = Duration::from_secs(120);
 
 /// Whoever switches the siren off again within as long has only been delivered twice.
 const SAID_AGAIN: Duration = Duration::from_secs(10);
 
 impl Register {
-    /// How long it takes at most until everybody has been called, the siren included, and what
-    /// was seen then may still sound it.
+    /// Returns how long it takes at most until everybody has been called, the siren included, and
+    /// what was seen then may still sound it.
     pub(super) fn time_to_call(&self) -> Duration {
         let siren = self.policy.siren.as_ref().map_or(Duration::ZERO, |siren| siren.after);
         self.policy.escalate_after.map_or(Duration::ZERO, |after| after + siren + SEEN_WITHIN)
@@ -103,7 +103,7 @@ impl Register {
 }
 
 impl Entry {
-    /// Whether the siren was ordered on and not yet off.
+    /// Tells whether the siren was ordered on and not yet off.
     pub(super) fn sounds(&self) -> bool {
         self.incident.siren.as_ref().is_some_and(|siren| siren.on)
     }

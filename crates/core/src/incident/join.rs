@@ -1,4 +1,4 @@
-//! Which cameras may see the same thing.
+//! Neighbourhood: the cameras that may see the same thing.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::ward::Site;
 /// camera too many in one.
 const NEAR_M: f64 = 80.0;
 
-/// Where the ward's cameras hang.
+/// The place where the ward's cameras hang.
 #[derive(Clone, Debug, Default)]
 pub struct Sites(BTreeMap<Id, Site>);
 
@@ -25,7 +25,7 @@ impl Sites {
         self.0.get(camera)
     }
 
-    /// Whether both cameras may see the same thing. Symmetric.
+    /// Tells whether both cameras may see the same thing. Symmetric.
     ///
     /// Named neighbours may; so may cameras within `NEAR_M`; where a place is unknown and no
     /// neighbour is named, the khu phố decides, as a last resort.
@@ -43,7 +43,7 @@ impl Sites {
         }
     }
 
-    /// Whether both cameras hang in one khu phố: they share its power, perhaps.
+    /// Tells whether both cameras hang in one khu phố: they share its power, perhaps.
     pub fn same_khu_pho(&self, a: &Id, b: &Id) -> bool {
         self.get(a).zip(self.get(b)).is_some_and(|(a, b)| a.khu_pho == b.khu_pho)
     }

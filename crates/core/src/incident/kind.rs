@@ -62,7 +62,7 @@ pub struct CapFacts {
     pub instruction: Bilingual,
 }
 
-/// How the page shows a kind, beside its name.
+/// The way in which the page shows a kind, beside its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageFacts {
     /// A shape beside the colour, for those who can't tell colours apart.
@@ -104,9 +104,9 @@ pub struct KindFacts {
     pub is_reportable: bool,
     /// The device class of its binary sensors in Home Assistant; none: there is no sensor.
     pub sensor: Option<&'static str>,
-    /// How it is told to civil protection; none: it is not.
+    /// The form in which civil protection is notified; none: it is not.
     pub cap: Option<CapFacts>,
-    /// How the page shows it.
+    /// The way in which the page shows it.
     pub page: PageFacts,
 }
 
@@ -140,7 +140,7 @@ kinds! {
     Other = OTHER;
     /// A camera gives no picture.
     Camera = CAMERA;
-    /// Somebody hangs about at night.
+    /// A person hangs about at night.
     Loitering = LOITERING;
     /// Smoke, and no flames seen yet.
     Smoke = SMOKE;
@@ -352,7 +352,7 @@ impl Kind {
         reportable.map(Self::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether both may be the same thing: smoke and fire are.
+    /// Tells whether both may be the same thing: smoke and fire are.
     pub fn joins(self, other: Self) -> bool {
         self == other || self.facts().burns && other.facts().burns
     }

@@ -1,4 +1,4 @@
-//! Which open incidents an event belongs to, and what happens where it belongs to several.
+//! Links between events and open incidents, and the merging of incidents that turn out to be one.
 //!
 //! Two events are linked by kind, time and place. Incidents are what links hold together: an event
 //! that is linked with two of them shows that they were one all along, and they become one. So
@@ -97,8 +97,8 @@ impl Entry {
     }
 }
 
-/// Whether the event belongs to the incident: the same kind of thing, at the same time, in the
-/// same place. Never to a drill.
+/// Tells whether the event belongs to the incident: the same kind of thing, at the same time, in
+/// the same place. Never to a drill.
 fn belongs(entry: &Entry, event: &Event, sites: &Sites) -> bool {
     let kind = Kind::from(event.rule);
     if !entry.incident.kind.joins(kind) || entry.incident.exercise {

@@ -70,14 +70,14 @@ impl fmt::Display for IncidentId {
     }
 }
 
-/// Where an incident is in its life.
+/// The state of an incident in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum IncidentState {
-    /// Nobody has taken charge.
+    /// It is not taken charge of yet.
     Open,
-    /// Somebody has.
+    /// A person has taken charge.
     Acknowledged,
-    /// Somebody is there.
+    /// A responder is there.
     OnScene,
     /// Settled.
     Resolved,
@@ -115,13 +115,13 @@ impl IncidentState {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
-    /// Whether nothing comes after it.
+    /// Tells whether nothing comes after it.
     pub fn is_closed(self) -> bool {
         matches!(self, Self::Resolved | Self::FalseAlarm | Self::Expired)
     }
 }
 
-/// What one camera saw of it.
+/// The view that one camera has of an incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sighting {
     /// The camera.
@@ -130,50 +130,50 @@ pub struct Sighting {
     pub confidence: Option<f32>,
     /// The zone's name.
     pub zone: Option<String>,
-    /// Where in its view.
+    /// The box in its view.
     pub bbox: Option<BoundingBox>,
     /// Since when.
     pub since: Wall,
-    /// What is wrong with the camera, where that is the incident.
+    /// The fault of the camera, where that is the incident.
     pub fault: Option<Fault>,
 }
 
-/// Somebody did a step: took charge, was there, closed it.
+/// A step that a person did: took charge, was there, closed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// When.
+    /// The time of it.
     pub at: Wall,
-    /// Who, as they say.
+    /// The name of the sender, as they give it.
     pub by: String,
-    /// What they said.
+    /// Their remark.
     pub note: Option<String>,
 }
 
 /// An order to the siren of the incident's khu phố.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Siren {
-    /// Whether it shall sound.
+    /// Tells whether it shall sound.
     pub on: bool,
-    /// When this was ordered.
+    /// The time at which this was ordered.
     pub at: Wall,
     /// It sounds no longer.
     pub seconds_max: u32,
     /// The revision that ordered it; later ones only remember it.
     pub revision: u32,
-    /// Who switched it off, as they say; none where nobody did.
+    /// The person who switched it off, as they call themselves; none where nobody did.
     pub by: Option<String>,
 }
 
-/// What a person reported.
+/// The report of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
-    /// When it came in.
+    /// The time at which it came in.
     pub at: Wall,
-    /// Who, as they say.
+    /// The name of the sender, as they give it.
     pub by: String,
-    /// Where, as they say.
+    /// The place, in their words.
     pub place: Option<String>,
-    /// What they said.
+    /// Their remark.
     pub note: Option<String>,
 }
 
@@ -186,33 +186,33 @@ pub struct Incident {
     pub revision: u32,
     /// The neighbourhood whose team is told.
     pub khu_pho: Id,
-    /// What.
+    /// The kind of it.
     pub kind: Kind,
-    /// How much it matters.
+    /// The degree to which it matters.
     pub severity: Severity,
-    /// Where in its life.
+    /// The state in its life cycle.
     pub state: IncidentState,
-    /// When its first event began to count.
+    /// The time at which its first event began to count.
     pub opened_at: Wall,
-    /// When this revision was made.
+    /// The time at which this revision was made.
     pub updated_at: Wall,
-    /// When it was closed.
+    /// The time at which it was closed.
     pub closed_at: Option<Wall>,
-    /// What each camera saw, in the order in which they joined.
+    /// The cameras' sightings, in the order in which they joined.
     pub cameras: Vec<Sighting>,
-    /// What people reported, the newest [`answer::REPORTS_MAX`], oldest first.
+    /// The people's reports, the newest [`answer::REPORTS_MAX`], oldest first.
     pub reports: Vec<Witness>,
-    /// How long the person has stayed.
+    /// The time for which the person has stayed.
     pub dwell: Option<Duration>,
-    /// Who took charge.
+    /// The person who took charge.
     pub acknowledged: Option<Acknowledgement>,
-    /// When somebody was there.
+    /// The time at which somebody was there.
     pub on_scene_at: Option<Wall>,
-    /// Who was there; none in alerts of before this was told.
+    /// The person who was there; none in alerts from before this was noted.
     pub on_scene: Option<Acknowledgement>,
-    /// Who closed it; none where it expired, or a camera came back by itself.
+    /// The person who closed it; none where it expired, or a camera came back by itself.
     pub closed: Option<Acknowledgement>,
-    /// When it was escalated, since nobody had taken charge.
+    /// The time at which it was escalated, since nobody had taken charge.
     pub escalated_at: Option<Wall>,
     /// The newest order to the siren.
     pub siren: Option<Siren>,

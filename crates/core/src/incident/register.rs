@@ -85,7 +85,7 @@ impl Register {
         self.timezone = timezone;
     }
 
-    /// How much news was held back since this was last asked.
+    /// Returns how much news was held back since this was last asked.
     pub fn take_held_back(&mut self) -> u64 {
         std::mem::take(&mut self.held_back)
     }
@@ -401,8 +401,8 @@ impl Register {
         Some(closed)
     }
 
-    /// Whether people closed an incident of what `source` still sees. The rule of a camera sees one
-    /// thing at a time: after a while it is asked whether this is still the same.
+    /// Tells whether people closed an incident of what `source` still sees. The rule of a camera
+    /// sees one thing at a time: after a while it is asked whether this is still the same.
     fn is_settled(&mut self, source: &Source, at: Mono) -> bool {
         let Some(since) = self.settled.get(source) else { return false };
         let settled = Fault::of(source.1).is_some() || at.since(*since) < SETTLED_MAX;
@@ -412,12 +412,12 @@ impl Register {
         settled
     }
 
-    /// What `rule` sees on `camera` is told again, though people closed an incident of it.
+    /// Lets events of `rule` on `camera` count again, though people closed an incident of them.
     pub fn forgive(&mut self, camera: &Id, rule: RuleKind) {
         self.settled.remove(&(camera.clone(), rule));
     }
 
-    /// Where in `khu_pho` patrols are at `at`: zones' names, none for all of it.
+    /// Returns where in `khu_pho` patrols are at `at`: zones' names, none for all of it.
     pub fn patrols(&self, khu_pho: &Id, at: Stamp) -> impl Iterator<Item = Option<&str>> {
         let there = self
             .patrols

@@ -1,5 +1,5 @@
-//! How much an incident matters: a kind's least severity, and what makes it graver. The table
-//! stands in `docs/mqtt.md`.
+//! The degree to which an incident matters: a kind's least severity, and what makes it graver.
+//! The table stands in `docs/mqtt.md`.
 
 /// Smoke that fills this share of a view, 0..1, is no cigarette.
 const LARGE: f32 = 0.1;
@@ -9,12 +9,12 @@ const GROWN: f32 = 2.0;
 /// awake and smell smoke themselves.
 const DAY_HOURS: std::ops::Range<i8> = 5..22;
 
-/// How much it matters.
+/// The degree to which it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Good to know.
     Info,
-    /// Somebody should go and look.
+    /// A team should go and look.
     Warning,
     /// Go now.
     Critical,
@@ -27,24 +27,24 @@ pub enum Aggravation {
     Spreads,
     /// It began while people sleep.
     AtNight,
-    /// Nobody has answered.
+    /// It is unanswered.
     Unanswered,
     /// More cameras are concerned than one owner has.
     ManyCameras,
 }
 
-/// What is known of an incident as far as it weighs.
+/// The signs by which the severity of an incident is weighed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signs {
     /// Cameras that see it.
     pub(super) cameras: usize,
     /// The largest share of a view that it covers, 0..1.
     pub(super) size: f32,
-    /// How many times the first size, in the view where it has grown most.
+    /// The factor over the first size, in the view where it has grown most.
     pub(super) growth: f32,
-    /// Whether it began while people sleep.
+    /// Tells whether it began while people sleep.
     pub(super) at_night: bool,
-    /// Whether nobody has answered.
+    /// Tells whether nobody has answered.
     pub(super) escalated: bool,
 }
 
@@ -93,7 +93,7 @@ impl Severity {
     }
 }
 
-/// Whether people sleep at `wall` in the ward's time zone.
+/// Tells whether people sleep at `wall` in the ward's time zone.
 pub(super) fn is_night(wall: crate::time::Wall, zone: &jiff::tz::TimeZone) -> bool {
     !DAY_HOURS.contains(&wall.to_jiff().to_zoned(zone.clone()).hour())
 }

@@ -1,20 +1,20 @@
-//! How a picture lies in the detector's input, and back from there. Pure.
+//! The way in which a picture lies in the detector's input, and back from there. Pure.
 
 use super::Size;
 use crate::geometry::BoundingBox;
 
-/// What a detector wants to be fed.
+/// The input that a detector takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputFormat {
     /// Of the whole input, padding included.
     pub size: Size,
-    /// Where the picture lies in it.
+    /// The place where the picture lies in it.
     pub placement: Placement,
     /// Value of the padding in all three channels, 0..=255.
     pub pad: u8,
 }
 
-/// Where the picture lies in an input of another shape.
+/// The place where the picture lies in an input of another shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Placement {
     /// Padding on both sides alike (YOLOv5 and later).
@@ -24,7 +24,7 @@ pub enum Placement {
     TopLeft,
 }
 
-/// How one picture lies in the detector's input, in pixels of the input.
+/// The way in which one picture lies in the detector's input, in pixels of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Letterbox {
     /// Of the input.
@@ -33,7 +33,7 @@ pub struct Letterbox {
     pub x: u32,
     /// Top edge of the picture.
     pub y: u32,
-    /// What the picture was scaled to; each side at least 1 pixel.
+    /// The size that the picture was scaled to; each side at least 1 pixel.
     pub content: Size,
 }
 

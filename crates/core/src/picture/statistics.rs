@@ -29,7 +29,7 @@ pub struct Cell {
     pub texture: u32,
 }
 
-/// What a picture looks like.
+/// The statistics of one picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameStatistics {
     /// Row by row.

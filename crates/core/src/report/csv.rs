@@ -42,7 +42,7 @@ struct Sheet {
     comparable: bool,
 }
 
-/// What a row is of: figure, khu phố, key.
+/// The subject of a row: figure, khu phố, key.
 type Of<'a> = (&'a str, &'a str, &'a str);
 
 impl Sheet {
@@ -75,7 +75,8 @@ impl Sheet {
         self.pair(of, &decimal(value), &decimal(before));
     }
 
-    /// What the figures are of; the period before stands there though it may not be known.
+    /// Writes the days that the figures are of; the period before stands there though it may not be
+    /// known.
     fn period(&mut self, figures: &Figures) {
         let (now, then) = (&figures.period, &figures.before);
         let text = |date: jiff::civil::Date| date.to_string();

@@ -12,9 +12,9 @@ use super::words::Words;
 use super::{Both, CameraFigures, Figures, Rate, Uptime};
 use crate::ward::Language;
 
-/// What [`article`] is styled with, for A4 and for a screen.
+/// The style sheet of [`article`], for A4 and for a screen.
 pub const STYLE: &str = include_str!("report.css");
-/// What is around it in [`page`].
+/// The style sheet of the ground around it in [`page`].
 const GROUND: &str = "body { margin: 0; background: #f3f1ed; }\n\
                       @media print { body { background: none; } }\n";
 

@@ -1,4 +1,4 @@
-//! What happened in a span of days, in figures, against the span before. Pure.
+//! The report: figures of a span of days, against those of the span before. Pure.
 //!
 //! Belongs here: counting what the ledger knows ([`Figures`]), and writing the figures for a
 //! terminal ([`text`]), a spreadsheet ([`csv`]), a program ([`json`]) and paper ([`html`]). Does
@@ -49,10 +49,10 @@ use uptime::Watch;
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "keng.report/1";
 
-/// What is asked for.
+/// The scope of a report: the ward, the days, and the cameras.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
-    /// Whose figures.
+    /// The ward that the figures are of.
     pub ward: &'a Ward,
     /// Its neighbourhoods, in the order in which they are told.
     pub khu_pho: &'a [KhuPho],
@@ -62,7 +62,7 @@ pub struct Scope<'a> {
     pub span: Span,
     /// One neighbourhood alone.
     pub only: Option<&'a Id>,
-    /// What is later has not happened yet.
+    /// The present: later times have not happened yet.
     pub now: Wall,
 }
 
@@ -81,7 +81,7 @@ pub struct Coverage {
     /// Its days.
     #[serde(flatten)]
     pub span: Span,
-    /// Whether the ledger reaches back to its beginning, and it is over.
+    /// Tells whether the ledger reaches back to its beginning, and it is over.
     pub complete: bool,
     /// The part of it, up to now, in which the daemon was at work, 0..1.
     pub watched: f64,
@@ -90,7 +90,7 @@ pub struct Coverage {
 /// The figures of one neighbourhood.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Neighbourhood {
-    /// Which.
+    /// The one concerned.
     pub id: String,
     /// For people; the id where the configuration has it no longer.
     pub name: String,
@@ -99,10 +99,10 @@ pub struct Neighbourhood {
     pub figures: Both<Summary>,
 }
 
-/// What one camera did.
+/// The figures of one camera.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CameraSummary {
-    /// How long it could be used.
+    /// The time for which the camera could be used.
     pub uptime: Uptime,
     /// Incidents that it saw; one that two cameras saw counts for both.
     pub incidents: u64,
@@ -113,11 +113,11 @@ pub struct CameraSummary {
 /// The figures of one camera.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CameraFigures {
-    /// Which.
+    /// The one concerned.
     pub id: String,
     /// The neighbourhood that it watches.
     pub khu_pho: String,
-    /// Where it hangs; empty where the configuration has it no longer.
+    /// The place where it hangs; empty where the configuration has it no longer.
     pub address: String,
     /// Its figures.
     #[serde(flatten)]
@@ -135,7 +135,7 @@ pub struct Figures {
     pub ward_name: String,
     /// IANA name of the zone of its days and hours.
     pub timezone: String,
-    /// When the report was made, RFC 3339.
+    /// The time at which the report was made, RFC 3339.
     pub made_at: String,
     /// The neighbourhood that it is of; null: all.
     pub only: Option<String>,
@@ -267,7 +267,7 @@ fn cameras(sides: &[Side<'_>; 2], scope: &Scope<'_>) -> Vec<CameraFigures> {
     figures.collect()
 }
 
-/// How many incidents each camera saw, and how many of them were false alarms.
+/// Returns how many incidents each camera saw, and how many of them were false alarms.
 fn seen_by<'a>(cases: &[&'a IncidentRecord]) -> BTreeMap<&'a Id, (u64, u64)> {
     let mut counts: BTreeMap<&Id, (u64, u64)> = BTreeMap::new();
     for case in cases.iter().filter(|case| summary::is_incident(case)) {

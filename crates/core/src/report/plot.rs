@@ -22,11 +22,11 @@ pub(super) struct Bar {
 /// One line of a plot of rates.
 pub(super) struct Interval {
     pub(super) label: String,
-    /// What is written at its end.
+    /// The text at its end.
     pub(super) note: String,
     /// Lower end, estimate, upper end, 0..1; none: nothing to draw.
     pub(super) rate: Option<[f64; 3]>,
-    /// What it was.
+    /// Its value in the span before.
     pub(super) before: Option<f64>,
 }
 

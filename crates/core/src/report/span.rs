@@ -23,7 +23,7 @@ pub struct Span {
     pub to: Date,
 }
 
-/// Why two days make no [`Span`].
+/// The reason why two days make no [`Span`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpanError {
     /// The end is first.
@@ -65,7 +65,7 @@ impl Span {
         to.saturating_sub((i64::from(days.max(1)) - 1).days())
     }
 
-    /// How many.
+    /// Returns the number of days.
     pub fn days(self) -> usize {
         index(self.from, self.to).map_or(0, |last| last + 1)
     }
@@ -92,12 +92,12 @@ impl Span {
         self.from.series(1.day()).take_while(move |date| *date <= self.to)
     }
 
-    /// Which day of the span a date is.
+    /// Returns which day of the span a date is.
     pub(super) fn index(self, date: Date) -> Option<usize> {
         if date > self.to { None } else { index(self.from, date) }
     }
 
-    /// Whether a moment falls on one of its days.
+    /// Tells whether a moment falls on one of its days.
     pub(super) fn has(self, at: Wall, zone: &TimeZone) -> bool {
         self.index(at.to_jiff().to_zoned(zone.clone()).date()).is_some()
     }

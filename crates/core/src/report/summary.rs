@@ -1,4 +1,4 @@
-//! What happened in one span, counted.
+//! The counts of one span.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,12 @@ pub fn kinds() -> impl Iterator<Item = Kind> {
 /// Two-sided 95 % of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// How incidents ended; every incident is in one of these.
+/// The way in which incidents ended; every incident is in one of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdicts {
-    /// Somebody resolved it, or was at the scene.
+    /// A person resolved it, or was at the scene.
     pub real: u64,
-    /// Somebody declared it a false alarm.
+    /// A person declared it a false alarm.
     pub false_alarm: u64,
     /// It ended by itself, and nobody has said what it was.
     pub unanswered: u64,
@@ -70,7 +70,7 @@ impl Rate {
     }
 }
 
-/// How long it took until something, of those to which it came.
+/// The time that passed until something, of those to which it came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Times {
     /// To how many it came.
@@ -98,7 +98,7 @@ impl Times {
 /// Drills, and how they went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Drills {
-    /// How many.
+    /// Their number.
     pub count: u64,
     /// Until somebody had taken charge.
     pub acknowledge: Times,
@@ -131,7 +131,7 @@ pub struct Day {
     pub incidents: u64,
 }
 
-/// What happened in one span.
+/// The counts of one span.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Incidents: fires, smoke, loitering, what people reported.
@@ -142,9 +142,9 @@ pub struct Summary {
     pub by_hour: Vec<u64>,
     /// By day, every day of the span.
     pub by_day: Vec<Day>,
-    /// How they ended.
+    /// The way in which they ended.
     pub verdicts: Verdicts,
-    /// How often they were false.
+    /// The share of them that was false.
     pub false_alarms: Rate,
     /// The same by kind, every one of [`kinds`].
     pub false_alarms_by_kind: BTreeMap<&'static str, Rate>,
@@ -154,7 +154,7 @@ pub struct Summary {
     pub arrive: Times,
     /// Until it was over.
     pub duration: Times,
-    /// Nobody had taken charge in time.
+    /// They were not taken charge of in time.
     pub escalated: u64,
     /// Counted nowhere else.
     pub drills: Drills,
@@ -164,17 +164,17 @@ pub struct Summary {
     pub uptime: Uptime,
 }
 
-/// Whether it is what is counted as an incident.
+/// Tells whether it is what is counted as an incident.
 pub(super) fn is_incident(case: &IncidentRecord) -> bool {
     !case.kind.facts().is_technical && !case.exercise && case.merged_into.is_none()
 }
 
-/// Whether somebody said that there was nothing.
+/// Tells whether somebody said that there was nothing.
 pub(super) fn is_false(case: &IncidentRecord) -> bool {
     case.state == IncidentState::FalseAlarm
 }
 
-/// Whether somebody vouches for it.
+/// Tells whether somebody vouches for it.
 fn is_real(case: &IncidentRecord) -> bool {
     case.state == IncidentState::Resolved
         || case.state == IncidentState::Expired && case.on_scene_at.is_some()

@@ -192,7 +192,7 @@ impl Tables<'_> {
         vec![name.to_owned(), w.count(now.n), a, b, c, d]
     }
 
-    /// What is counted apart: drills, faults of cameras.
+    /// Returns what is counted apart: drills, faults of cameras.
     pub(super) fn apart(self) -> Table {
         let w = self.words;
         let Both { value, before } = &self.figures.total;
@@ -290,7 +290,7 @@ impl Tables<'_> {
         }
     }
 
-    /// What the reader must know of the figures.
+    /// Returns what the reader must know of the figures.
     pub(super) fn notes(self) -> Vec<String> {
         let w = self.words;
         let (period, before) = (&self.figures.period, &self.figures.before);
@@ -323,7 +323,7 @@ impl Tables<'_> {
         notes
     }
 
-    /// How everything is counted.
+    /// Returns how everything is counted.
     pub(super) fn method(self) -> &'static str {
         self.words.say(
             "Mỗi sự việc tính một lần, vào ngày giờ nó bắt đầu; diễn tập và sự cố camera tính \

@@ -1,4 +1,4 @@
-//! How long the daemon was at work, and how long each camera could be used.
+//! The time for which the daemon was at work, and how long each camera could be used.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,7 +14,8 @@ use crate::ward::Id;
 /// missing altogether is not made up for.
 const GAP_MAX: Duration = Duration::from_secs(SIGN_EVERY.as_secs() * 2);
 
-/// How long cameras were so, and how long they could be used of the time for which that is known.
+/// The durations of each state of cameras, and how long they could be used of the time for which
+/// that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Uptime {
     /// Milliseconds with usable pictures.
@@ -81,7 +82,7 @@ struct Walk<'a> {
     last: Option<Wall>,
     /// Milliseconds of the range in which the daemon was known to run, up to `last`.
     running_ms: u64,
-    /// How each camera is, in which khu phố, and since which `running_ms`.
+    /// The availability of each camera, in which khu phố, and since which `running_ms`.
     now: BTreeMap<Id, (Id, Availability, u64)>,
     cameras: BTreeMap<(Id, Id), Uptime>,
 }

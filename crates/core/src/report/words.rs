@@ -6,7 +6,7 @@ use super::{Rate, Span};
 use crate::incident::Kind;
 use crate::ward::Language;
 
-/// Where there is no figure.
+/// The sign for a figure that is missing.
 pub(super) const NONE: &str = "–";
 
 /// Writes in one language.
@@ -58,7 +58,8 @@ impl Words {
         share.map_or_else(|| NONE.to_owned(), |share| self.percent(share, decimals))
     }
 
-    /// How a count has changed, in percent and in number. `comparable`: the span before is known.
+    /// Returns how a count has changed, in percent and in number. `comparable`: the span before is
+    /// known.
     pub(super) fn change(self, value: u64, before: u64, comparable: bool) -> String {
         if !comparable {
             return self.say("không có kỳ trước", "no period before").to_owned();

@@ -36,10 +36,10 @@ pub(crate) enum Observation<'a> {
     Clock(i64),
 }
 
-/// What holds around an observation.
+/// The circumstances of an observation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuleContext<'a> {
-    /// When it was made.
+    /// The time at which it was made.
     pub(super) at: Stamp,
     /// The ward's time zone.
     pub(super) timezone: &'a jiff::tz::TimeZone,
@@ -47,7 +47,7 @@ pub(crate) struct RuleContext<'a> {
     pub(super) zones: &'a [Zone],
     /// Zones in which a patrol is; none: it is everywhere.
     pub(super) patrols: &'a [Option<String>],
-    /// Where people declared false alarms.
+    /// The place where people declared false alarms.
     pub(super) memory: &'a Memory,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct RuleContext<'a> {
 ///
 /// Time comes in with each call, and events go out in the order in which they happened.
 pub(crate) trait Rule {
-    /// What it goes by, which may change from call to call.
+    /// The configuration that the rule goes by, which may change from call to call.
     type Config: RuleConfig;
 
     /// Takes in what became known; what is of no use to the rule is passed over.

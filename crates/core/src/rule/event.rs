@@ -7,7 +7,7 @@ use crate::rule::kind::RuleKind;
 use crate::time::Stamp;
 use crate::ward::Id;
 
-/// Where an event is in its life.
+/// The phase of an event in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The rule has found something.
@@ -21,30 +21,30 @@ pub enum Phase {
 /// One rule's finding on one camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Whose view.
+    /// The camera in whose view it is.
     pub camera: Id,
-    /// Which rule.
+    /// The rule that found it.
     pub rule: RuleKind,
-    /// Where it is in its life.
+    /// The phase in its life cycle.
     pub phase: Phase,
-    /// When this was found.
+    /// The time at which this was found.
     pub at: Stamp,
-    /// When the thing itself began, as far as was seen.
+    /// The time at which the thing itself began, as far as was seen.
     pub since: Stamp,
-    /// What was seen.
+    /// The evidence for it.
     pub evidence: Evidence,
 }
 
-/// What an event rests upon.
+/// The evidence that an event rests upon.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Evidence {
     /// Of the best detection just now, 0..1; 0 where no detection is involved.
     pub confidence: f32,
-    /// Where in the view.
+    /// The box in the view.
     pub bbox: Option<BoundingBox>,
     /// The zone's name.
     pub zone: Option<String>,
-    /// How long a person has been there.
+    /// The time for which a person has been there.
     pub dwell: Option<Duration>,
 }
 

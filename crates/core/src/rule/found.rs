@@ -48,7 +48,7 @@ impl Found {
         Some(self.draft(Phase::Ongoing, at))
     }
 
-    /// Whether it has not been seen for `quiet`.
+    /// Tells whether it has not been seen for `quiet`.
     pub(crate) fn is_quiet(&self, quiet: Duration, at: Stamp) -> bool {
         at.mono.since(self.last_seen.mono) >= quiet
     }

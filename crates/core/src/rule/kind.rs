@@ -76,7 +76,7 @@ struct Row {
     tuning: Option<Tuning>,
 }
 
-/// What happens in the street, and is told as soon as it is seen.
+/// The row of things in the street that are reported as soon as they are seen.
 const STREET: Row = Row { fault: None, gathers: false, learns: false, tuning: None };
 const BURNING: Row = Row { gathers: true, learns: true, tuning: tuned("confirm_s", 5), ..STREET };
 

@@ -27,9 +27,9 @@ const HALF_CONVINCED: f64 = 3.0;
 /// A part of the view where verdicts speak against what is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Mark {
-    /// Where.
+    /// The place of it.
     pub(super) area: BoundingBox,
-    /// How strongly: 0 not at all, towards 1 with many fresh ones.
+    /// The strength: 0 not at all, towards 1 with many fresh ones.
     pub(super) doubt: f64,
 }
 
@@ -48,7 +48,7 @@ struct Place {
     verdicts: VecDeque<Verdict>,
 }
 
-/// Somebody's word, which was `age` old at `as_of`: the wall's time is asked once and may jump.
+/// A person's verdict, which was `age` old at `as_of`: the wall's time is asked once and may jump.
 #[derive(Clone, Copy, Debug)]
 struct Verdict {
     age: Duration,
@@ -62,7 +62,7 @@ impl Verdict {
 }
 
 impl Place {
-    /// How many fresh verdicts these are worth at `at`.
+    /// Returns how many fresh verdicts these are worth at `at`.
     fn weight(&self, half_life: Duration, at: Mono) -> f64 {
         if half_life.is_zero() {
             return 0.0;
@@ -97,7 +97,7 @@ impl Memory {
         self.places.push(Place { rule, bbox, verdicts: VecDeque::from([verdict]) });
     }
 
-    /// Where verdicts speak against `rule` at `at`, and how strongly.
+    /// Returns the places where verdicts speak against `rule` at `at`, and how strongly.
     pub(super) fn marks(&self, rule: RuleKind, half_life: Duration, at: Mono) -> Vec<Mark> {
         let places = self.places.iter().filter(|place| place.rule == rule);
         let mark = |place: &Place| {

@@ -124,12 +124,12 @@ impl Rules {
         self.memory.learn(rule, bbox, age, at.mono);
     }
 
-    /// What people's false alarms have taught, for when the camera is watched again.
+    /// Returns what people's false alarms have taught, for when the camera is watched again.
     pub(crate) fn memory_mut(&mut self) -> &mut Memory {
         &mut self.memory
     }
 
-    /// What they go by.
+    /// Returns what they go by.
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -1,4 +1,4 @@
-//! Whether it is night: by the ward's clock or by the sun.
+//! Tells whether it is night: by the ward's clock or by the sun.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct Hours {
 }
 
 impl Hours {
-    /// Whether `time` of the day falls into them.
+    /// Tells whether `time` of the day falls into them.
     pub fn hold(&self, time: jiff::civil::Time) -> bool {
         if self.from < self.until {
             self.from <= time && time < self.until
@@ -29,7 +29,7 @@ impl Hours {
     }
 }
 
-/// When it is night: `"22:00-05:00"` in the ward's time zone, or `"sun"`.
+/// The night: `"22:00-05:00"` in the ward's time zone, or `"sun"`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Night {
     /// From the first to before the second, over midnight where the first is later. Equal: always.
@@ -70,7 +70,7 @@ impl Night {
         }
     }
 
-    /// Whether `wall` falls into the night. `zone` is the ward's time zone.
+    /// Tells whether `wall` falls into the night. `zone` is the ward's time zone.
     pub fn holds(&self, wall: Wall, zone: &jiff::tz::TimeZone) -> bool {
         match *self {
             Self::Hours { from, until } => {
@@ -82,8 +82,8 @@ impl Night {
     }
 }
 
-/// Whether the sun is well up anywhere in the tropics, all year: a picture without any light is no
-/// night's then.
+/// Tells whether the sun is well up anywhere in the tropics, all year: a picture without any light
+/// is no night's then.
 pub(crate) fn is_daylight(wall: Wall, zone: &jiff::tz::TimeZone) -> bool {
     (7..17).contains(&wall.to_jiff().to_zoned(zone.clone()).hour())
 }

@@ -1,4 +1,4 @@
-//! Which zone a thing is in, and whether a rule looks there.
+//! Zones: named parts of a view, and the rules that look there.
 
 use crate::geometry::BoundingBox;
 use crate::geometry::Point;
@@ -13,13 +13,13 @@ pub struct Zone {
     pub name: String,
     /// The rules that look here and, for this camera, only in zones that name them.
     pub rules: Vec<RuleKind>,
-    /// Where.
+    /// The place of it.
     pub polygon: Polygon,
     /// Hours of the ward's time in which loitering is not looked for here.
     pub residents: Vec<Hours>,
 }
 
-/// Whether and where a rule looks at a point.
+/// Tells whether and where a rule looks at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ZoneMatch<'a> {
     /// No zone names the rule, so it looks at the whole view.
@@ -40,7 +40,7 @@ impl ZoneMatch<'_> {
     }
 }
 
-/// Where a person stands: the foot point counts. Zones that are not `open` hold nobody.
+/// Returns where a person stands: the foot point counts. Zones that are not `open` hold nobody.
 pub fn of_person<'a>(
     zones: &'a [Zone],
     rule: RuleKind,
@@ -50,7 +50,8 @@ pub fn of_person<'a>(
     of_point(zones, rule, bbox.foot(), open)
 }
 
-/// Where flames or smoke are: the middle counts, or the foot, since smoke leaves where it began.
+/// Returns where flames or smoke are: the middle counts, or the foot, since smoke leaves where it
+/// began.
 pub fn of_burning<'a>(zones: &'a [Zone], rule: RuleKind, bbox: &BoundingBox) -> ZoneMatch<'a> {
     let open = |_: &Zone| true;
     match of_point(zones, rule, bbox.center(), open) {

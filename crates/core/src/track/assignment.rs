@@ -1,4 +1,4 @@
-//! Who is who: the assignment of least total cost.
+//! The assignment of least total cost, by which detections are given to tracks.
 //!
 //! Kuhn's Hungarian method in the O(n³) form with potentials (Jonker and Volgenant, "A Shortest
 //! Augmenting Path Algorithm for Dense and Sparse Linear Assignment Problems", 1987).

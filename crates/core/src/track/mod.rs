@@ -21,7 +21,7 @@ pub use tracker::Tracker;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId(pub u64);
 
-/// How sure it is that a track is one real thing.
+/// The certainty that a track is one real thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackState {
     /// Seen once; may be a flicker of the detector.
@@ -37,19 +37,19 @@ pub enum TrackState {
 pub struct Track {
     /// Its name.
     pub id: TrackId,
-    /// What it is.
+    /// The class of the thing.
     pub class: Class,
-    /// Where it is, or where it was last seen.
+    /// The box where it is, or where it was last seen.
     pub bbox: BoundingBox,
     /// Of the newest detection, 0..1.
     pub confidence: f32,
-    /// How sure it is that this is one real thing.
+    /// The certainty that this is one real thing.
     pub state: TrackState,
-    /// What a person looked like over the last sights, where any of them could tell.
+    /// The appearance of a person over the last detections, where any of them was large enough.
     pub appearance: Option<Appearance>,
     /// Its first detection.
     pub first_seen: Stamp,
-    /// Where that was.
+    /// The place where that was.
     pub origin: BoundingBox,
     /// The detection that confirmed it; the first one until then.
     pub confirmed: Stamp,
@@ -58,7 +58,7 @@ pub struct Track {
 }
 
 impl Track {
-    /// Whether the newest frame, taken at `at`, showed it.
+    /// Tells whether the newest frame, taken at `at`, showed it.
     pub fn seen_at(&self, at: Stamp) -> bool {
         self.last_seen == at
     }

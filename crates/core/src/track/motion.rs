@@ -1,4 +1,4 @@
-//! Where a thing will be: constant velocity, one small Kalman filter a coordinate.
+//! The prediction of motion: constant velocity, one small Kalman filter a coordinate.
 //!
 //! Kalman, "A New Approach to Linear Filtering and Prediction Problems", 1960, with the
 //! white-noise-acceleration model of Bar-Shalom et al., "Estimation with Applications to
@@ -7,7 +7,7 @@
 
 use crate::geometry::BoundingBox;
 
-/// How far a box is off from frame to frame for no reason, as a share of its height.
+/// The way in which far a box is off from frame to frame for no reason, as a share of its height.
 const MEASUREMENT_DEVIATION: f32 = 0.08;
 /// Acceleration that is usual, in box heights a second squared: a person who starts to walk.
 const ACCELERATION_DEVIATION: f32 = 0.6;
@@ -82,7 +82,7 @@ impl MotionModel {
         }
     }
 
-    /// Where its box is expected `dt_s` seconds after the last correction.
+    /// Returns where its box is expected `dt_s` seconds after the last correction.
     pub fn predicted(&self, dt_s: f32) -> BoundingBox {
         let dt = dt_s.clamp(0.0, PREDICTION_MAX_S);
         let x = self.x.position + self.x.velocity * dt;

@@ -27,7 +27,8 @@ const OVERLAP_SAME: f32 = 0.3;
 /// in the matching cascade of Wojke et al., "Simple Online and Realtime Tracking with a Deep
 /// Association Metric", 2017).
 const ABSENCE_COST_PER_S: f32 = 0.3;
-/// What was seen once is forgotten after as long: longer gaps join flickers of the detector.
+/// A track with one detection is dropped after this time: longer gaps join flickers of the
+/// detector.
 const FORGET_TENTATIVE: Duration = Duration::from_secs(5);
 /// And is found again no further off, in box heights, for the same reason.
 const REACH_TENTATIVE: f32 = 1.0;
@@ -53,7 +54,7 @@ const LOOK_COST: f32 = 0.8;
 /// Sizes that differ more, as a ratio of heights, are two things.
 const SIZE_RATIO_MAX: f32 = 2.5;
 
-/// How things of one class behave.
+/// The way in which things of one class behave.
 #[derive(Clone, Copy, Debug)]
 struct Habit {
     /// Boxes off their prediction by as many box heights are the same thing at once.
@@ -289,7 +290,7 @@ fn cost(predicted: &BoundingBox, track: &Track, seen: &Detection, (reach, dt): (
     way + SIZE_COST * ratio.log2() + LOOK_COST * look.min(1.0)
 }
 
-/// Whether somebody comes or goes there.
+/// Tells whether somebody comes or goes there.
 fn at_side(bbox: &BoundingBox) -> bool {
     bbox.x0 <= EDGE || bbox.x1 >= 1.0 - EDGE
 }

@@ -46,7 +46,7 @@ pub enum SendOutcome {
     Queued,
     /// It was dropped and counted: no key frame was seen yet, or the queue is full.
     Dropped,
-    /// Nobody will ever receive it: the receiver is gone or the queue was closed.
+    /// The packet will never be received: the receiver is gone or the queue was closed.
     Closed,
 }
 

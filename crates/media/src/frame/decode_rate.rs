@@ -52,10 +52,9 @@ pub struct RateTarget {
     pub patient: bool,
     /// The last picture came to nothing: the next one is wanted as soon as there is one.
     pub asked: bool,
-    /// When the period grows, the next picture comes sooner by this share (0..1) of what it grows
-    /// by. Were it the same for all cameras, a ward that goes over to every second key frame would
-    /// pass over one together and decode the next together, on and on: two seconds of overload,
-    /// two of rest.
+    /// The share (0..1) of a growth of the period by which the next picture comes sooner. Were it
+    /// the same for all cameras, a ward that goes over to every second key frame would pass over
+    /// one together and decode the next together, on and on: two seconds of overload, two of rest.
     pub lead: f64,
 }
 

@@ -125,8 +125,8 @@ impl Worker {
         }
     }
 
-    /// Nobody would take a late picture's frame: catch up instead of scaling it, and have the first
-    /// one that is not late.
+    /// Skips a late picture: nobody would take its frame, so it is not scaled, and the first one
+    /// that is not late is had.
     fn skip_if_late(&mut self, at: Mono, choice: &mut DecodeChoice) {
         let late = self.setup.clock.now().mono.since(at) > AGE_MAX;
         if late {

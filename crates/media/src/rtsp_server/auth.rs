@@ -29,7 +29,7 @@ pub enum Scheme {
     Basic,
 }
 
-/// Whom to let in.
+/// The name and password that are let in.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The user.

@@ -112,7 +112,7 @@ impl Mount {
 pub struct Options {
     /// The address to listen at; with port 0 the system chooses one.
     pub listen: SocketAddr,
-    /// Whom to let in; none lets everybody in.
+    /// The credentials that are let in; none lets everybody in.
     pub credentials: Option<Credentials>,
     /// The cameras.
     pub mounts: Vec<Mount>,

@@ -50,7 +50,8 @@ impl Folder {
         self.path.join(LOCK)
     }
 
-    /// Nobody writes while this is held; `None` where there is nothing to hold, or no right to.
+    /// Keeps writers out while the file is held; `None` where there is nothing to hold, or no right
+    /// to.
     pub(super) fn hold_for_reading(&self) -> Option<File> {
         let lock = File::open(self.lock_path()).ok()?;
         lock.lock_shared().ok().map(|()| lock)

@@ -55,7 +55,7 @@ const DETAIL_CHARS_MAX: usize = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
-    /// Somebody who has signed in.
+    /// A user who has signed in.
     User,
     /// Whoever holds the key of a khu phố's team.
     Team,
@@ -87,7 +87,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Somebody of this kind.
+    /// Makes an actor of this kind.
     pub fn new(kind: ActorKind, name: &str) -> Self {
         Self { kind, name: cut(name, NAME_CHARS_MAX) }
     }
@@ -103,7 +103,7 @@ pub enum Via {
     Mqtt,
     /// A command on the daemon's machine.
     Cli,
-    /// Nobody asked for it.
+    /// The daemon itself: nobody asked for it.
     System,
 }
 

@@ -124,7 +124,7 @@ impl StoredVerdict {
     }
 }
 
-/// Nobody is alarmed at a patrol.
+/// The notice of a patrol, at which nobody is alarmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatrolNotice {
     /// The time at which it was announced.

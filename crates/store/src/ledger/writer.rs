@@ -21,7 +21,8 @@ use super::SIGN_EVERY;
 /// The name of the ledger's cursor in the outbox.
 pub const CURSOR: &str = "ledger";
 
-/// Nobody waits for the ledger: one write, with its sync, for all that came in meanwhile.
+/// The interval between writes; nobody waits for the ledger: one write, with its sync, for all that
+/// came in meanwhile.
 const STEP_INTERVAL: Duration = Duration::from_secs(5);
 /// The interval at which cameras are sampled. One that comes and goes all day costs 270 KB.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(30);

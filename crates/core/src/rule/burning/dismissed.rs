@@ -1,5 +1,5 @@
-//! What people have just called a false alarm, and what goes on: votive paper that burns down, a
-//! welder at work.
+//! Places that people have just called a false alarm while they still burn: votive paper that burns
+//! down, a welder at work.
 //!
 //! It is not told again until it has been gone for a while. Only there: the rest of the view is
 //! watched as ever, and so is what becomes larger. And not for ever: after half an hour, what still
@@ -44,7 +44,7 @@ impl Dismissed {
         self.0.retain(holds);
     }
 
-    /// Whether what shows in `bbox` at `at` is dismissed: all of it lies in such a place.
+    /// Tells whether what shows in `bbox` at `at` is dismissed: all of it lies in such a place.
     pub(super) fn covers(&mut self, bbox: &BoundingBox, at: Mono) -> bool {
         let inside = |area: &BoundingBox| {
             area.x0 <= bbox.x0 && area.y0 <= bbox.y0 && bbox.x1 <= area.x1 && bbox.y1 <= area.y1

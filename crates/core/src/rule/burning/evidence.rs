@@ -29,9 +29,9 @@ use crate::time::Stamp;
 const PLAIN_BAR: f64 = 10.0;
 /// And so much more where many fresh verdicts of people speak against it.
 const MEMORY_PLAIN: f64 = 10.0;
-/// Where they do, the weighed bar is as many times higher, plus one.
+/// At places with false alarms the weighed bar is so many times higher, plus one.
 const MEMORY_WEIGHED: f64 = 9.0;
-/// What is left of the memory for what grows.
+/// The share of the memory of false alarms that is left for a thing that grows.
 const MEMORY_OF_GROWTH: f64 = 0.1;
 /// A frame without the thing takes away this share of what one with it adds. Flames flicker and
 /// the detector is no better than it is: at 0.3, found in a quarter of the frames just holds.
@@ -43,7 +43,7 @@ const GROWTH_GAIN: f64 = 1.5;
 const GAP_MAX: Duration = Duration::from_secs(6);
 /// Of the bars, what a sum comes to at most: so that a fire that goes out is forgotten.
 const CAP: f64 = 1.5;
-/// What many small sums may lose.
+/// The error that many small sums may add up to.
 const ROUNDING_S: f64 = 1e-6;
 /// A sight reaches as many of its own sizes beyond its box on each side.
 const REACH: f32 = 0.5;
@@ -54,25 +54,27 @@ const CELLS: usize = COLUMNS as usize * ROWS as usize;
 /// One sight as evidence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
-    /// Where.
+    /// The place of it.
     pub(super) bbox: BoundingBox,
     /// Of the detector, 0..1.
     pub(super) confidence: f32,
-    /// Whether it is sure enough to count by itself; others count where a sure one was of late.
+    /// Tells whether it is sure enough to count by itself; others count where a sure one was of
+    /// late.
     pub(super) sure: bool,
-    /// How much its nature speaks against it, 0..1.
+    /// The degree to which its nature speaks against it, 0..1.
     pub(super) objection: f64,
-    /// Whether it grows.
+    /// Tells whether it grows.
     pub(super) grows: bool,
 }
 
 impl Sight {
-    /// What it adds to the plain sum in a second.
+    /// Returns what it adds to the plain sum in a second.
     fn plain(&self) -> f64 {
         (2.0 * (1.0 - self.objection)).min(1.0)
     }
 
-    /// What it adds to the weighed sum in a second, where verdicts are `doubt` against its place.
+    /// Returns what it adds to the weighed sum in a second, where verdicts are `doubt` against its
+    /// place.
     fn weighed(&self, doubt: f64) -> f64 {
         let gain = (1.0 + DOUBT) * (1.0 - self.objection) - DOUBT;
         if !self.grows || gain <= 0.0 {
@@ -92,7 +94,7 @@ fn plain_bar(doubt: f64) -> f64 {
     PLAIN_BAR + MEMORY_PLAIN * doubt
 }
 
-/// What a frame shows of one cell.
+/// The evidence of one cell in one frame.
 #[derive(Clone, Copy, Debug)]
 struct Touch {
     sure: bool,
@@ -117,36 +119,36 @@ pub(super) struct Strongest {
     pub(super) sight: usize,
     /// Since when that place has been seen.
     pub(super) since: Stamp,
-    /// Whether it suffices.
+    /// Tells whether it suffices.
     pub(super) suffices: bool,
 }
 
-/// How one frame is weighed.
+/// The way in which one frame is weighed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weighing<'a> {
-    /// When it was taken.
+    /// The time at which it was taken.
     pub(super) at: Stamp,
-    /// What it vouches for: the time since the frame before.
+    /// The time that the frame vouches for: that since the frame before.
     pub(super) credit: Duration,
-    /// What it does not vouch for: the rest of that time, in which nobody looked.
+    /// The time that it does not vouch for: the rest of that time, in which no frame was analysed.
     pub(super) gap: Duration,
     /// The time of confirmation.
     pub(super) confirm: Duration,
     /// Weak sights count where a sure one was no longer ago, what nobody looked at left out.
     pub(super) patience: Duration,
-    /// Where people declared false alarms.
+    /// The place where people declared false alarms.
     pub(super) marks: &'a [Mark],
 }
 
 impl Weighing<'_> {
-    /// Whether `last_sure` was of late. Where nobody looked, nothing was missed: were it counted,
-    /// a camera that is looked at more rarely than the time of confirmation would begin anew with
-    /// each look, and never tell of a fire.
+    /// Tells whether `last_sure` was of late. Where nobody looked, nothing was missed: were it
+    /// counted, a camera that is looked at more rarely than the time of confirmation would begin
+    /// anew with each look, and never tell of a fire.
     fn is_recent(&self, last_sure: Stamp) -> bool {
         self.at.mono.since(last_sure.mono) <= self.patience + self.gap.min(GAP_MAX)
     }
 
-    /// How strongly people's verdicts speak against a cell, 0..1.
+    /// Returns how strongly people's verdicts speak against a cell, 0..1.
     fn doubt(&self, index: usize) -> f64 {
         if self.marks.is_empty() {
             return 0.0;
@@ -164,12 +166,12 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Whether some weighed evidence has gathered.
+    /// Tells whether some weighed evidence has gathered.
     pub(super) fn is_tense(&self) -> bool {
         self.cells.iter().flatten().any(|cell| cell.weighed_s > 0.0)
     }
 
-    /// Whether the frame of `at` has shown something that is sure.
+    /// Tells whether the frame of `at` has shown something that is sure.
     pub(super) fn glimpses(&self, at: Stamp) -> bool {
         self.cells.iter().flatten().any(|cell| cell.last_sure == at)
     }
@@ -210,8 +212,8 @@ impl Ledger {
         strongest.map(|(_, _, found)| found)
     }
 
-    /// What each cell is touched by; the surest sights first, so that weak ones of the same frame
-    /// count beside them.
+    /// Returns what each cell is touched by; the surest sights first, so that weak ones of the same
+    /// frame count beside them.
     fn touches(&self, sights: &[Sight], how: Weighing<'_>) -> Vec<Option<Touch>> {
         let mut touches: Vec<Option<Touch>> = vec![None; CELLS];
         let sure = sights.iter().enumerate().filter(|(_, sight)| sight.sure);

@@ -164,7 +164,7 @@ fn any_frames() -> impl Strategy<Value = Vec<(u64, Vec<Sight>)>> {
     prop::collection::vec(frame, 1..80)
 }
 
-/// When it suffices first, by a rule that is sure from `least` on.
+/// Returns when it suffices first, by a rule that is sure from `least` on.
 fn first(frames: &[(u64, Vec<Sight>)], least: f32) -> Option<Stamp> {
     let (mut ledger, mut at) = (Ledger::default(), Stamp::default());
     frames.iter().find_map(|(pause_ms, sights)| {
@@ -178,7 +178,7 @@ fn first(frames: &[(u64, Vec<Sight>)], least: f32) -> Option<Stamp> {
     })
 }
 
-/// When it suffices first, of sure sights.
+/// Returns when it suffices first, of sure sights.
 fn alarmed(frames: &[(u64, Vec<Sight>)], marks: &[Mark], confirm: Duration) -> Option<Stamp> {
     let (mut ledger, mut at) = (Ledger::default(), Stamp::default());
     frames.iter().find_map(|(pause_ms, sights)| {

@@ -51,14 +51,14 @@ pub struct Burning {
     class: Class,
     rule: RuleKind,
     ledger: Ledger,
-    /// What each track's boxes tell; gone with the track.
+    /// The signature of each track's boxes; dropped with the track.
     signatures: BTreeMap<TrackId, Signature>,
     last_frame: Option<Stamp>,
     burning: Option<Found>,
     dismissed: Dismissed,
 }
 
-/// What the rule goes by.
+/// The conditions that the rule goes by at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Terms<'a> {
     config: &'a BurningConfig,
@@ -116,8 +116,8 @@ impl Burning {
         }
     }
 
-    /// What the frame of `at` shows, where the rule looks and the detector is sure enough; the
-    /// signatures take in all of it, so that they don't depend on thresholds.
+    /// Returns what the frame of `at` shows, where the rule looks and the detector is sure enough;
+    /// the signatures take in all of it, so that they don't depend on thresholds.
     fn look(
         &mut self,
         terms: Terms<'_>,
@@ -176,39 +176,39 @@ impl Rule for Burning {
         }
     }
 
-    /// What goes on ends, and what has gathered is forgotten.
+    /// Ends the event and forgets the evidence that has gathered.
     fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
         events.extend(self.burning.take().map(|found| found.end(at)));
         self.ledger.clear();
         self.signatures.clear();
     }
 
-    /// What goes on in `bbox` was none, people say: it ends unsaid, what has gathered is forgotten,
-    /// and what still shows there is not asked for a while.
+    /// Takes in that people called the event in `bbox` a false alarm: it ends unpublished, its
+    /// evidence is forgotten, and what still shows there does not count for a while.
     fn dismiss(&mut self, bbox: BoundingBox, at: Stamp) {
         self.burning = None;
         self.ledger.clear();
         self.dismissed.add(bbox, at.mono);
     }
 
-    /// Whether something is confirmed.
+    /// Tells whether something is confirmed.
     fn has_event(&self) -> bool {
         self.burning.is_some()
     }
 
-    /// Whether nothing is confirmed, but some evidence has gathered.
+    /// Tells whether nothing is confirmed, but some evidence has gathered.
     fn suspects(&self) -> bool {
         self.burning.is_none() && self.ledger.is_tense()
     }
 
-    /// Whether nothing is confirmed, but the frame of `at` has shown something where the rule
+    /// Tells whether nothing is confirmed, but the frame of `at` has shown something where the rule
     /// looks, surely enough.
     fn glimpses(&self, at: Stamp) -> bool {
         self.burning.is_none() && self.ledger.glimpses(at)
     }
 }
 
-/// What `track` shows just now, where the rule looks and the detector is sure enough.
+/// Returns what `track` shows just now, where the rule looks and the detector is sure enough.
 fn shown(terms: Terms<'_>, rule: RuleKind, track: &Track) -> Option<Evidence> {
     if track.confidence < terms.config.confidence_min * WEAK_SHARE {
         return None;

@@ -1,4 +1,4 @@
-//! What the boxes of one thing tell of its nature: flames never look the same twice, lamps do.
+//! The signature of a thing's boxes over time: flames never look the same twice, lamps do.
 //!
 //! No pixels are known here, only boxes at irregular moments, so every sign is one that needs no
 //! steady rate:
@@ -62,16 +62,16 @@ pub(super) struct Signature {
 struct Sight {
     at: Mono,
     bbox: BoundingBox,
-    /// Whether an earlier sight was the same.
+    /// Tells whether an earlier sight was the same.
     again: bool,
 }
 
-/// What a [`Signature`] says.
+/// The character that a [`Signature`] gives.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub(super) struct Character {
-    /// How much speaks against flames and smoke: 0 nothing, 1 all.
+    /// The evidence against flames and smoke: 0 nothing, 1 all.
     pub(super) objection: f64,
-    /// Whether it grows.
+    /// Tells whether it grows.
     pub(super) grows: bool,
 }
 
@@ -87,7 +87,7 @@ impl Signature {
         self.sights.push_back(Sight { at, bbox, again });
     }
 
-    /// What it says of a thing that would be `class`.
+    /// Returns what it says of a thing that would be `class`.
     pub(super) fn character(&self, class: Class) -> Character {
         let objection = self.rigidity().max(self.travel(class));
         // A sign's next face may be larger.
@@ -107,7 +107,7 @@ impl Signature {
         ramp(ratio(again, self.sights.len()), RECURRENCE)
     }
 
-    /// How much the thing goes straight on at a steady speed.
+    /// Returns how much the thing goes straight on at a steady speed.
     fn travel(&self, class: Class) -> f64 {
         let Some(newest) = self.sights.back() else { return 0.0 };
         let fresh = |sight: &&Sight| newest.at.since(sight.at) <= TRAVEL_WINDOW;
@@ -136,7 +136,7 @@ impl Signature {
         ramp(length / size, TRAVEL) * (1.0 - ramp(astray / length, ASTRAY))
     }
 
-    /// Whether the later half of the sights is larger than the earlier one, on the same foot.
+    /// Tells whether the later half of the sights is larger than the earlier one, on the same foot.
     fn grows(&self) -> bool {
         if !self.is_told_enough() {
             return false;

@@ -1,4 +1,4 @@
-//! Whether a camera gives pictures at all, new ones, and of its street.
+//! Tells whether a camera gives pictures at all, new ones, and of its street.
 
 mod config;
 mod still;
@@ -34,11 +34,11 @@ pub struct Health {
     frozen: Option<Stamp>,
     blinded: Blinded,
     clock_wrong: Option<Stamp>,
-    /// Whether events are told of it. What is wrong is known either way.
+    /// Tells whether events are told of it. What is wrong is known either way.
     told: bool,
 }
 
-/// Whether and since when the camera does not see.
+/// Tells whether and since when the camera does not see.
 #[derive(Clone, Copy, Debug, Default)]
 struct Blinded {
     since: Option<Stamp>,
@@ -151,7 +151,7 @@ impl Health {
         }
     }
 
-    /// What goes on ends.
+    /// Ends the event.
     fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
         let offline = std::mem::take(&mut self.offline).then_some(self.last_frame);
         let over = [

@@ -19,7 +19,7 @@ use crate::time::Stamp;
 const TEXTURED: f32 = 0.5;
 /// With fewer textured cells nothing can be said.
 const CELLS_MIN: usize = CELLS / 4;
-/// How long a picture is remembered; longer than the groups of most encoders.
+/// The time for which a picture is remembered; longer than the groups of most encoders.
 const REMEMBERED: Duration = Duration::from_secs(30);
 /// So many of them at most.
 const HISTORY: usize = 64;

@@ -17,7 +17,7 @@ use crate::time::Stamp;
 
 /// So much seen before anything is judged.
 const LEARN: Duration = Duration::from_secs(120);
-/// What is usual forgets with this time constant.
+/// The time constant by which the baseline forgets.
 const FOLLOW: Duration = Duration::from_secs(600);
 /// One look vouches for no more time than this.
 const CREDIT_MAX: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const TEXTURE_MIN: f32 = 1.0;
 /// Mean brightness of a picture without any light, 0..255.
 const DARK_BELOW: f32 = 24.0;
 
-/// What one look says about the view.
+/// The verdict of one frame about the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// As usual, or nothing can be said.
@@ -116,7 +116,7 @@ impl Usual {
         self.seen >= LEARN && self.texture.iter().sum::<f32>() >= TEXTURE_MIN * CELLS as f32
     }
 
-    /// Which share of it is still there, 0..1.
+    /// Returns which share of it is still there, 0..1.
     fn kept(&self, now: &[f32; CELLS]) -> f32 {
         let kept: f32 = now.iter().zip(&self.texture).map(|(a, b)| a.min(*b)).sum();
         kept / self.texture.iter().sum::<f32>().max(f32::EPSILON)

@@ -1,4 +1,4 @@
-//! Who of those that vanished has come again under another track's name.
+//! Re-identification: who of those that vanished has come again under another track's name.
 //!
 //! The tracker loses people behind vans and in the dark. A new track is taken for a person known
 //! before in two cases: it began near where that person vanished a moment ago and does not look
@@ -37,7 +37,7 @@ pub(super) fn known(
     assign(&costs, new.len(), stays.len())
 }
 
-/// Whether it is somebody who comes or goes.
+/// Tells whether it is somebody who comes or goes.
 fn at_edge(bbox: &BoundingBox) -> bool {
     bbox.x0 <= EDGE || bbox.x1 >= 1.0 - EDGE
 }

@@ -45,12 +45,12 @@ pub struct Loitering {
     loitering: Option<Found>,
 }
 
-/// Where loitering is looked for at one moment.
+/// The part of the view where loitering is looked for at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Ground<'a> {
     /// The camera's.
     zones: &'a [Zone],
-    /// Whether it is night.
+    /// Tells whether it is night.
     night: bool,
     /// The ward's time of day.
     time: jiff::civil::Time,
@@ -67,20 +67,20 @@ impl<'a> Ground<'a> {
         zone::of_person(self.zones, RuleKind::Loitering, bbox, open)
     }
 
-    /// Whether a patrol or the residents have the zone for themselves.
+    /// Tells whether a patrol or the residents have the zone for themselves.
     fn is_silent(&self, zone: &Zone) -> bool {
         let residents = zone.residents.iter().any(|hours| hours.hold(self.time));
         residents || self.patrols.iter().flatten().any(|name| *name == zone.name)
     }
 
-    /// Where nobody is looked at: zones' names, none for everywhere.
+    /// Returns where nobody is looked at: zones' names, none for everywhere.
     fn silent(&self) -> impl Iterator<Item = Option<&'a str>> {
         let everywhere = !self.night || self.patrols.contains(&None);
         let zones = self.zones.iter().filter(|zone| self.is_silent(zone));
         everywhere.then_some(None).into_iter().chain(zones.map(|zone| Some(zone.name.as_str())))
     }
 
-    /// Whether what was gathered in the zone of that name counts no more.
+    /// Tells whether what was gathered in the zone of that name counts no more.
     fn has_silenced(&self, name: Option<&str>) -> bool {
         let named = |zone: &&Zone| Some(zone.name.as_str()) == name;
         self.patrols.contains(&None)
@@ -245,7 +245,7 @@ impl Rule for Loitering {
         }
     }
 
-    /// What goes on ends. Stays go on: whoever is still there is found again.
+    /// Ends the event. Stays go on: whoever is still there is found again.
     fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
         events.extend(self.loitering.take().map(|found| found.end(at)));
     }

@@ -43,11 +43,11 @@ struct Visit {
 /// One person in a zone, in one frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight<'a> {
-    /// Whom the tracker takes for this person.
+    /// The track that the tracker takes for this person.
     pub track: &'a Track,
     /// In which zone.
     pub place: ZoneMatch<'a>,
-    /// Where and since when the person was there, should a visit begin: the track's first sight
+    /// The time and box of the person's first sight, should a visit begin: the track's first sight
     /// is as good as this one, where the rule looked then.
     pub begun: (Stamp, BoundingBox),
     /// The frame's.
@@ -55,7 +55,7 @@ pub(super) struct Sight<'a> {
 }
 
 impl Sight<'_> {
-    /// What this sight alone vouches for.
+    /// Returns what this sight alone vouches for.
     fn dwell(&self) -> Duration {
         self.at.mono.since(self.begun.0.mono).min(GAP_MAX)
     }
@@ -73,13 +73,13 @@ impl Sight<'_> {
 /// One person's presence.
 #[derive(Clone, Debug)]
 pub(super) struct Stay {
-    /// Whom the tracker takes for this person just now.
+    /// The track that the tracker takes for this person just now.
     pub track: TrackId,
-    /// Where the person was last, in the zone or out of it.
+    /// The last box of the person, in the zone or out of it.
     pub bbox: BoundingBox,
     /// And the sight before: a single box may have been somebody else's.
     pub before: BoundingBox,
-    /// What the person looks like.
+    /// The appearance of the person.
     pub appearance: Option<Appearance>,
     /// The person's last sight, in the zone or out of it.
     pub last_alive: Stamp,
@@ -87,7 +87,7 @@ pub(super) struct Stay {
     pub last_seen: Stamp,
     /// Of that sight, without the dwell.
     evidence: Evidence,
-    /// Where the person was seen then.
+    /// The place where the person was seen then.
     seen_at: BoundingBox,
     /// Seen out of the zone since.
     left: bool,
@@ -141,13 +141,13 @@ impl Stay {
         self.follow(track, at);
     }
 
-    /// How long the person has been there, over all visits that count.
+    /// Returns how long the person has been there, over all visits that count.
     pub(super) fn dwell(&self) -> Duration {
         let earlier: Duration = self.earlier.iter().map(|visit| visit.dwell).sum();
         if self.is_passing() { earlier } else { earlier + self.dwell }
     }
 
-    /// When the first visit that counts began.
+    /// Returns when the first visit that counts began.
     pub(super) fn since(&self) -> Stamp {
         self.earlier.first().map_or(self.since, |visit| visit.since)
     }
@@ -162,7 +162,7 @@ impl Stay {
         self.evidence.zone.as_deref()
     }
 
-    /// Whether enough has gathered for a later visit to build upon.
+    /// Tells whether enough has gathered for a later visit to build upon.
     pub(super) fn is_worth_remembering(&self) -> bool {
         !self.earlier.is_empty() || self.dwell >= VISIT_MIN && !self.is_passing()
     }
@@ -183,7 +183,7 @@ impl Stay {
         }
     }
 
-    /// Whether this visit made headway all the time.
+    /// Tells whether this visit made headway all the time.
     fn is_passing(&self) -> bool {
         let lasted = self.last_seen.mono.since(self.since.mono).as_secs_f32();
         way(&self.entered, &self.seen_at) > PASSING_SPEED * lasted.max(GAP_MAX.as_secs_f32())
@@ -220,7 +220,7 @@ pub(super) fn way(from: &BoundingBox, to: &BoundingBox) -> f32 {
     shift / f32::midpoint(here, there) + DOUBLING * (here / there).log2().abs()
 }
 
-/// Whether part of the body may be out of the picture.
+/// Tells whether part of the body may be out of the picture.
 fn is_cut_off(bbox: &BoundingBox) -> bool {
     bbox.x0 <= EDGE || bbox.y0 <= EDGE || bbox.x1 >= 1.0 - EDGE || bbox.y1 >= 1.0 - EDGE
 }
