@@ -88,9 +88,9 @@ async fn execute(command: Command) -> ExitCode {
             Err(error) => failed(&error, FAILED),
         },
         Command::Check(args) => match check::run(&args, &mut out, &mut err) {
-            Ok(check::Outcome::Good) => ExitCode::SUCCESS,
-            Ok(check::Outcome::Faulty) => ExitCode::from(CONFIG),
-            Ok(check::Outcome::Damaged) => ExitCode::from(FAILED),
+            Ok(check::CheckOutcome::Good) => ExitCode::SUCCESS,
+            Ok(check::CheckOutcome::Faulty) => ExitCode::from(CONFIG),
+            Ok(check::CheckOutcome::Damaged) => ExitCode::from(FAILED),
             Err(error) => failed(&error, FAILED),
         },
         Command::Probe(args) => {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use keng::config;
 use keng::config::Changes;
+use keng::config::ConfigWatch;
 use keng::config::Reload;
 use keng::config::Settings;
-use keng::config::Watch;
 use keng::rule;
 use keng::rule::key::KeyValue;
 use keng::rule::key::RuleKey;
@@ -41,7 +41,7 @@ fn watched() -> Watched {
     let (hangups, hangups_in) = mpsc::channel(1);
     let (reloads_out, reloads) = mpsc::channel(1);
     let shutdown = CancellationToken::new();
-    let watch = Watch::new(&path);
+    let watch = ConfigWatch::new(&path);
     let task = tokio::spawn(watch.run(hangups_in, reloads_out, shutdown.clone()));
     Watched { path, hangups, reloads, shutdown, task, _folder: folder }
 }

@@ -26,7 +26,7 @@ const LOCK: &str = "lock";
 const BYTES_MAX: u64 = 4 << 20;
 
 /// Tells a changed file from the one before, at the price of one system call.
-pub(super) type Stamp = (u64, u64, i64, i64);
+pub(super) type FileStamp = (u64, u64, i64, i64);
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Folder {
     }
 
     /// None where the file is not there.
-    pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
+    pub(super) fn stamp(&self, name: &str) -> Option<FileStamp> {
         let found = fs::metadata(self.path.join(name)).ok()?;
         Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
     }

@@ -28,10 +28,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The usage of each of many.
 #[derive(Debug)]
-struct Table<K>(BTreeMap<K, Entry>);
+struct Table<K>(BTreeMap<K, Attempts>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
+struct Attempts {
     usage: Usage,
     /// The time at which the last event was counted.
     heard: Mono,

@@ -22,5 +22,5 @@ pub use error::Error;
 pub(crate) use folder::Folder;
 pub use limit::Pace;
 pub use store::Access;
-pub use store::Refused;
+pub use store::SignInRefused;
 pub use viewer::{Role, Viewer};

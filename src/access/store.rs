@@ -16,8 +16,8 @@ use sha2::Sha256;
 
 use super::error::Error;
 use super::folder;
+use super::folder::FileStamp;
 use super::folder::Folder;
-use super::folder::Stamp;
 use super::hex::hex;
 use super::hex::unhex;
 use super::limit::Limits;
@@ -59,7 +59,7 @@ struct Shared {
 
 struct Inner {
     users: Users,
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     looked: Mono,
     sessions: Sessions,
     limits: Limits,
@@ -67,7 +67,7 @@ struct Inner {
 
 /// The reason why somebody is not signed in.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum SignInRefused {
     /// No such user, or another password: nobody is told which.
     #[error("the name or the password is wrong")]
     Wrong,
@@ -124,24 +124,26 @@ impl Access {
     /// as long as a password takes.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// [`SignInRefused`].
     pub fn sign_in(
         &self,
         name: &str,
         password: &Secret,
         address: IpAddr,
-    ) -> Result<Secret, Refused> {
+    ) -> Result<Secret, SignInRefused> {
         // Whatever is no name is one and the same stranger: nothing of it is kept.
         let tried = if users::check_name(name).is_ok() { name } else { "?" };
         let found = {
             let mut inner = self.lock();
             let now = self.shared.clock.now().mono;
-            inner.limits.attempt(tried, address, now).map_err(Refused::TooOften)?;
+            inner.limits.attempt(tried, address, now).map_err(SignInRefused::TooOften)?;
             inner.users.get(tried).map(|user| (user.hash.clone(), user.generation()))
         };
         let hash = found.as_ref().map_or(&self.shared.nobody, |(hash, _)| hash);
         let right = password::verify(password, hash);
-        let Some((_, generation)) = found.filter(|_| right) else { return Err(Refused::Wrong) };
+        let Some((_, generation)) = found.filter(|_| right) else {
+            return Err(SignInRefused::Wrong);
+        };
         let id = hex(&random::<32>().map_err(Error::from)?);
         {
             let mut inner = self.lock();
@@ -393,12 +395,12 @@ mod tests {
         let t = setup();
         for name in ["ba", "nobody", "'; drop table users", ""] {
             let refused = t.access.sign_in(name, &secret("wrong wrong"), HERE).unwrap_err();
-            assert!(matches!(refused, Refused::Wrong), "{name}");
+            assert!(matches!(refused, SignInRefused::Wrong), "{name}");
         }
         let refused = (0..50).map(|_| t.access.lock().limits.attempt("ba", HERE, Mono(0)));
         assert!(refused.filter(Result::is_err).count() > 10);
         let refused = t.access.sign_in("ba", &secret("mot hai ba"), HERE).unwrap_err();
-        assert!(matches!(refused, Refused::TooOften(_)));
+        assert!(matches!(refused, SignInRefused::TooOften(_)));
     }
 
     #[test]

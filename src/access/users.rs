@@ -49,12 +49,12 @@ pub type Users = BTreeMap<String, User>;
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    user: Vec<Line>,
+    user: Vec<UserLine>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct UserLine {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     full_name: Option<String>,
@@ -113,7 +113,7 @@ fn parse(text: &str) -> Result<Users, String> {
         return Err(format!("over {USERS_MAX} users"));
     }
     let mut users = Users::new();
-    for Line { name, full_name, role: word, khu_pho, password } in file.user {
+    for UserLine { name, full_name, role: word, khu_pho, password } in file.user {
         let of_user = |error: Error| format!("user {name:?}: {error}");
         check_name(&name).map_err(of_user)?;
         if let Some(full_name) = &full_name {
@@ -133,7 +133,7 @@ fn parse(text: &str) -> Result<Users, String> {
 }
 
 fn render(users: &Users) -> Result<String, Error> {
-    let line = |(name, user): (&String, &User)| Line {
+    let line = |(name, user): (&String, &User)| UserLine {
         name: name.clone(),
         full_name: user.full_name.clone(),
         role: user.role.as_str().to_owned(),

@@ -71,7 +71,7 @@ pub(super) struct Commands {
 }
 
 /// The outcome of a message over MQTT.
-pub(super) enum Heard {
+pub(super) enum Intake {
     /// The incident is another one now.
     Changed(Box<Incident>),
     /// It was so already; that may wait for the disk yet.
@@ -81,7 +81,7 @@ pub(super) enum Heard {
 }
 
 /// The content of one message, as far as it is believed.
-enum Came {
+enum ParsedMessage {
     In(Id, Command, Origin),
     /// The very same was taken in before.
     Again(Id),
@@ -126,12 +126,12 @@ impl Commands {
         settings: &Settings,
         message: &Inbound,
         now: Stamp,
-    ) -> Heard {
+    ) -> Intake {
         let taken = match self.admit(settings, message, now) {
-            Ok(Came::In(khu_pho, command, origin)) => self
+            Ok(ParsedMessage::In(khu_pho, command, origin)) => self
                 .take_in(core, &khu_pho, command, origin, now)
                 .map_err(|error| error.to_string()),
-            Ok(Came::Again(khu_pho)) => {
+            Ok(ParsedMessage::Again(khu_pho)) => {
                 tracing::info!(%khu_pho, topic = ?message.topic, "said again: ignored");
                 Ok(None)
             }
@@ -141,12 +141,12 @@ impl Commands {
             }
         };
         match taken {
-            Ok(Some(incident)) => Heard::Changed(Box::new(incident)),
-            Ok(None) => Heard::Same,
+            Ok(Some(incident)) => Intake::Changed(Box::new(incident)),
+            Ok(None) => Intake::Same,
             Err(error) => {
                 tracing::warn!(topic = ?message.topic, error, "a message is refused");
                 self.metrics.messages_refused.inc();
-                Heard::Refused
+                Intake::Refused
             }
         }
     }
@@ -157,7 +157,7 @@ impl Commands {
         settings: &Settings,
         message: &Inbound,
         now: Stamp,
-    ) -> Result<Came, String> {
+    ) -> Result<ParsedMessage, String> {
         let khu_pho = message.topic.khu_pho();
         if !settings.khu_pho.iter().any(|known| known.id == *khu_pho) {
             return Err(format!("there is no khu phố {khu_pho}"));
@@ -170,7 +170,7 @@ impl Commands {
             let from = (khu_pho.as_str(), topic.as_str());
             let seal = self.guard.seals.check(from, &message.payload, &key, now.wall);
             match seal.map_err(|error| error.to_string())? {
-                Seal::Repeated => return Ok(Came::Again(khu_pho.clone())),
+                Seal::Repeated => return Ok(ParsedMessage::Again(khu_pho.clone())),
                 Seal::Fresh(notes) => self.guard.notes.extend(notes),
             }
             origin = Origin::Team;
@@ -184,7 +184,7 @@ impl Commands {
                 format!("more than {a_minute} reports in a minute; wait {} s", wait.as_secs() + 1)
             })?;
         }
-        Ok(Came::In(khu_pho, command, origin))
+        Ok(ParsedMessage::In(khu_pho, command, origin))
     }
 
     /// Takes in what somebody of `khu_pho` said, and writes down what came of it. `Ok(None)`:

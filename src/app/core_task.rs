@@ -8,14 +8,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::camera_runtime::CameraRuntimes;
-use super::commands::{Commands, Heard, Origin};
+use super::commands::{Commands, Intake, Origin};
 use super::incident_pictures;
 use super::incident_pictures::IncidentPictures;
 use super::load::Gauge;
-use super::outbox_writer::{Job, Owed, Shown};
+use super::outbox_writer::{AlertPicture, Job, PendingAnswer};
 use super::policy::{album_bytes_max, context, limits, permitted, retention};
 use super::recall;
-use super::status::{Seen, Statuses};
+use super::status::{CameraView, Statuses};
 use crate::alert;
 use crate::attention::budget::{Demand, Governor};
 use crate::audit;
@@ -33,7 +33,7 @@ use crate::outbox::Outbox;
 use crate::pipeline::{Command, Core, FrameResult, Watched};
 use crate::time::{Clock, Stamp, Wall};
 use crate::ward::Id;
-use crate::web::{Gallery, Outcome, PageRequest};
+use crate::web::{CommandOutcome, Gallery, PageRequest};
 
 /// Silence is an input too; statuses are told as often.
 const TICK: Duration = Duration::from_secs(1);
@@ -215,7 +215,7 @@ impl CoreTask {
         self.outputs.cameras.attend(&result.camera, level, &self.governor);
         self.outputs.gallery.offer(&result.camera, &picture, &result.detections, at);
         let (camera, detections) = (&result.camera, &result.detections[..]);
-        let seen = incident_pictures::Seen { camera, at, picture: &picture, detections };
+        let seen = incident_pictures::IncidentView { camera, at, picture: &picture, detections };
         self.outputs.pictures.tell(&revisions, &seen);
         self.outputs.pictures.see(&seen, small);
         if revisions.is_empty() {
@@ -225,7 +225,7 @@ impl CoreTask {
             announce(incident);
         }
         let note = PeopleNote { camera: result.camera, people: people(&result.detections) };
-        let shown = Shown { note, picture, at: at.mono, timing, core };
+        let shown = AlertPicture { note, picture, at: at.mono, timing, core };
         self.hand_over(revisions, Some(shown), judged, None).await;
     }
 
@@ -277,7 +277,7 @@ impl CoreTask {
                 revisions.extend(self.core.on_clock(id, ahead_s, now));
             }
             let fault = self.core.fault(id);
-            let seen = Seen { permitted: self.permitted.contains(id), state, fault, level };
+            let seen = CameraView { permitted: self.permitted.contains(id), state, fault, level };
             self.outputs.statuses.tell(id, seen, now);
         }
         self.outputs.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
@@ -308,18 +308,18 @@ impl CoreTask {
     async fn on_inbound(&mut self, message: Inbound) {
         let now = self.clock.now();
         let heard = self.commands.on_message(&mut self.core, &self.settings, &message, now);
-        let owed = Owed { notes: self.commands.take_notes(), done: message.done };
+        let owed = PendingAnswer { notes: self.commands.take_notes(), done: message.done };
         match heard {
-            Heard::Changed(incident) => {
+            Intake::Changed(incident) => {
                 announce(&incident);
                 self.hand_over(vec![*incident], None, now, Some(owed)).await;
             }
             // What made it so may not be durable yet: it is once all before this is.
-            Heard::Same => self.hand_over(Vec::new(), None, now, Some(owed)).await,
-            Heard::Refused if !owed.notes.is_empty() => {
+            Intake::Same => self.hand_over(Vec::new(), None, now, Some(owed)).await,
+            Intake::Refused if !owed.notes.is_empty() => {
                 self.hand_over(Vec::new(), None, now, Some(owed)).await;
             }
-            Heard::Refused => {
+            Intake::Refused => {
                 if owed.done.send(()).is_err() {
                     tracing::debug!("the session has ended; the message will come again");
                 }
@@ -344,23 +344,23 @@ impl CoreTask {
         let (done, durable) = oneshot::channel();
         let page = Origin::Page(who);
         let taken = self.commands.take_in(&mut self.core, &khu_pho, command, page, now);
-        let owed = Owed { notes: self.commands.take_notes(), done };
+        let owed = PendingAnswer { notes: self.commands.take_notes(), done };
         let outcome = match taken {
             Ok(Some(incident)) => {
                 announce(&incident);
                 let id = incident.id.clone();
                 self.hand_over(vec![incident], None, now, Some(owed)).await;
-                Outcome::Done { incident: Some(id), durable }
+                CommandOutcome::Done { incident: Some(id), durable }
             }
             // What made it so may not be durable yet: it is once all before this is.
             Ok(None) => {
                 self.hand_over(Vec::new(), None, now, Some(owed)).await;
                 match is_patrol {
-                    true => Outcome::Done { incident: None, durable },
-                    false => Outcome::Already { durable },
+                    true => CommandOutcome::Done { incident: None, durable },
+                    false => CommandOutcome::Already { durable },
                 }
             }
-            Err(error) => Outcome::Refused(error),
+            Err(error) => CommandOutcome::Refused(error),
         };
         if answered.send(outcome).is_err() {
             tracing::debug!("whoever asked is gone; it is done all the same");
@@ -437,9 +437,9 @@ impl CoreTask {
     async fn hand_over(
         &self,
         revisions: Vec<Incident>,
-        frame: Option<Shown>,
+        frame: Option<AlertPicture>,
         judged: Stamp,
-        owed: Option<Owed>,
+        owed: Option<PendingAnswer>,
     ) {
         let verdicts = revisions.iter().filter_map(|incident| StoredVerdict::of(incident, judged));
         verdicts.for_each(|verdict| self.outputs.keeper.append(LoggedInput::Verdict(verdict)));

@@ -15,7 +15,7 @@ use crate::frame::mailbox::Mailboxes;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The parts that are stopped, in the order of the fields.
-pub(super) struct Stops {
+pub(super) struct DrainedParts {
     pub(super) cameras: CancellationToken,
     pub(super) core: tokio::task::JoinHandle<CameraRuntimes>,
     pub(super) mailboxes: Arc<Mailboxes>,
@@ -29,7 +29,7 @@ pub(super) struct Stops {
     pub(super) vital: [(&'static str, tokio::task::JoinHandle<()>); 3],
 }
 
-impl Stops {
+impl DrainedParts {
     /// Ends when a thread that everything needs has ended by itself: it has panicked, and half a
     /// daemon that looks healthy is worse than one that starts again.
     pub(super) async fn broken(&self) -> String {

@@ -52,7 +52,7 @@ enum Job {
         incident: IncidentId,
         shot: PictureKey,
         people: Vec<BoundingBox>,
-        of: Of,
+        of: PictureSource,
     },
     /// Delete what was taken before `oldest`, and what is beyond `bytes_max`.
     Tidy {
@@ -62,14 +62,14 @@ enum Job {
 }
 
 /// The source of a picture.
-enum Of {
+enum PictureSource {
     Thumbnail(Thumbnail),
     /// With a rectangle, where there is something to show.
     Whole(Picture, Option<BoundingBox>),
 }
 
 /// A frame that was analysed.
-pub(super) struct Seen<'a> {
+pub(super) struct IncidentView<'a> {
     pub(super) camera: &'a Id,
     pub(super) at: Stamp,
     pub(super) picture: &'a Picture,
@@ -84,7 +84,7 @@ struct Copy {
 }
 
 /// A camera whose picture of after is to come, and the time of the frame that made it a part.
-struct Due {
+struct PendingPicture {
     incident: IncidentId,
     camera: Id,
     at: Mono,
@@ -98,7 +98,7 @@ pub(super) struct IncidentPictures {
     copies: BTreeMap<Id, Vec<Copy>>,
     /// The time before which a frame may lack a mask that is configured now.
     from: Mono,
-    due: Vec<Due>,
+    due: Vec<PendingPicture>,
     seen_to: BTreeSet<(IncidentId, Id)>,
 }
 
@@ -132,7 +132,7 @@ impl IncidentPictures {
     }
 
     /// A frame brought these revisions forth.
-    pub(super) fn tell(&mut self, revisions: &[Incident], seen: &Seen<'_>) {
+    pub(super) fn tell(&mut self, revisions: &[Incident], seen: &IncidentView<'_>) {
         for incident in revisions.iter().filter(|incident| !incident.state.is_closed()) {
             let mut sightings = incident.cameras.iter();
             let Some(sighting) = sightings.find(|one| one.camera == *seen.camera) else { continue };
@@ -144,9 +144,9 @@ impl IncidentPictures {
                 self.seen_to.pop_first();
             }
             self.keep_before(&incident.id, seen);
-            let whole = Of::Whole(seen.picture.clone(), sighting.bbox);
+            let whole = PictureSource::Whole(seen.picture.clone(), sighting.bbox);
             self.keep(&incident.id, seen, Moment::At, whole);
-            self.wait(Due {
+            self.wait(PendingPicture {
                 incident: incident.id.clone(),
                 camera: seen.camera.clone(),
                 at: seen.at.mono,
@@ -156,14 +156,19 @@ impl IncidentPictures {
 
     /// Any frame, after what it brought forth was told: it may be somebody's picture of after, and
     /// its copy may be of before something.
-    pub(super) fn see(&mut self, seen: &Seen<'_>, small: Option<Thumbnail>) {
+    pub(super) fn see(&mut self, seen: &IncidentView<'_>, small: Option<Thumbnail>) {
         let at = seen.at.mono;
-        let is_due = |due: &Due| due.camera == *seen.camera && at.since(due.at) >= AFTER;
+        let is_due = |due: &PendingPicture| due.camera == *seen.camera && at.since(due.at) >= AFTER;
         let (now, later) = std::mem::take(&mut self.due).into_iter().partition(is_due);
         self.due = later;
-        let now: Vec<Due> = now;
+        let now: Vec<PendingPicture> = now;
         for due in now.into_iter().filter(|due| at.since(due.at) <= AFTER_MAX) {
-            self.keep(&due.incident, seen, Moment::After, Of::Whole(seen.picture.clone(), None));
+            self.keep(
+                &due.incident,
+                seen,
+                Moment::After,
+                PictureSource::Whole(seen.picture.clone(), None),
+            );
         }
         if let Some(small) = small.filter(|_| at > self.from) {
             let copies = self.copies.entry(seen.camera.clone()).or_default();
@@ -180,7 +185,7 @@ impl IncidentPictures {
         drop(self.jobs.try_send(Job::Tidy { oldest, bytes_max }));
     }
 
-    fn keep_before(&self, incident: &IncidentId, seen: &Seen<'_>) {
+    fn keep_before(&self, incident: &IncidentId, seen: &IncidentView<'_>) {
         let fits =
             |copy: &&Copy| (BEFORE_MIN..=BEFORE_MAX).contains(&seen.at.mono.since(copy.at.mono));
         let copies = self.copies.get(seen.camera).map_or(&[][..], Vec::as_slice);
@@ -190,11 +195,17 @@ impl IncidentPictures {
             incident: incident.clone(),
             shot: PictureKey { camera, moment: Moment::Before, at },
             people: copy.people.clone(),
-            of: Of::Thumbnail(copy.small.clone()),
+            of: PictureSource::Thumbnail(copy.small.clone()),
         });
     }
 
-    fn keep(&self, incident: &IncidentId, seen: &Seen<'_>, moment: Moment, of: Of) {
+    fn keep(
+        &self,
+        incident: &IncidentId,
+        seen: &IncidentView<'_>,
+        moment: Moment,
+        of: PictureSource,
+    ) {
         self.send(Job::Keep {
             incident: incident.clone(),
             shot: PictureKey { camera: seen.camera.clone(), moment, at: seen.at.wall },
@@ -203,7 +214,7 @@ impl IncidentPictures {
         });
     }
 
-    fn wait(&mut self, due: Due) {
+    fn wait(&mut self, due: PendingPicture) {
         if self.due.len() == DUE_MAX {
             self.due.retain(|old| due.at.since(old.at) <= AFTER_MAX);
         }
@@ -249,10 +260,12 @@ fn bind(album: &Album, outbox: &Outbox, metrics: &Metrics, jobs: &Receiver<Job>)
     }
 }
 
-fn encode(of: &Of, note: &PeopleNote) -> Result<Vec<u8>, Error> {
+fn encode(of: &PictureSource, note: &PeopleNote) -> Result<Vec<u8>, Error> {
     match of {
-        Of::Thumbnail(small) => small.jpeg_with_people(note),
-        Of::Whole(picture, bbox) => picture.jpeg_with_people(WIDTH_MAX, bbox.as_slice(), note),
+        PictureSource::Thumbnail(small) => small.jpeg_with_people(note),
+        PictureSource::Whole(picture, bbox) => {
+            picture.jpeg_with_people(WIDTH_MAX, bbox.as_slice(), note)
+        }
     }
 }
 
@@ -295,8 +308,12 @@ mod tests {
         fn frame(&mut self, camera: &str, at: u64, revisions: &[Incident], copied: bool) {
             let camera = Id::new(camera).unwrap();
             let picture = Picture::empty();
-            let seen =
-                Seen { camera: &camera, at: seconds(at), picture: &picture, detections: &[] };
+            let seen = IncidentView {
+                camera: &camera,
+                at: seconds(at),
+                picture: &picture,
+                detections: &[],
+            };
             let letterbox = Letterbox::none(Size { width: 32, height: 18 });
             let small = Thumbnail::of(&[7; 3 * 32 * 18], &letterbox).filter(|_| copied);
             self.pictures.tell(revisions, &seen);

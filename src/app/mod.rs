@@ -34,13 +34,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::drain::Stops;
+use self::drain::DrainedParts;
 use self::threads::step;
 use crate::audit;
 use crate::audit::{Actor, ActorKind, AuditRecord, Via};
-use crate::config::{Settings, Watch, hangups};
+use crate::config::{ConfigWatch, Settings, hangups};
 use crate::metrics::Metrics;
-use crate::mqtt::State as BrokerState;
+use crate::mqtt::BrokerState;
 use crate::outbox::Outbox;
 use crate::time::Clock;
 
@@ -62,7 +62,7 @@ pub struct App {
     pub outbox: Outbox,
     /// The audit log.
     pub audit: audit::AuditLog,
-    stops: Stops,
+    stops: DrainedParts,
 }
 
 impl App {
@@ -74,7 +74,7 @@ impl App {
     /// [`Error`]; nothing goes on running then but the embedded broker, which can't be stopped.
     pub async fn start(
         settings: Settings,
-        watch: Option<Watch>,
+        watch: Option<ConfigWatch>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let stop = CancellationToken::new();

@@ -40,7 +40,7 @@ pub(super) struct Job {
     /// In order.
     pub(super) revisions: Vec<Incident>,
     /// The frame that showed it, where it was one.
-    pub(super) frame: Option<Shown>,
+    pub(super) frame: Option<AlertPicture>,
     /// The time at which the core was done.
     pub(super) judged: Stamp,
     /// The context that the alert states.
@@ -50,11 +50,11 @@ pub(super) struct Job {
     /// The room that the store may take of the disk.
     pub(super) limits: StorageLimits,
     /// The answer that somebody waits for.
-    pub(super) owed: Option<Owed>,
+    pub(super) owed: Option<PendingAnswer>,
 }
 
 /// The answer to whoever asked for something, due once the revision is durable.
-pub(super) struct Owed {
+pub(super) struct PendingAnswer {
     /// Noted in the write of the revisions, or alone where there are none.
     pub(super) notes: Vec<StateChange>,
     /// Signalled once all is durable.
@@ -62,7 +62,7 @@ pub(super) struct Owed {
 }
 
 /// A frame that brought forth revisions.
-pub(super) struct Shown {
+pub(super) struct AlertPicture {
     /// The camera, and where people are in the picture: for whoever may not see faces.
     pub(super) note: redaction::PeopleNote,
     pub(super) picture: Picture,
@@ -94,7 +94,7 @@ struct OutboxWriter {
 }
 
 /// One revision, ready but for its sequence.
-struct Draft {
+struct UnsavedRevision {
     incident: Incident,
     context: Arc<AlertContext>,
     snapshot: Option<Vec<u8>>,
@@ -107,7 +107,7 @@ impl OutboxWriter {
         let mut waiting = Vec::with_capacity(GROUP_MAX);
         while jobs.blocking_recv_many(&mut waiting, GROUP_MAX) > 0 {
             let newest = waiting.last().map(|job| (job.retention, job.limits));
-            let mut group = Group::default();
+            let mut group = RevisionBatch::default();
             for job in waiting.drain(..) {
                 self.keep_within(job.limits);
                 group.add(job, self.outbox.disk_space() == DiskSpace::Enough);
@@ -123,8 +123,8 @@ impl OutboxWriter {
         }
     }
 
-    fn write(&self, group: Group) {
-        let Group { drafts, notes, frames, waiting, .. } = group;
+    fn write(&self, group: RevisionBatch) {
+        let RevisionBatch { drafts, notes, frames, waiting, .. } = group;
         if !drafts.is_empty() || !notes.is_empty() {
             let begun = self.clock.now().mono;
             self.append(&drafts, &notes);
@@ -151,7 +151,7 @@ impl OutboxWriter {
     }
 
     /// Until it is durable.
-    fn append(&self, drafts: &[Draft], notes: &[StateChange]) {
+    fn append(&self, drafts: &[UnsavedRevision], notes: &[StateChange]) {
         let mut complained = false;
         loop {
             let now = self.clock.now();
@@ -197,8 +197,8 @@ impl OutboxWriter {
 
 /// Jobs that become one append.
 #[derive(Default)]
-struct Group {
-    drafts: Vec<Draft>,
+struct RevisionBatch {
+    drafts: Vec<UnsavedRevision>,
     notes: Vec<StateChange>,
     /// The time at which the last packets of the frames arrived that showed them.
     frames: Vec<Mono>,
@@ -208,9 +208,9 @@ struct Group {
     bytes: usize,
 }
 
-impl Group {
+impl RevisionBatch {
     fn add(&mut self, job: Job, pictured: bool) {
-        if let Some(Owed { notes, done }) = job.owed {
+        if let Some(PendingAnswer { notes, done }) = job.owed {
             self.notes.extend(notes);
             self.waiting.push(done);
         }
@@ -222,7 +222,7 @@ impl Group {
             let shown = job.frame.as_ref().filter(|shown| sees(&incident, &shown.note.camera));
             let snapshot = shown.and(snapshot.clone());
             self.bytes += snapshot.as_ref().map_or(0, Vec::len);
-            self.drafts.push(Draft {
+            self.drafts.push(UnsavedRevision {
                 snapshot,
                 timing: shown.map(|shown| (shown.timing, shown.core)),
                 context: Arc::clone(&job.context),
@@ -233,7 +233,7 @@ impl Group {
     }
 }
 
-impl Draft {
+impl UnsavedRevision {
     fn append(&self, now: Stamp) -> Append {
         Append {
             subject: format!("{}/{}", self.incident.khu_pho, self.incident.id),
@@ -264,7 +264,7 @@ fn sees(incident: &Incident, camera: &Id) -> bool {
 }
 
 /// The frame as a JPEG with a box around what it shows.
-fn snapshot(shown: &Shown, revisions: &[Incident]) -> Option<Vec<u8>> {
+fn snapshot(shown: &AlertPicture, revisions: &[Incident]) -> Option<Vec<u8>> {
     let sightings = revisions.iter().flat_map(|incident| &incident.cameras);
     let boxes: Vec<_> = sightings
         .filter(|seen| seen.camera == shown.note.camera)

@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::mqtt;
 use crate::outbox::Outbox;
 use crate::outlet::Group;
-use crate::outlet::Links;
+use crate::outlet::RunnerLinks;
 use crate::outlet::webhook;
 use crate::outlet::webhook::Webhook;
 use crate::push;
@@ -48,7 +48,7 @@ pub(super) async fn start(
         groups
     });
     let groups = tidied.await.expect("tidying does not panic, and nobody cancels it");
-    let links = Links {
+    let links = RunnerLinks {
         outbox: parts.outbox.clone(),
         metrics: parts.metrics.clone(),
         clock: Arc::clone(&parts.clock),

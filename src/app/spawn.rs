@@ -12,7 +12,7 @@ use super::build::Parts;
 use super::camera_runtime;
 use super::core_task;
 use super::core_task::CoreTask;
-use super::drain::Stops;
+use super::drain::DrainedParts;
 use super::error::Error;
 use super::incident_pictures::IncidentPictures;
 use super::open;
@@ -21,7 +21,7 @@ use super::outlets;
 use super::status::Statuses;
 use crate::camera::rtsp::Rtsp;
 use crate::camera::supervisor::{CONNECTS_MAX, RetryPolicies, SupervisorContext};
-use crate::config::{Settings, Watch};
+use crate::config::{ConfigWatch, Settings};
 use crate::detector::Detector;
 use crate::detector::onnx::OnnxDetector;
 use crate::detector::worker;
@@ -29,7 +29,7 @@ use crate::frame::InputFormat;
 use crate::frame::mailbox::Mailboxes;
 use crate::ledger;
 use crate::metrics::Metrics;
-use crate::mqtt::{Links, RetainedTopics, State as BrokerState, publish};
+use crate::mqtt::{BrokerState, Links, RetainedTopics, publish};
 use crate::time::Clock;
 use crate::web;
 
@@ -40,10 +40,10 @@ const INBOUND_MAX: usize = 32;
 pub(super) async fn spawn(
     settings: &Settings,
     parts: Parts,
-    watch: Option<(Watch, mpsc::Receiver<()>)>,
+    watch: Option<(ConfigWatch, mpsc::Receiver<()>)>,
     stop: CancellationToken,
     clock: &Arc<dyn Clock>,
-) -> Result<(Stops, watch::Receiver<BrokerState>), Error> {
+) -> Result<(DrainedParts, watch::Receiver<BrokerState>), Error> {
     let Parts { metrics, outbox, audit, detectors, access, push, album, server, mqtt, .. } = parts;
     let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
     let tasks = TaskTracker::new();
@@ -118,7 +118,7 @@ pub(super) async fn spawn(
     let doors = core_task::Inputs { analysed, inbound, requests, reloads };
     let core = tokio::spawn(restored.run(doors, cameras_stop.clone()));
     let cameras = cameras_stop;
-    let stops = Stops {
+    let stops = DrainedParts {
         cameras,
         core,
         mailboxes,

@@ -50,7 +50,7 @@ struct Inner {
     /// In the configuration's order.
     cameras: Vec<StatusEntry>,
     configured: Arc<[web::ConfiguredCamera]>,
-    known: BTreeMap<Id, Camera>,
+    known: BTreeMap<Id, CameraReport>,
     reload_error: Option<String>,
     not_ready: Option<String>,
     degraded: bool,
@@ -73,7 +73,7 @@ struct StatusEntry {
 
 /// The last published status of one camera.
 #[derive(Clone, Debug)]
-struct Camera {
+struct CameraReport {
     word: &'static str,
     since: Wall,
     reason: Option<String>,
@@ -91,7 +91,7 @@ struct Camera {
 }
 
 /// The present knowledge of a camera.
-pub(super) struct Seen {
+pub(super) struct CameraView {
     /// Tells whether it is to be watched: its owner's consent is not over.
     pub(super) permitted: bool,
     /// The state of its supervisor; none where it has none.
@@ -102,7 +102,7 @@ pub(super) struct Seen {
     pub(super) level: Level,
 }
 
-impl Camera {
+impl CameraReport {
     fn new(now: Stamp) -> Self {
         Self {
             word: "connecting",
@@ -211,11 +211,11 @@ impl Statuses {
     }
 
     /// Takes in the state of a camera at `now`, and publishes it on its topic where it is new.
-    pub(super) fn tell(&self, id: &Id, seen: Seen, now: Stamp) {
+    pub(super) fn tell(&self, id: &Id, seen: CameraView, now: Stamp) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let Some(seat) = inner.cameras.iter().find(|seat| seat.id == *id) else { return };
-        let camera = inner.known.entry(id.clone()).or_insert_with(|| Camera::new(now));
+        let camera = inner.known.entry(id.clone()).or_insert_with(|| CameraReport::new(now));
         camera.watched = seen.permitted;
         camera.clock_ahead_s = match seen.state {
             Some(CameraState::Streaming { clock_ahead_s, .. }) => clock_ahead_s,
@@ -261,7 +261,7 @@ impl Statuses {
     /// Takes in how long ago the last frame of any camera was analysed; none: never.
     pub(super) fn tell_idle(&self, idle: Option<Duration>) {
         let mut inner = self.lock();
-        let online = inner.known.values().any(Camera::streams);
+        let online = inner.known.values().any(CameraReport::streams);
         inner.not_ready = match idle {
             _ if inner.cameras.is_empty() => None,
             None => Some("no camera has given a picture yet".to_owned()),
@@ -368,7 +368,7 @@ impl StatusBoard for Statuses {
     fn camera(&self, id: &Id) -> Option<web::CameraSummary> {
         let inner = self.lock();
         let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
-        let streams = inner.known.get(id).is_some_and(Camera::streams);
+        let streams = inner.known.get(id).is_some_and(CameraReport::streams);
         let (khu_pho, owner) = (seat.khu_pho.clone(), seat.owner.clone());
         Some(web::CameraSummary { khu_pho, streams, owner })
     }

@@ -11,7 +11,7 @@ use crate::config;
 use crate::config::Faults;
 use crate::ledger::Folder;
 use crate::report;
-use crate::report::{Figures, Scope, Span, SpanError};
+use crate::report::{Figures, ReportScope, Span, SpanError};
 use crate::time::Wall;
 use crate::ward::Id;
 use crate::ward::Language;
@@ -130,7 +130,7 @@ pub fn run(
     let to = args.to.unwrap_or_else(|| Span::last_days(1, now, zone).to);
     let from = args.from.unwrap_or_else(|| Span::days_until(to, DAYS));
     let sites: Vec<Site> = settings.cameras.iter().map(|camera| camera.site.clone()).collect();
-    let scope = Scope {
+    let scope = ReportScope {
         ward: &settings.ward,
         khu_pho: &settings.khu_pho,
         sites: &sites,

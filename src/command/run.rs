@@ -9,7 +9,7 @@ use crate::app;
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config;
-use crate::config::{Faults, Watch};
+use crate::config::{ConfigWatch, Faults};
 use crate::time::Clock;
 
 /// Arguments of `keng run`.
@@ -48,7 +48,7 @@ impl Error {
 pub async fn run(args: &Args, shutdown: CancellationToken) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "keng");
     // Begun first: a change from here on is seen.
-    let watch = Watch::new(&args.config);
+    let watch = ConfigWatch::new(&args.config);
     let loaded = config::load(&args.config).map_err(Error::Config)?;
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration");

@@ -20,7 +20,7 @@ use crate::rule::RuleKind;
 use crate::time::Wall;
 use crate::tune;
 use crate::tune::advice::{Choice, VERDICTS_MIN, advise};
-use crate::tune::compare::{Judged, judged, outcome, rows};
+use crate::tune::compare::{JudgedIncident, judged, outcome, rows};
 use crate::tune::play::{Lane, play_all};
 use crate::ward::Id;
 
@@ -151,7 +151,10 @@ fn known(settings: &Settings, id: &str) -> Result<Id, Error> {
     camera.map(|camera| camera.site.id.clone()).ok_or_else(|| Error::Camera(id.to_owned()))
 }
 
-fn of_rule(verdicts: &[Judged], rule: RuleKind) -> impl Iterator<Item = &Judged> + Clone {
+fn of_rule(
+    verdicts: &[JudgedIncident],
+    rule: RuleKind,
+) -> impl Iterator<Item = &JudgedIncident> + Clone {
     verdicts.iter().filter(move |one| one.kind == Kind::from(rule))
 }
 
@@ -228,14 +231,14 @@ fn source(args: &Args, settings: &Settings, camera: Option<Id>) -> Result<Source
 
 /// The detections that there are to replay.
 #[derive(Default)]
-struct Heard {
+struct ReplayInput {
     frames: u64,
     span: Option<(Wall, Wall)>,
     verdicts: Vec<StoredVerdict>,
     damage: Damage,
 }
 
-impl Heard {
+impl ReplayInput {
     fn told(&self) -> Told {
         let (from, until) = self.span.unwrap_or_default();
         Told { frames: self.frames, from, until, damage: self.damage }
@@ -278,8 +281,8 @@ impl Session<'_> {
     }
 
     /// Counts what there is, and hears what people said.
-    fn survey(&self) -> Result<Heard, Error> {
-        let mut heard = Heard::default();
+    fn survey(&self) -> Result<ReplayInput, Error> {
+        let mut heard = ReplayInput::default();
         heard.damage = self.read(|records| {
             for (_, record) in records {
                 match record {
@@ -319,7 +322,7 @@ impl Session<'_> {
 
     fn advise(
         &self,
-        verdicts: &[Judged],
+        verdicts: &[JudgedIncident],
         heard: Told,
         json: bool,
         out: &mut impl Write,

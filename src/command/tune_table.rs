@@ -9,7 +9,7 @@ use crate::detection_log::Damage;
 use crate::rule::RuleKind;
 use crate::time::Wall;
 use crate::tune::advice::{Advice, Choice, VERDICTS_MIN, share};
-use crate::tune::compare::{Outcome, Row, Score};
+use crate::tune::compare::{JudgedOutcome, Row, Score};
 use crate::ward::Id;
 
 /// The result of a replay.
@@ -24,7 +24,7 @@ pub(super) struct Told {
 pub(super) struct Findings {
     pub(super) heard: Told,
     pub(super) rows: Vec<Row>,
-    pub(super) outcomes: Vec<(RuleKind, Outcome)>,
+    pub(super) outcomes: Vec<(RuleKind, JudgedOutcome)>,
 }
 
 impl Told {
@@ -106,8 +106,8 @@ pub(super) fn print_comparison(
     out.flush()
 }
 
-fn print_outcome(rule: RuleKind, outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
-    let Outcome { before, after, lost, later, spared } = outcome;
+fn print_outcome(rule: RuleKind, outcome: &JudgedOutcome, out: &mut impl Write) -> io::Result<()> {
+    let JudgedOutcome { before, after, lost, later, spared } = outcome;
     let rule = rule.section();
     if before.verdicts() == 0 {
         return writeln!(out, "{rule}: nobody has judged any");

@@ -71,7 +71,7 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 /// Collects faults and warnings while a text is read, and knows where in the text they are.
-pub(super) struct Report<'a> {
+pub(super) struct FaultReport<'a> {
     file: Arc<str>,
     text: &'a str,
     /// Tells whether the text itself could not be read whole: what seems missing may only be
@@ -81,7 +81,7 @@ pub(super) struct Report<'a> {
     warnings: RefCell<Vec<Fault>>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> FaultReport<'a> {
     pub(super) fn new(file: &str, text: &'a str, broken: bool) -> Self {
         Self {
             file: file.into(),
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_column_counts_characters_and_not_bytes() {
         let text = "a = 1\ntên = \"Hẻm\" # x\n";
-        let report = Report::new("x.toml", text, false);
+        let report = FaultReport::new("x.toml", text, false);
         let at = text.find('#').unwrap();
         report.fault(&(at..at + 1), "tên", "wrong".into(), "mend it");
         let (faults, _) = report.into_parts();
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn faults_come_in_the_order_of_the_file() {
-        let report = Report::new("x.toml", "a\nb\nc\n", false);
+        let report = FaultReport::new("x.toml", "a\nb\nc\n", false);
         report.fault(&(4..5), "c", "third".into(), "");
         report.fault(&(0..1), "a", "first".into(), "");
         let (faults, _) = report.into_parts();

@@ -40,8 +40,8 @@ pub use faults::Faults;
 pub use outlets::Outlets;
 pub use settings::{CameraSettings, DetectorConfig, Settings, StoreConfig, TeamSecrets};
 pub use surroundings::Surroundings;
+pub use watch::ConfigWatch;
 pub use watch::Reload;
-pub use watch::Watch;
 #[cfg(unix)]
 pub use watch::hangups;
 
@@ -142,7 +142,7 @@ pub fn load_changed(
 pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<Loaded, Faults> {
     let (table, errors) = toml::de::DeTable::parse_recoverable(text);
     let file = around.file.display().to_string();
-    let report = faults::Report::new(&file, text, !errors.is_empty());
+    let report = faults::FaultReport::new(&file, text, !errors.is_empty());
     for error in &errors {
         let at = error.span().unwrap_or(0..0);
         report.fault(&at, "", error.message().to_owned(), "");
@@ -157,7 +157,7 @@ pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<Loaded, Faults> {
 
 /// Reads every section; `None` only where a fault has been reported.
 fn read<'a>(
-    report: &'a faults::Report<'a>,
+    report: &'a faults::FaultReport<'a>,
     table: &'a toml::Spanned<toml::de::DeTable<'a>>,
     around: &Surroundings<'_>,
 ) -> Option<Settings> {

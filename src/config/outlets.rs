@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::incident::IncidentState;
 use crate::incident::Kind;
 use crate::incident::Severity;
+use crate::outlet::BodyTemplate;
+use crate::outlet::BodyTemplateError;
 use crate::outlet::TEMPLATE_BYTES_MAX;
-use crate::outlet::Template;
-use crate::outlet::TemplateError;
 use crate::outlet::cap;
 use crate::outlet::home_assistant;
 use crate::outlet::webhook;
@@ -67,7 +67,7 @@ impl Outlets {
         let cap = cap(root, ward, khu_pho);
         Self {
             home_assistant,
-            webhooks: webhooks(root, &Rest { around, khu_pho, cap: cap.as_ref() }),
+            webhooks: webhooks(root, &RestOfFile { around, khu_pho, cap: cap.as_ref() }),
             cap,
         }
     }
@@ -84,7 +84,7 @@ impl Outlets {
 }
 
 /// The rest of the file, as far as webhooks need it.
-struct Rest<'a> {
+struct RestOfFile<'a> {
     around: &'a Surroundings<'a>,
     khu_pho: &'a [KhuPho],
     cap: Option<&'a Arc<cap::Issuer>>,
@@ -144,7 +144,7 @@ const DEFAULT_RESTRICTION: &str =
     "Chỉ dành cho lực lượng chức năng / For public safety authorities only";
 
 /// Every `[[webhook]]` that could be read.
-fn webhooks(root: &Section<'_>, rest: &Rest<'_>) -> Vec<webhook::Config> {
+fn webhooks(root: &Section<'_>, rest: &RestOfFile<'_>) -> Vec<webhook::Config> {
     let mut seen = UniqueIds::default();
     let mut found = Vec::new();
     for (index, section) in root.sections("webhook").into_iter().enumerate() {
@@ -159,7 +159,11 @@ fn webhooks(root: &Section<'_>, rest: &Rest<'_>) -> Vec<webhook::Config> {
     found
 }
 
-fn webhook(section: &Section<'_>, id: Option<Id>, rest: &Rest<'_>) -> Option<webhook::Config> {
+fn webhook(
+    section: &Section<'_>,
+    id: Option<Id>,
+    rest: &RestOfFile<'_>,
+) -> Option<webhook::Config> {
     let target = target(section, rest);
     let ca_file = section.item("ca_file").and_then(|item| values::path(&item, rest.around));
     let secret = section.item("secret").and_then(|item| values::secret(&item, rest.around));
@@ -183,7 +187,7 @@ fn webhook(section: &Section<'_>, id: Option<Id>, rest: &Rest<'_>) -> Option<web
     })
 }
 
-fn target(section: &Section<'_>, rest: &Rest<'_>) -> Option<Target> {
+fn target(section: &Section<'_>, rest: &RestOfFile<'_>) -> Option<Target> {
     let example = "https://gateway.example/keng";
     let item = section.required("url", &format!("add url = {example:?}"));
     let secret = section.item("url_secret");
@@ -211,7 +215,7 @@ fn target(section: &Section<'_>, rest: &Rest<'_>) -> Option<Target> {
     }
 }
 
-fn headers(section: &Section<'_>, rest: &Rest<'_>) -> Vec<(String, Secret)> {
+fn headers(section: &Section<'_>, rest: &RestOfFile<'_>) -> Vec<(String, Secret)> {
     let mut found: Vec<(String, Secret)> = Vec::new();
     for (index, header) in section.sections("header").into_iter().enumerate() {
         if index == HEADERS_MAX {
@@ -246,7 +250,7 @@ fn name(item: &Item<'_>) -> Option<String> {
 }
 
 /// Reads the form of the body, and its type.
-fn body(section: &Section<'_>, rest: &Rest<'_>) -> Option<(Body, String)> {
+fn body(section: &Section<'_>, rest: &RestOfFile<'_>) -> Option<(Body, String)> {
     let content_type = section.item("content_type");
     let format = section.item("format");
     let is_cap = format.as_ref().and_then(|item| item.word(&[("json", false), ("cap", true)]));
@@ -266,11 +270,13 @@ fn body(section: &Section<'_>, rest: &Rest<'_>) -> Option<(Body, String)> {
         None => JSON.to_owned(),
     };
     let Some(item) = body else { return Some((Body::Alert, content_type)) };
-    match Template::new(item.long_text(TEMPLATE_BYTES_MAX)?, &content_type) {
+    match BodyTemplate::new(item.long_text(TEMPLATE_BYTES_MAX)?, &content_type) {
         Ok(template) => Some((Body::Template(template), content_type)),
         Err(error) => {
             let remedy = match error {
-                TemplateError::Unknown(_) => format!("known: {}", Template::names().join(", ")),
+                BodyTemplateError::Unknown(_) => {
+                    format!("known: {}", BodyTemplate::names().join(", "))
+                }
                 _ => "write it like {\"text\":\"{message}\"}".to_owned(),
             };
             item.fault(error.to_string(), &remedy);
@@ -289,7 +295,7 @@ fn media_type(item: &Item<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn filter(section: &Section<'_>, rest: &Rest<'_>) -> Filter {
+fn filter(section: &Section<'_>, rest: &RestOfFile<'_>) -> Filter {
     let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind));
     let severity = section.item("severity_min");
     let severities = Severity::ALL.map(|severity| (severity.as_str(), severity));

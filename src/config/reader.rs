@@ -12,11 +12,11 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::faults::Report;
+use super::faults::FaultReport;
 
 /// A table that is being read.
 pub(super) struct Section<'a> {
-    report: &'a Report<'a>,
+    report: &'a FaultReport<'a>,
     table: &'a DeTable<'a>,
     at: Range<usize>,
     path: String,
@@ -25,7 +25,7 @@ pub(super) struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// The whole text.
-    pub(super) fn root(report: &'a Report<'a>, table: &'a Spanned<DeTable<'a>>) -> Self {
+    pub(super) fn root(report: &'a FaultReport<'a>, table: &'a Spanned<DeTable<'a>>) -> Self {
         Self {
             report,
             table: table.get_ref(),
@@ -92,7 +92,7 @@ impl<'a> Section<'a> {
 
 /// One value that is being read.
 pub(super) struct Item<'a> {
-    report: &'a Report<'a>,
+    report: &'a FaultReport<'a>,
     value: &'a Spanned<DeValue<'a>>,
     path: String,
 }

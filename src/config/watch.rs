@@ -33,19 +33,19 @@ pub enum Reload {
 
 /// A watch over one file.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ConfigWatch {
     path: PathBuf,
     look: Duration,
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     hash: Option<[u8; 32]>,
     /// Hash of a file that did not check out at the last look, and is not yet reported.
     suspect: Option<Option<[u8; 32]>>,
 }
 
 /// The properties that change with a file, at the price of one system call.
-type Stamp = (u64, Option<SystemTime>, u64);
+type FileStamp = (u64, Option<SystemTime>, u64);
 
-impl Watch {
+impl ConfigWatch {
     /// A watch that knows the file as it is now; make it before the file is loaded, so that no
     /// change goes by unseen.
     pub fn new(path: &Path) -> Self {
@@ -122,7 +122,7 @@ impl Watch {
     }
 }
 
-/// SIGHUPs as units for [`Watch::run`]. One that comes while another waits is the same wish.
+/// SIGHUPs as units for [`ConfigWatch::run`]. One that comes while another waits is the same wish.
 ///
 /// # Errors
 /// Where the system does not let the process hear signals.
@@ -147,7 +147,7 @@ pub fn hangups(shutdown: CancellationToken) -> std::io::Result<mpsc::Receiver<()
     Ok(receiver)
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<FileStamp> {
     let found = std::fs::metadata(path).ok()?;
     Some((found.len(), found.modified().ok(), inode(&found)))
 }

@@ -49,7 +49,7 @@ pub struct Links {
     /// The queue of commands, reports and patrols. Closed: they stay with the broker.
     pub inbound: mpsc::Sender<Inbound>,
     /// The state of the session, for page and health check.
-    pub state: watch::Sender<State>,
+    pub state: watch::Sender<BrokerState>,
     /// `flow("mqtt", Stage::Publish)` counts entries, `flow("mqtt", Stage::Receive)` what comes in.
     pub metrics: Metrics,
     /// Tells since when.
@@ -58,7 +58,7 @@ pub struct Links {
 
 /// The state of the session with the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum State {
+pub enum BrokerState {
     /// The first attempt is under way.
     #[default]
     Connecting,

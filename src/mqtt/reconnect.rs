@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::Config;
 use super::connect;
 use super::connect::Error;
+use super::publisher::BrokerState;
 use super::publisher::Links;
 use super::publisher::SessionState;
-use super::publisher::State;
 use super::session;
 use crate::camera::backoff::Backoff;
 use crate::camera::backoff::BackoffPolicy;
@@ -48,7 +48,7 @@ pub async fn publish(config: Config, ward: Ward, links: Links, shutdown: Cancell
             () = tokio::time::sleep(pause) => {}
         }
     }
-    links.state.send_replace(State::Stopped);
+    links.state.send_replace(BrokerState::Stopped);
 }
 
 async fn attempt_session(
@@ -78,14 +78,14 @@ async fn attempt_session(
 }
 
 /// Tells why, loudly only when it is news.
-fn report(state: &watch::Sender<State>, error: &Error) {
+fn report(state: &watch::Sender<BrokerState>, error: &Error) {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();
     }
-    let failing = State::Failing(text.clone());
+    let failing = BrokerState::Failing(text.clone());
     let news = state.send_if_modified(|known| {
         let news = *known != failing;
         *known = failing;
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_news_once_and_says_why() {
-        let state = watch::Sender::new(State::Connecting);
+        let state = watch::Sender::new(BrokerState::Connecting);
         let error = || Error::Unreachable {
             broker: "b:1883".to_owned(),
             source: std::io::Error::other("no route"),

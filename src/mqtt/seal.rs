@@ -68,11 +68,11 @@ pub enum Seal {
 
 /// The signatures that were taken in, a khu phố's by its id.
 #[derive(Debug, Default)]
-pub struct Seals(BTreeMap<String, Known>);
+pub struct Seals(BTreeMap<String, SeenSignatures>);
 
 /// Of one khu phố.
 #[derive(Debug, Default)]
-struct Known {
+struct SeenSignatures {
     /// The time at which each was sent, and its signature.
     seen: BTreeSet<(Wall, Vec<u8>)>,
     /// Nothing that was sent until then is believed any more: some of it was forgotten.

@@ -85,24 +85,24 @@ pub fn document(
         .filter(|known| known.kind.facts().cap.is_some())
         .collect();
     let places = places(&Head::read(payload)?, &incident, issuer);
-    let message = Message { places, incident, facts, known, issuer };
+    let message = CapMessage { places, incident, facts, known, issuer };
     Ok(Some(message.write()))
 }
 
 /// Somewhere that it burns.
-struct Place {
+struct AlertArea {
     name: String,
     coordinates: Option<Coordinates>,
 }
 
 /// Returns where the alert says that it is: configurations change, alerts don't.
-fn places(alert: &Head<'_>, incident: &Incident, issuer: &Issuer) -> Vec<Place> {
-    let mut places: Vec<Place> = alert
+fn places(alert: &Head<'_>, incident: &Incident, issuer: &Issuer) -> Vec<AlertArea> {
+    let mut places: Vec<AlertArea> = alert
         .cameras
         .iter()
         .map(|camera| {
             let coordinates = camera.latitude.zip(camera.longitude);
-            Place {
+            AlertArea {
                 name: camera.address.clone().into_owned(),
                 coordinates: coordinates
                     .map(|(latitude, longitude)| Coordinates { latitude, longitude }),
@@ -113,7 +113,7 @@ fn places(alert: &Head<'_>, incident: &Incident, issuer: &Issuer) -> Vec<Place> 
     if places.is_empty() {
         let told = incident.reports.last().and_then(|report| report.place.clone());
         let name = told.unwrap_or_else(|| issuer.khu_pho_name(incident).to_owned());
-        places.push(Place { name, coordinates: None });
+        places.push(AlertArea { name, coordinates: None });
     }
     places
 }
@@ -159,16 +159,16 @@ impl Xml {
     }
 }
 
-struct Message<'a> {
+struct CapMessage<'a> {
     incident: Incident,
     facts: CapFacts,
     /// Earlier ones of the incident, oldest first.
     known: Vec<Incident>,
-    places: Vec<Place>,
+    places: Vec<AlertArea>,
     issuer: &'a Issuer,
 }
 
-impl Message<'_> {
+impl CapMessage<'_> {
     fn write(&self) -> String {
         let (incident, issuer) = (&self.incident, self.issuer);
         let kind = self.kind();
@@ -248,7 +248,7 @@ impl Message<'_> {
     fn info(&self, xml: &mut Xml, language: Language) {
         let incident = &self.incident;
         let over = incident.state.is_closed();
-        let words = Words { vi: language == Language::Vi };
+        let words = CapWords { vi: language == Language::Vi };
         let event = incident.kind.facts().name.of(language);
         xml.open("info");
         xml.element("language", words.choose("vi-VN", "en-US"));
@@ -316,11 +316,11 @@ fn certainty(incident: &Incident) -> &'static str {
 }
 
 /// The words that people read, in one of two languages.
-struct Words {
+struct CapWords {
     vi: bool,
 }
 
-impl Words {
+impl CapWords {
     fn choose(&self, vi: &'static str, en: &'static str) -> &'static str {
         if self.vi { vi } else { en }
     }

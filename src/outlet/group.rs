@@ -9,13 +9,13 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Links;
 use super::Patience;
+use super::RunnerLinks;
 use super::Sink;
 use super::run;
 use crate::outbox::Outbox;
 
-type Run = Box<dyn FnOnce(Links, CancellationToken) -> BoxFuture<'static, ()> + Send>;
+type Run = Box<dyn FnOnce(RunnerLinks, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// The sinks of one kind of outlet. Their readers' names share a prefix that no other kind has.
 pub struct Group {
@@ -57,7 +57,7 @@ impl Group {
     }
 
     /// Runs each sink as a task of its own until `stop`.
-    pub fn spawn(self, links: &Links, tasks: &TaskTracker, stop: &CancellationToken) {
+    pub fn spawn(self, links: &RunnerLinks, tasks: &TaskTracker, stop: &CancellationToken) {
         for (reader, run) in self.sinks {
             links.standings.works(&reader);
             tasks.spawn(run(links.clone(), stop.clone()));

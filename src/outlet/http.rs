@@ -51,7 +51,7 @@ pub(crate) struct Post<'a> {
 
 /// The response that came back.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct HttpReply {
     pub(crate) status: StatusCode,
     /// In seconds; dates are not understood.
     pub(crate) retry_after: Option<Duration>,
@@ -82,7 +82,7 @@ pub(crate) enum Error {
 
 /// Posts to one receiver.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(crate) struct HttpClient {
     ca_file: Option<PathBuf>,
     limit: Duration,
     reach: Reach,
@@ -90,7 +90,7 @@ pub(crate) struct Client {
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
-impl Client {
+impl HttpClient {
     /// Trusts `ca_file` instead of the system's authorities; everything together may take `limit`.
     pub(crate) fn new(ca_file: Option<PathBuf>, limit: Duration) -> Self {
         Self { ca_file, limit, reach: Reach::Anywhere, tls: OnceCell::new() }
@@ -101,7 +101,7 @@ impl Client {
         Self { reach, ..self }
     }
 
-    pub(crate) async fn post(&self, post: Post<'_>) -> Result<Reply, Error> {
+    pub(crate) async fn post(&self, post: Post<'_>) -> Result<HttpReply, Error> {
         let host = post.url.host_str().unwrap_or_default().to_owned();
         let limit = self.limit;
         let exchange = self.exchange(post, &host);
@@ -109,7 +109,7 @@ impl Client {
         done.unwrap_or_else(|_| Err(Error::Silent { host: host.clone(), limit }))
     }
 
-    async fn exchange(&self, post: Post<'_>, host: &str) -> Result<Reply, Error> {
+    async fn exchange(&self, post: Post<'_>, host: &str) -> Result<HttpReply, Error> {
         let port = post.url.port_or_known_default().ok_or(Error::Url)?;
         // An IPv6 address stands in brackets in a url, and nowhere else.
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -160,7 +160,7 @@ fn request(post: Post<'_>, host: &str) -> Result<(Request<Full<Bytes>>, String),
     Ok((request, post.url.scheme().to_owned()))
 }
 
-async fn talk<S>(stream: S, request: Request<Full<Bytes>>, host: &str) -> Result<Reply, Error>
+async fn talk<S>(stream: S, request: Request<Full<Bytes>>, host: &str) -> Result<HttpReply, Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -176,7 +176,7 @@ where
     let seconds = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let seconds = seconds.and_then(|text| text.trim().parse().ok());
     let body = beginning(body).await;
-    Ok(Reply { status: head.status, retry_after: seconds.map(Duration::from_secs), body })
+    Ok(HttpReply { status: head.status, retry_after: seconds.map(Duration::from_secs), body })
 }
 
 /// The first bytes of a body. One that breaks off has said its status all the same.
@@ -236,7 +236,7 @@ mod tests {
         for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]"] {
             let url = Url::parse(&format!("https://{host}:{port}/x")).unwrap();
             let post = Post { url: &url, headers: HeaderMap::new(), body: Bytes::new() };
-            let client = Client::new(None, Duration::from_secs(5)).within(Reach::Public);
+            let client = HttpClient::new(None, Duration::from_secs(5)).within(Reach::Public);
             let error = client.post(post).await.unwrap_err();
             assert!(matches!(error, Error::Inside { .. }), "{host}: {error}");
         }

@@ -32,12 +32,12 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 pub use self::group::Group;
-pub use self::runner::Links;
 pub use self::runner::Patience;
+pub use self::runner::RunnerLinks;
 pub use self::runner::run;
+pub use self::template::BodyTemplate;
+pub use self::template::BodyTemplateError;
 pub use self::template::TEMPLATE_BYTES_MAX;
-pub use self::template::Template;
-pub use self::template::TemplateError;
 
 use crate::outbox;
 use crate::outbox::Entry;
@@ -46,7 +46,7 @@ use crate::outbox::Outbox;
 /// A receiver of alerts.
 pub trait Sink: Send + Sync + 'static {
     /// The form that is delivered, made once an entry: attempts differ in nothing.
-    type Parcel: Send + Sync + 'static;
+    type Delivery: Send + Sync + 'static;
 
     /// The name of its cursor, and of its counters.
     fn reader(&self) -> &str;
@@ -59,17 +59,17 @@ pub trait Sink: Send + Sync + 'static {
         &self,
         outbox: &Outbox,
         entry: &Entry,
-    ) -> Result<Prepared<Self::Parcel>, outbox::Error>;
+    ) -> Result<Prepared<Self::Delivery>, outbox::Error>;
 
     /// One attempt, bounded in time.
-    fn deliver(&self, parcel: &Self::Parcel) -> impl Future<Output = Answer> + Send;
+    fn deliver(&self, parcel: &Self::Delivery) -> impl Future<Output = DeliveryOutcome> + Send;
 }
 
 /// The form that a sink makes of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared<P> {
     /// This is delivered.
-    Parcel(P),
+    Delivery(P),
     /// The sink is not interested.
     Skipped,
     /// It can never be delivered; why, for people.
@@ -78,7 +78,7 @@ pub enum Prepared<P> {
 
 /// The outcome of an attempt. Reasons are for people and hold no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum DeliveryOutcome {
     /// The receiver has it.
     Taken,
     /// The receiver will never take it.

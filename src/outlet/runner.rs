@@ -7,7 +7,7 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Answer;
+use super::DeliveryOutcome;
 use super::Prepared;
 use super::Sink;
 use super::Standings;
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The runner's connections to the rest of the daemon.
 #[derive(Clone)]
-pub struct Links {
+pub struct RunnerLinks {
     /// The log that alerts come from.
     pub outbox: Outbox,
     /// Counts under the reader's name.
@@ -72,7 +72,7 @@ impl Default for Patience {
 /// Delivers to `sink` until `stop`. Never gives up before; what can't be delivered is set aside.
 pub async fn run<S: Sink>(
     sink: S,
-    links: Links,
+    links: RunnerLinks,
     patience: Patience,
     rng: impl Rng + Send,
     stop: CancellationToken,
@@ -104,7 +104,7 @@ struct Stopped;
 struct Runner<S, R> {
     sink: Arc<S>,
     reader: String,
-    links: Links,
+    links: RunnerLinks,
     patience: Patience,
     rng: R,
     stop: CancellationToken,
@@ -116,7 +116,7 @@ struct Runner<S, R> {
     away_since: Option<Mono>,
 }
 
-type Ready<S> = Prepared<<S as Sink>::Parcel>;
+type Ready<S> = Prepared<<S as Sink>::Delivery>;
 
 impl<S: Sink, R: Rng + Send> Runner<S, R> {
     async fn follow(&mut self) -> Result<(), Stopped> {
@@ -171,7 +171,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
     async fn settle(&mut self, entry: &Entry, prepared: Ready<S>) -> Result<(), Stopped> {
         let given_up = match prepared {
             Prepared::Skipped => return Ok(()),
-            Prepared::Parcel(parcel) => self.deliver(entry, &parcel).await?,
+            Prepared::Delivery(parcel) => self.deliver(entry, &parcel).await?,
             Prepared::Poison(reason) => Some(reason),
         };
         let Some(reason) = given_up else { return Ok(()) };
@@ -190,28 +190,28 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
     async fn deliver(
         &mut self,
         entry: &Entry,
-        parcel: &S::Parcel,
+        parcel: &S::Delivery,
     ) -> Result<Option<String>, Stopped> {
         let begun = self.links.clock.now().mono;
         let mut waits = Backoff::default();
         let mut failures = 0;
         loop {
             let answer = self.attempt(parcel).await?;
-            if answer != Answer::Taken {
+            if answer != DeliveryOutcome::Taken {
                 self.metrics.failures.inc();
             }
             let (reason, retry_after) = match answer {
-                Answer::Taken => {
+                DeliveryOutcome::Taken => {
                     self.away_since = None;
                     self.metrics.delivered.inc();
                     self.links.standings.works(&self.reader);
                     return Ok(None);
                 }
-                Answer::Refused(reason) => {
+                DeliveryOutcome::Refused(reason) => {
                     self.links.standings.fails(&self.reader, &reason);
                     return Ok(Some(reason));
                 }
-                Answer::Failed(reason) => {
+                DeliveryOutcome::Failed(reason) => {
                     failures += 1;
                     self.away_since = None;
                     if self.is_hopeless(failures, begun) {
@@ -219,7 +219,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
                     }
                     (reason, None)
                 }
-                Answer::Away { reason, retry_after } => {
+                DeliveryOutcome::Away { reason, retry_after } => {
                     if self.is_too_old(entry) {
                         return Ok(Some(reason));
                     }
@@ -236,7 +236,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
     }
 
     /// One attempt; on a stop it is given a moment, so that what has arrived is known to have.
-    async fn attempt(&self, parcel: &S::Parcel) -> Result<Answer, Stopped> {
+    async fn attempt(&self, parcel: &S::Delivery) -> Result<DeliveryOutcome, Stopped> {
         let cut = async {
             self.stop.cancelled().await;
             tokio::time::sleep(GRACE).await;

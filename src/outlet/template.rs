@@ -39,7 +39,7 @@ const WHOLE: &str = "alert";
 
 /// A text with placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct BodyTemplate {
     parts: Vec<Part>,
     escape: Escape,
 }
@@ -92,7 +92,7 @@ impl Escape {
 
 /// The reason why a text is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
+pub enum BodyTemplateError {
     /// A word in braces that stands for nothing.
     #[error("there is no placeholder {{{0}}}")]
     Unknown(String),
@@ -104,15 +104,15 @@ pub enum TemplateError {
     Json(String),
 }
 
-impl Template {
+impl BodyTemplate {
     /// Reads `text`, which will be sent as `content_type`; that decides how what is filled in is
     /// escaped.
     ///
     /// # Errors
-    /// [`TemplateError`], also where a JSON template makes no JSON.
-    pub fn new(text: &str, content_type: &str) -> Result<Self, TemplateError> {
+    /// [`BodyTemplateError`], also where a JSON template makes no JSON.
+    pub fn new(text: &str, content_type: &str) -> Result<Self, BodyTemplateError> {
         if text.len() > TEMPLATE_BYTES_MAX {
-            return Err(TemplateError::Length);
+            return Err(BodyTemplateError::Length);
         }
         let template = Self { parts: parts(text)?, escape: Escape::of(content_type) };
         if template.escape == Escape::Json {
@@ -120,7 +120,7 @@ impl Template {
             for alert in alerts {
                 let filled = template.fill(&alert);
                 let read: Result<Value, _> = serde_json::from_str(&filled);
-                read.map_err(|error| TemplateError::Json(error.to_string()))?;
+                read.map_err(|error| BodyTemplateError::Json(error.to_string()))?;
             }
         }
         Ok(template)
@@ -154,7 +154,7 @@ impl Template {
     }
 }
 
-fn parts(text: &str) -> Result<Vec<Part>, TemplateError> {
+fn parts(text: &str) -> Result<Vec<Part>, BodyTemplateError> {
     let mut parts = Vec::new();
     let mut plain = String::new();
     let mut rest = text;
@@ -173,7 +173,7 @@ fn parts(text: &str) -> Result<Vec<Part>, TemplateError> {
         let part = match field {
             Some((_, pointer)) => Part::Field(pointer),
             None if name == WHOLE => Part::Whole,
-            None => return Err(TemplateError::Unknown(name.to_owned())),
+            None => return Err(BodyTemplateError::Unknown(name.to_owned())),
         };
         parts.extend((!plain.is_empty()).then(|| Part::Text(std::mem::take(&mut plain))));
         parts.push(part);
@@ -214,7 +214,7 @@ mod tests {
             "id": "i-1", "revision": 3, "message": "CHÁY \"to\" & <lớn>\n", "exercise": false,
             "team": { "name": "Tổ 3", "phone": null }, "cameras": [],
         });
-        Template::new(text, content_type).unwrap().fill(&alert)
+        BodyTemplate::new(text, content_type).unwrap().fill(&alert)
     }
 
     #[test]
@@ -246,19 +246,19 @@ mod tests {
 
     #[test]
     fn mistakes_are_found_before_the_first_alert() {
-        let error = |text: &str| Template::new(text, "application/json").unwrap_err();
-        assert_eq!(error("{mesage}"), TemplateError::Unknown("mesage".to_owned()));
-        assert!(matches!(error(r#"{"text":{message}}"#), TemplateError::Json(_)));
-        assert!(matches!(error(r#"{"text":"{message}""#), TemplateError::Json(_)));
-        assert_eq!(error(&"x".repeat(9_000)), TemplateError::Length);
-        assert!(Template::names().contains(&"message"));
+        let error = |text: &str| BodyTemplate::new(text, "application/json").unwrap_err();
+        assert_eq!(error("{mesage}"), BodyTemplateError::Unknown("mesage".to_owned()));
+        assert!(matches!(error(r#"{"text":{message}}"#), BodyTemplateError::Json(_)));
+        assert!(matches!(error(r#"{"text":"{message}""#), BodyTemplateError::Json(_)));
+        assert_eq!(error(&"x".repeat(9_000)), BodyTemplateError::Length);
+        assert!(BodyTemplate::names().contains(&"message"));
     }
 
     proptest! {
         #[test]
         fn whatever_an_alert_says_the_json_stays_json(message in "\\PC{0,40}|[\\x00-\\x7f]{0,40}") {
             let template =
-                Template::new(r#"{"a":["{message}"],"b":1}"#, "application/json").unwrap();
+                BodyTemplate::new(r#"{"a":["{message}"],"b":1}"#, "application/json").unwrap();
             let filled = template.fill(&json!({ "message": message }));
             let read: Value = serde_json::from_str(&filled).unwrap();
             prop_assert_eq!(&read["a"][0], &json!(message));
@@ -266,7 +266,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in "[{}a-z_\"ạ]{0,60}") {
-            drop(Template::new(&text, "text/plain"));
+            drop(BodyTemplate::new(&text, "text/plain"));
         }
     }
 }

@@ -18,15 +18,15 @@ use serde_json::Value;
 use sha2::Sha256;
 use url::Url;
 
-use super::Answer;
+use super::BodyTemplate;
+use super::DeliveryOutcome;
 use super::Prepared;
 use super::Sink;
-use super::Template;
 use super::cap;
 use super::http;
-use super::http::Client;
+use super::http::HttpClient;
+use super::http::HttpReply;
 use super::http::Post;
-use super::http::Reply;
 use crate::alert::Head;
 use crate::incident::IncidentState;
 use crate::incident::Kind;
@@ -78,7 +78,7 @@ pub enum Body {
     /// The alert's bytes.
     Alert,
     /// A text of the admin's.
-    Template(Template),
+    Template(BodyTemplate),
     /// CAP 1.2, for fire and smoke alone.
     Cap(Arc<cap::Issuer>),
 }
@@ -211,13 +211,13 @@ fn encoded(secret: &str) -> String {
 pub struct Webhook {
     reader: String,
     config: Config,
-    client: Client,
+    client: HttpClient,
     clock: Arc<dyn Clock>,
 }
 
 /// A body, and which alert it tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parcel {
+pub struct Delivery {
     body: Bytes,
     /// `{id}/{revision}`.
     delivery: String,
@@ -227,11 +227,11 @@ impl Webhook {
     /// Sends as `config` says; `clock` stamps signatures.
     pub fn new(config: Config, clock: Arc<dyn Clock>) -> Self {
         let reader = reader(&config.id);
-        let client = Client::new(config.ca_file.clone(), config.timeout);
+        let client = HttpClient::new(config.ca_file.clone(), config.timeout);
         Self { reader, config, client, clock }
     }
 
-    fn headers(&self, parcel: &Parcel) -> Option<HeaderMap> {
+    fn headers(&self, parcel: &Delivery) -> Option<HeaderMap> {
         let mut headers = HeaderMap::new();
         let content_type = HeaderValue::try_from(&self.config.content_type).ok()?;
         headers.insert(header::CONTENT_TYPE, content_type);
@@ -251,7 +251,7 @@ impl Webhook {
         Some(headers)
     }
 
-    fn judge(&self, reply: &Reply) -> Answer {
+    fn judge(&self, reply: &HttpReply) -> DeliveryOutcome {
         let status = reply.status;
         let told = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
         let reason = || {
@@ -266,13 +266,13 @@ impl Webhook {
         });
         match status.as_u16() {
             200..=299 => match &self.config.expect {
-                Some(expect) if !expect.holds(&told) => Answer::Failed(reason()),
-                _ => Answer::Taken,
+                Some(expect) if !expect.holds(&told) => DeliveryOutcome::Failed(reason()),
+                _ => DeliveryOutcome::Taken,
             },
-            408 | 425 | 429 | 502..=504 => Answer::Away { reason: reason(), retry_after },
-            400..=499 => Answer::Refused(reason()),
+            408 | 425 | 429 | 502..=504 => DeliveryOutcome::Away { reason: reason(), retry_after },
+            400..=499 => DeliveryOutcome::Refused(reason()),
             // Redirects too: they are not followed, and may be an outage's.
-            _ => Answer::Failed(reason()),
+            _ => DeliveryOutcome::Failed(reason()),
         }
     }
 
@@ -347,13 +347,13 @@ impl Filter {
 }
 
 impl Sink for Webhook {
-    type Parcel = Parcel;
+    type Delivery = Delivery;
 
     fn reader(&self) -> &str {
         &self.reader
     }
 
-    fn prepare(&self, outbox: &Outbox, entry: &Entry) -> Result<Prepared<Parcel>, outbox::Error> {
+    fn prepare(&self, outbox: &Outbox, entry: &Entry) -> Result<Prepared<Delivery>, outbox::Error> {
         let alert = match Head::read(&entry.payload) {
             Ok(alert) => alert,
             Err(error) => return Ok(Prepared::Poison(format!("it is no alert: {error}"))),
@@ -393,18 +393,18 @@ impl Sink for Webhook {
             },
         };
         let delivery = format!("{}/{}", alert.id, alert.revision);
-        Ok(Prepared::Parcel(Parcel { body, delivery }))
+        Ok(Prepared::Delivery(Delivery { body, delivery }))
     }
 
-    async fn deliver(&self, parcel: &Parcel) -> Answer {
+    async fn deliver(&self, parcel: &Delivery) -> DeliveryOutcome {
         let Some(headers) = self.headers(parcel) else {
-            return Answer::Refused("its headers can't be sent".to_owned());
+            return DeliveryOutcome::Refused("its headers can't be sent".to_owned());
         };
         let post = Post { url: &self.config.target.url, headers, body: parcel.body.clone() };
         match self.client.post(post).await {
             Ok(reply) => self.judge(&reply),
-            Err(error @ http::Error::Http { .. }) => Answer::Failed(error.to_string()),
-            Err(error) => Answer::Away { reason: error.to_string(), retry_after: None },
+            Err(error @ http::Error::Http { .. }) => DeliveryOutcome::Failed(error.to_string()),
+            Err(error) => DeliveryOutcome::Away { reason: error.to_string(), retry_after: None },
         }
     }
 }

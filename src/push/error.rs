@@ -18,7 +18,7 @@ pub enum Error {
 
 /// The reason why a browser is not told.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum SubscriptionRefused {
     /// It is of no service that is allowed.
     #[error(
         "this browser's push service is not allowed here; an admin can add it to push_services"

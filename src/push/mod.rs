@@ -25,7 +25,7 @@ mod notification;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use error::{Error, Refused};
+pub use error::{Error, SubscriptionRefused};
 pub use service::NotAService;
 pub use service::Service;
 pub use service::USUAL;
@@ -89,22 +89,22 @@ impl Push {
     /// keep their password; answers the service. Blocks on the disk.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// [`SubscriptionRefused`].
     pub fn subscribe(
         &self,
         viewer: &Viewer,
         endpoint: &str,
         p256dh: &str,
         auth: &str,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, SubscriptionRefused> {
         let shared = &self.shared;
         let generation = shared.access.generation(&viewer.login).filter(|_| !viewer.local);
-        let generation = generation.ok_or(Refused::Nobody)?;
+        let generation = generation.ok_or(SubscriptionRefused::Nobody)?;
         let endpoint = Endpoint::parse(endpoint, &shared.config.services);
-        let endpoint = endpoint.ok_or(Refused::Service)?;
-        let keys = Keys::parse(p256dh, auth).ok_or(Refused::Keys)?;
+        let endpoint = endpoint.ok_or(SubscriptionRefused::Service)?;
+        let keys = Keys::parse(p256dh, auth).ok_or(SubscriptionRefused::Keys)?;
         // What is no point of the curve shows at the first message: here.
-        seal::seal(b"", &keys).map_err(|_| Refused::Keys)?;
+        seal::seal(b"", &keys).map_err(|_| SubscriptionRefused::Keys)?;
         let (user, since) = (viewer.login.clone(), shared.clock.now().wall);
         let origin = endpoint.origin();
         shared.subscriptions.add(Subscription { endpoint, keys, user, generation, since })?;

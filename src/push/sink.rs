@@ -37,12 +37,12 @@ use crate::alert::Head;
 use crate::outbox;
 use crate::outbox::Entry;
 use crate::outbox::Outbox;
-use crate::outlet::Answer;
+use crate::outlet::DeliveryOutcome;
 use crate::outlet::Prepared;
 use crate::outlet::Sink;
-use crate::outlet::http::Client;
+use crate::outlet::http::HttpClient;
+use crate::outlet::http::HttpReply;
 use crate::outlet::http::Post;
-use crate::outlet::http::Reply;
 use crate::outlet::webhook::LOOK_BACK;
 use crate::time::Wall;
 
@@ -64,24 +64,24 @@ pub struct Pusher {
     reader: String,
     service: Service,
     shared: Arc<Shared>,
-    client: Client,
+    client: HttpClient,
     /// Counts what a browser is never sent.
     dropped: Counter,
 }
 
 /// A notification, and who has it already.
-pub struct Parcel {
+pub struct Delivery {
     subject: Arc<str>,
     text: Vec<u8>,
     topic: String,
     urgent: bool,
     /// The time after which no browser is woken.
     until: Wall,
-    told: Mutex<Told>,
+    told: Mutex<Notified>,
 }
 
 #[derive(Default)]
-struct Told {
+struct Notified {
     /// The browsers that need nothing more of this alert.
     done: BTreeSet<Endpoint>,
     rounds: u32,
@@ -101,7 +101,8 @@ enum Sent {
 
 impl Pusher {
     pub(super) fn new(shared: Arc<Shared>, service: Service, dropped: Counter) -> Self {
-        let client = Client::new(shared.config.ca_file.clone(), TIMEOUT).within(service.reach());
+        let client =
+            HttpClient::new(shared.config.ca_file.clone(), TIMEOUT).within(service.reach());
         Self { reader: format!("{PREFIX}{service}"), service, shared, client, dropped }
     }
 
@@ -130,7 +131,7 @@ impl Pusher {
         }
     }
 
-    async fn send(&self, parcel: &Parcel, to: &Subscription) -> Sent {
+    async fn send(&self, parcel: &Delivery, to: &Subscription) -> Sent {
         let Some(post) = self.post(parcel, to) else {
             return Sent::GivenUp("the message can't be made".to_owned());
         };
@@ -140,7 +141,7 @@ impl Pusher {
         }
     }
 
-    fn post<'a>(&self, parcel: &Parcel, to: &'a Subscription) -> Option<Post<'a>> {
+    fn post<'a>(&self, parcel: &Delivery, to: &'a Subscription) -> Option<Post<'a>> {
         let now = self.shared.clock.now().wall;
         let body = seal::seal(&parcel.text, &to.keys).ok()?;
         let who = self.shared.vapid.authorization(&to.endpoint.origin(), now)?;
@@ -157,45 +158,49 @@ impl Pusher {
     }
 
     /// Returns what is to be said of a round.
-    fn answer(&self, parcel: &Parcel, waiting: Vec<(String, Option<Duration>)>) -> Answer {
+    fn answer(
+        &self,
+        parcel: &Delivery,
+        waiting: Vec<(String, Option<Duration>)>,
+    ) -> DeliveryOutcome {
         let mut told = parcel.lock();
         told.rounds += 1;
         let Some((reason, _)) = waiting.first().cloned() else {
             return match told.given_up.take() {
-                Some(reason) if !told.taken => Answer::Refused(reason),
-                _ => Answer::Taken,
+                Some(reason) if !told.taken => DeliveryOutcome::Refused(reason),
+                _ => DeliveryOutcome::Taken,
             };
         };
         if told.taken && told.rounds >= ROUNDS {
             let (service, given_up) = (&self.service, waiting.len());
             tracing::warn!(%service, given_up, reason, "browsers were not told of an alert");
             self.dropped.inc_by(given_up as u64);
-            return Answer::Taken;
+            return DeliveryOutcome::Taken;
         }
         if parcel.until <= self.shared.clock.now().wall {
-            return Answer::Refused(format!("{reason}; it is too old to wake anybody"));
+            return DeliveryOutcome::Refused(format!("{reason}; it is too old to wake anybody"));
         }
         // What one browser is asked to wait for, the others do not.
         let asked = waiting.into_iter().filter_map(|(_, wait)| wait).max();
         let retry_after = asked.filter(|_| !told.taken);
-        Answer::Away { reason, retry_after }
+        DeliveryOutcome::Away { reason, retry_after }
     }
 }
 
-impl Parcel {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Told> {
+impl Delivery {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Notified> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for Pusher {
-    type Parcel = Parcel;
+    type Delivery = Delivery;
 
     fn reader(&self) -> &str {
         &self.reader
     }
 
-    fn prepare(&self, outbox: &Outbox, entry: &Entry) -> Result<Prepared<Parcel>, outbox::Error> {
+    fn prepare(&self, outbox: &Outbox, entry: &Entry) -> Result<Prepared<Delivery>, outbox::Error> {
         if self.shared.subscriptions.of(&self.service).is_empty() {
             return Ok(Prepared::Skipped);
         }
@@ -219,7 +224,7 @@ impl Sink for Pusher {
         let topic = URL_SAFE_NO_PAD.encode(Sha256::digest(entry.subject.as_bytes()));
         let text =
             notification::notification(&alert, self.shared.language).to_string().into_bytes();
-        Ok(Prepared::Parcel(Parcel {
+        Ok(Prepared::Delivery(Delivery {
             subject: entry.subject.clone(),
             text,
             topic: topic[..TOPIC_CHARS].to_owned(),
@@ -229,7 +234,7 @@ impl Sink for Pusher {
         }))
     }
 
-    async fn deliver(&self, parcel: &Parcel) -> Answer {
+    async fn deliver(&self, parcel: &Delivery) -> DeliveryOutcome {
         let mut recipients = self.recipients(&parcel.subject).await;
         recipients.retain(|one| !parcel.lock().done.contains(&one.endpoint));
         let sent = futures::stream::iter(recipients).map(|one| async move {
@@ -259,7 +264,7 @@ impl Sink for Pusher {
     }
 }
 
-fn judge(reply: &Reply) -> Sent {
+fn judge(reply: &HttpReply) -> Sent {
     let code = reply.status.as_u16();
     match code {
         200..=299 => Sent::Taken,

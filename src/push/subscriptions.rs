@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::error::Error;
-use super::error::Refused;
+use super::error::SubscriptionRefused;
 use super::seal::Keys;
 use super::service::Endpoint;
 use super::service::Service;
@@ -44,7 +44,7 @@ pub(super) struct Subscription {
 
 /// As the file has it.
 #[derive(Deserialize, Serialize)]
-struct Line {
+struct SubscriptionLine {
     endpoint: String,
     p256dh: String,
     auth: String,
@@ -70,17 +70,17 @@ impl Subscriptions {
     pub(super) fn open(store: &Path, services: &[Service]) -> Result<Self, Error> {
         let folder = Folder::make(store)?;
         let text = folder.read(FILE)?.unwrap_or_default();
-        let kept: Vec<Line> = match text.trim() {
+        let kept: Vec<SubscriptionLine> = match text.trim() {
             "" => Vec::new(),
             text => serde_json::from_str(text).unwrap_or_else(|error| {
                 tracing::warn!(%error, "push subscriptions can't be read back");
                 Vec::new()
             }),
         };
-        let read = |line: Line| {
+        let read = |line: SubscriptionLine| {
             let endpoint = Endpoint::parse(&line.endpoint, services)?;
             let keys = Keys::parse(&line.p256dh, &line.auth)?;
-            let Line { user, generation, since, .. } = line;
+            let SubscriptionLine { user, generation, since, .. } = line;
             let since = Wall(since);
             let kept = Subscription { endpoint: endpoint.clone(), keys, user, generation, since };
             Some((endpoint, Arc::new(kept)))
@@ -92,8 +92,8 @@ impl Subscriptions {
     /// Takes one in, durably; one of the same browser is replaced. Blocks on the disk.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub(super) fn add(&self, new: Subscription) -> Result<(), Refused> {
+    /// [`SubscriptionRefused`].
+    pub(super) fn add(&self, new: Subscription) -> Result<(), SubscriptionRefused> {
         {
             let mut lines = self.lock();
             let known = lines.get(&new.endpoint).is_some_and(|old| {
@@ -109,7 +109,7 @@ impl Subscriptions {
                 oldest.and_then(|oldest| lines.remove(&oldest));
             }
             if lines.len() >= ALL_MAX {
-                return Err(Refused::Full);
+                return Err(SubscriptionRefused::Full);
             }
             lines.insert(new.endpoint.clone(), Arc::new(new));
         }
@@ -143,7 +143,7 @@ impl Subscriptions {
 
     fn save(&self) -> Result<(), Error> {
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: Vec<Line> = self.lock().values().map(|one| line(one)).collect();
+        let lines: Vec<SubscriptionLine> = self.lock().values().map(|one| line(one)).collect();
         Ok(self.folder.write(FILE, &serde_json::json!(lines).to_string())?)
     }
 
@@ -153,9 +153,9 @@ impl Subscriptions {
     }
 }
 
-fn line(one: &Subscription) -> Line {
+fn line(one: &Subscription) -> SubscriptionLine {
     let (p256dh, auth) = one.keys.render();
-    Line {
+    SubscriptionLine {
         endpoint: one.endpoint.url().as_str().to_owned(),
         p256dh,
         auth,

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use super::compare::{Judged, Outcome, Score, outcome};
-use super::play::Told;
+use super::compare::{JudgedIncident, JudgedOutcome, Score, outcome};
+use super::play::ReplayedAlert;
 use crate::incident::Kind;
 use crate::rule;
 use crate::rule::RuleKind;
@@ -108,11 +108,15 @@ pub enum Advice {
     /// Nothing that was tried is better.
     Keep(Score),
     /// This is.
-    Change(Choice, Outcome),
+    Change(Choice, JudgedOutcome),
 }
 
 /// Judges what each choice tells; the first is the present one.
-pub fn advise(rule: RuleKind, judged: &[Judged], tried: &[(Choice, Vec<Told>)]) -> Advice {
+pub fn advise(
+    rule: RuleKind,
+    judged: &[JudgedIncident],
+    tried: &[(Choice, Vec<ReplayedAlert>)],
+) -> Advice {
     let kind = Kind::from(rule);
     let ours = judged.iter().filter(|one| one.kind == kind);
     let Some(((present, before), others)) = tried.split_first() else {
@@ -123,8 +127,8 @@ pub fn advise(rule: RuleKind, judged: &[Judged], tried: &[(Choice, Vec<Told>)]) 
         return Advice::TooFew(score.verdicts());
     }
     let later_max = rule.tuning().map_or(Duration::ZERO, |tuning| tuning.later_max);
-    let alerts = |told: &[Told]| told.iter().filter(|told| told.kind == kind).count();
-    let mut best: Option<(Choice, Outcome)> = None;
+    let alerts = |told: &[ReplayedAlert]| told.iter().filter(|told| told.kind == kind).count();
+    let mut best: Option<(Choice, JudgedOutcome)> = None;
     for (choice, told) in others {
         let outcome = outcome(ours.clone(), before, told);
         let found = outcome.after.real.0.saturating_sub(score.real.0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::play::Told;
+use super::play::ReplayedAlert;
 use crate::detection_log::StoredVerdict;
 use crate::incident::{IncidentId, Kind};
 use crate::time::Wall;
@@ -33,7 +33,7 @@ pub struct Row {
 /// order.
 ///
 /// Smoke that has become a fire, or the other way round, is kept, under what it was before.
-pub fn rows(before: &[Told], after: &[Told]) -> Vec<Row> {
+pub fn rows(before: &[ReplayedAlert], after: &[ReplayedAlert]) -> Vec<Row> {
     let mut rows: BTreeMap<(Id, Kind), Row> = BTreeMap::new();
     let mut row = |camera: &Id, kind: Kind, change: &dyn Fn(&mut Row)| {
         let empty =
@@ -63,7 +63,7 @@ pub fn rows(before: &[Told], after: &[Told]) -> Vec<Row> {
     rows.into_values().collect()
 }
 
-fn is_same(one: &Told, other: &Told, camera: &Id) -> bool {
+fn is_same(one: &ReplayedAlert, other: &ReplayedAlert, camera: &Id) -> bool {
     one.kind.joins(other.kind)
         && other.cameras.contains(camera)
         && one.opened_at <= other.until + SAME_WITHIN
@@ -72,7 +72,7 @@ fn is_same(one: &Told, other: &Told, camera: &Id) -> bool {
 
 /// The verdict of people on one incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct JudgedIncident {
     /// The kind that it was taken for.
     pub kind: Kind,
     /// The cameras that saw it.
@@ -86,15 +86,15 @@ pub struct Judged {
 }
 
 /// The last word on each incident that people judged and a camera saw, oldest first.
-pub fn judged<'a>(verdicts: impl IntoIterator<Item = &'a StoredVerdict>) -> Vec<Judged> {
+pub fn judged<'a>(verdicts: impl IntoIterator<Item = &'a StoredVerdict>) -> Vec<JudgedIncident> {
     let mut last: BTreeMap<&IncidentId, &StoredVerdict> = BTreeMap::new();
     for verdict in verdicts {
         last.insert(&verdict.incident, verdict);
     }
-    let mut judged: Vec<Judged> = (last.into_values())
+    let mut judged: Vec<JudgedIncident> = (last.into_values())
         .filter(|verdict| !verdict.cameras.is_empty())
         .filter_map(|verdict| {
-            Some(Judged {
+            Some(JudgedIncident {
                 kind: verdict.kind,
                 cameras: verdict.cameras.clone(),
                 opened_at: verdict.opened_at,
@@ -107,10 +107,10 @@ pub fn judged<'a>(verdicts: impl IntoIterator<Item = &'a StoredVerdict>) -> Vec<
     judged
 }
 
-impl Judged {
+impl JudgedIncident {
     /// Returns when a replay tells of it; `None` where it doesn't.
-    pub fn told_at(&self, told: &[Told]) -> Option<Wall> {
-        let this = |told: &&Told| {
+    pub fn told_at(&self, told: &[ReplayedAlert]) -> Option<Wall> {
+        let this = |told: &&ReplayedAlert| {
             told.kind.joins(self.kind)
                 && self.cameras.iter().any(|camera| told.cameras.contains(camera))
                 && told.opened_at <= self.judged_at
@@ -131,7 +131,10 @@ pub struct Score {
 
 impl Score {
     /// Of a replay.
-    pub fn of<'a>(judged: impl IntoIterator<Item = &'a Judged>, told: &[Told]) -> Self {
+    pub fn of<'a>(
+        judged: impl IntoIterator<Item = &'a JudgedIncident>,
+        told: &[ReplayedAlert],
+    ) -> Self {
         let mut score = Self::default();
         for one in judged {
             let count = if one.real { &mut score.real } else { &mut score.untrue };
@@ -149,7 +152,7 @@ impl Score {
 
 /// The outcome for the incidents that people judged.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Outcome {
+pub struct JudgedOutcome {
     /// Under the file's thresholds.
     pub before: Score,
     /// Under the changed ones.
@@ -164,14 +167,14 @@ pub struct Outcome {
 
 /// Holds both replays against what people said.
 pub fn outcome<'a>(
-    judged: impl IntoIterator<Item = &'a Judged> + Clone,
-    before: &[Told],
-    after: &[Told],
-) -> Outcome {
-    let mut outcome = Outcome {
+    judged: impl IntoIterator<Item = &'a JudgedIncident> + Clone,
+    before: &[ReplayedAlert],
+    after: &[ReplayedAlert],
+) -> JudgedOutcome {
+    let mut outcome = JudgedOutcome {
         before: Score::of(judged.clone(), before),
         after: Score::of(judged.clone(), after),
-        ..Outcome::default()
+        ..JudgedOutcome::default()
     };
     for one in judged {
         match (one.told_at(before), one.told_at(after)) {

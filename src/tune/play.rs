@@ -16,7 +16,7 @@ const BY: &str = "diary";
 
 /// One incident as a replay tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ReplayedAlert {
     /// The kind that it came to.
     pub kind: Kind,
     /// The cameras that saw it.
@@ -36,7 +36,7 @@ pub struct Lane {
     cameras: Vec<Watched>,
     core: Option<(DaemonRun, Core)>,
     ticked: Stamp,
-    told: BTreeMap<IncidentId, Told>,
+    told: BTreeMap<IncidentId, ReplayedAlert>,
     /// The incidents that were declared false, for cores of later starts.
     lessons: Vec<Incident>,
 }
@@ -78,8 +78,8 @@ impl Lane {
     }
 
     /// Everything that was told, oldest first.
-    pub fn finish(self) -> Vec<Told> {
-        let mut told: Vec<Told> = self.told.into_values().collect();
+    pub fn finish(self) -> Vec<ReplayedAlert> {
+        let mut told: Vec<ReplayedAlert> = self.told.into_values().collect();
         told.sort_by(|a, b| (a.opened_at, &a.cameras).cmp(&(b.opened_at, &b.cameras)));
         told
     }
@@ -133,7 +133,7 @@ impl Lane {
 
     fn note(&mut self, revisions: &[Incident]) {
         for incident in revisions {
-            let told = self.told.entry(incident.id.clone()).or_insert_with(|| Told {
+            let told = self.told.entry(incident.id.clone()).or_insert_with(|| ReplayedAlert {
                 kind: incident.kind,
                 cameras: BTreeSet::new(),
                 opened_at: incident.opened_at,

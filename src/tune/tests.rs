@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::advice::{Advice, Choice, VERDICTS_MIN, advise, share};
-use super::compare::{Judged, judged, outcome, rows};
-use super::play::Told;
+use super::compare::{JudgedIncident, judged, outcome, rows};
+use super::play::ReplayedAlert;
 use crate::detection_log::StoredVerdict;
 use crate::incident::{IncidentId, IncidentState, Kind};
 use crate::rule::RuleKind;
@@ -20,8 +20,8 @@ fn second(s: i64) -> Wall {
 }
 
 /// Told after 3 s, over after 30.
-fn told(kind: Kind, camera: &str, from: i64) -> Told {
-    Told {
+fn told(kind: Kind, camera: &str, from: i64) -> ReplayedAlert {
+    ReplayedAlert {
         kind,
         cameras: [id(camera)].into(),
         opened_at: second(from),
@@ -30,8 +30,8 @@ fn told(kind: Kind, camera: &str, from: i64) -> Told {
     }
 }
 
-fn verdict(kind: Kind, camera: &str, from: i64, real: bool) -> Judged {
-    Judged {
+fn verdict(kind: Kind, camera: &str, from: i64, real: bool) -> JudgedIncident {
+    JudgedIncident {
         kind,
         cameras: vec![id(camera)],
         opened_at: second(from),
@@ -129,7 +129,7 @@ fn choice(confidence_min: f32) -> Choice {
 }
 
 /// Six real fires and as many lamps, a camera each.
-fn ward(verdicts: usize) -> (Vec<Judged>, Vec<Told>) {
+fn ward(verdicts: usize) -> (Vec<JudgedIncident>, Vec<ReplayedAlert>) {
     let camera = |n: usize| format!("c{n}");
     let judged = (0..verdicts).map(|n| verdict(Kind::Fire, &camera(n), 0, n.is_multiple_of(2)));
     let all = (0..verdicts).map(|n| told(Kind::Fire, &camera(n), 0));
@@ -139,14 +139,14 @@ fn ward(verdicts: usize) -> (Vec<Judged>, Vec<Told>) {
 #[test]
 fn fewer_false_alarms_win_and_then_the_smaller_change() {
     let (judged, before) = ward(12);
-    let real: Vec<Told> = before.iter().step_by(2).cloned().collect();
+    let real: Vec<ReplayedAlert> = before.iter().step_by(2).cloned().collect();
     let mut fewer = real.clone();
     fewer.truncate(5);
     let mut late = real.clone();
     late[0].told_at = second(3 + 6);
     let mut talkative = real.clone();
     talkative.extend((0..20).map(|n| told(Kind::Fire, "x", 1_000 * (n + 1))));
-    let tried = |wanted: &[(f32, &Vec<Told>)]| -> Vec<(Choice, Vec<Told>)> {
+    let tried = |wanted: &[(f32, &Vec<ReplayedAlert>)]| -> Vec<(Choice, Vec<ReplayedAlert>)> {
         let rest = wanted.iter().map(|(confidence, told)| (choice(*confidence), (*told).clone()));
         std::iter::once((PRESENT, before.clone())).chain(rest).collect()
     };

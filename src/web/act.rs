@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::feed::off_thread;
-use super::requests::Outcome;
+use super::requests::CommandOutcome;
 use super::requests::PageRequest;
 use super::shared::Shared;
 use super::views;
@@ -65,9 +65,9 @@ pub(super) async fn command(
     Extension(viewer): Extension<Viewer>,
     Path((khu_pho, id)): Path<(String, String)>,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ActionRefusal> {
     let khu_pho = shared.known_khu_pho(&viewer, &khu_pho)?;
-    let id = IncidentId::parse(&id).ok_or(Refusal::NoIncident)?;
+    let id = IncidentId::parse(&id).ok_or(ActionRefusal::NoIncident)?;
     let form: CommandForm = read(&body)?;
     let command = if form.action == Silence::ACTION {
         Command::Silence(id.clone(), Silence::new(&viewer.name)?)
@@ -84,7 +84,7 @@ pub(super) async fn report(
     Extension(viewer): Extension<Viewer>,
     Path(khu_pho): Path<String>,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ActionRefusal> {
     let khu_pho = shared.known_khu_pho(&viewer, &khu_pho)?;
     let form: ReportForm = read(&body)?;
     shared.not_too_often(&viewer)?;
@@ -93,7 +93,7 @@ pub(super) async fn report(
     let mut report = Report::new(&form.kind, &viewer.name, place, note, at)?;
     if form.exercise {
         if !viewer.may_drill() {
-            return Err(Refusal::Drill);
+            return Err(ActionRefusal::Drill);
         }
         report = report.as_exercise(form.siren);
     }
@@ -106,7 +106,7 @@ pub(super) async fn patrol(
     Extension(viewer): Extension<Viewer>,
     Path(khu_pho): Path<String>,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ActionRefusal> {
     let khu_pho = shared.known_khu_pho(&viewer, &khu_pho)?;
     let form: PatrolForm = read(&body)?;
     shared.not_too_often(&viewer)?;
@@ -119,33 +119,33 @@ pub(super) async fn look(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
     Path(camera): Path<String>,
-) -> Result<Response, Refusal> {
-    let (camera, _) = shared.known_camera(&viewer, &camera).ok_or(Refusal::NoCamera)?;
+) -> Result<Response, ActionRefusal> {
+    let (camera, _) = shared.known_camera(&viewer, &camera).ok_or(ActionRefusal::NoCamera)?;
     shared
         .state
         .requests
         .try_send(PageRequest::WatchCamera { camera })
-        .map_err(|_| Refusal::Busy)?;
+        .map_err(|_| ActionRefusal::Busy)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::Form(error.to_string()))
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ActionRefusal> {
+    serde_json::from_slice(body).map_err(|error| ActionRefusal::Form(error.to_string()))
 }
 
 impl Shared {
-    fn not_too_often(&self, viewer: &Viewer) -> Result<(), Refusal> {
+    fn not_too_often(&self, viewer: &Viewer) -> Result<(), ActionRefusal> {
         let now = self.state.clock.now().mono;
         self.minutes.report(viewer, now).map_err(|wait| {
             self.state.metrics.messages_refused.inc();
-            Refusal::TooOften(wait.as_secs() + 1)
+            ActionRefusal::TooOften(wait.as_secs() + 1)
         })
     }
 
-    fn known_khu_pho(&self, viewer: &Viewer, khu_pho: &str) -> Result<Id, Refusal> {
-        let id = Id::new(khu_pho).map_err(|_| Refusal::NoKhuPho)?;
+    fn known_khu_pho(&self, viewer: &Viewer, khu_pho: &str) -> Result<Id, ActionRefusal> {
+        let id = Id::new(khu_pho).map_err(|_| ActionRefusal::NoKhuPho)?;
         let known = self.state.board.khu_pho().iter().any(|known| known.id == id);
-        (known && viewer.may_see(&id)).then_some(id).ok_or(Refusal::NoKhuPho)
+        (known && viewer.may_see(&id)).then_some(id).ok_or(ActionRefusal::NoKhuPho)
     }
 
     /// Hands the command to the core, and answers once what came of it is durable. `about`: the
@@ -156,28 +156,28 @@ impl Shared {
         khu_pho: Id,
         command: Command,
         about: Option<IncidentId>,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, ActionRefusal> {
         let (answered, answer) = oneshot::channel();
         let who = views::actor(viewer);
         let ask = PageRequest::Command { khu_pho: khu_pho.clone(), who, command, answered };
-        self.state.requests.try_send(ask).map_err(|_| Refusal::Busy)?;
+        self.state.requests.try_send(ask).map_err(|_| ActionRefusal::Busy)?;
         let outcome = tokio::time::timeout(DURABLE_WAIT, async {
-            Ok::<_, Refusal>(match answer.await.map_err(|_| Refusal::Ending)? {
-                Outcome::Done { incident, durable } => {
-                    durable.await.map_err(|_| Refusal::Ending)?;
+            Ok::<_, ActionRefusal>(match answer.await.map_err(|_| ActionRefusal::Ending)? {
+                CommandOutcome::Done { incident, durable } => {
+                    durable.await.map_err(|_| ActionRefusal::Ending)?;
                     (StatusCode::OK, "done", None, incident)
                 }
-                Outcome::Already { durable } => {
-                    durable.await.map_err(|_| Refusal::Ending)?;
+                CommandOutcome::Already { durable } => {
+                    durable.await.map_err(|_| ActionRefusal::Ending)?;
                     (StatusCode::OK, "already", None, about)
                 }
-                Outcome::Refused(error) => {
+                CommandOutcome::Refused(error) => {
                     (StatusCode::CONFLICT, "refused", Some(error.to_string()), about)
                 }
             })
         });
         let (mut status, outcome, reason, incident) =
-            outcome.await.map_err(|_| Refusal::NotDurable)??;
+            outcome.await.map_err(|_| ActionRefusal::NotDurable)??;
         let alert = match incident {
             Some(incident) => self.newest_alert(viewer, format!("{khu_pho}/{incident}")).await,
             None => None,
@@ -214,7 +214,7 @@ fn answer_of(
 
 /// The reason why nothing was done.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum ActionRefusal {
     #[error("there is no such khu phố")]
     NoKhuPho,
     #[error("there is no such incident")]
@@ -237,7 +237,7 @@ pub(super) enum Refusal {
     Ending,
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ActionRefusal {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NoKhuPho | Self::NoIncident | Self::NoCamera => StatusCode::NOT_FOUND,

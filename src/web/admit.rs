@@ -32,7 +32,7 @@ const TOKEN: &str = "x-keng-csrf";
 
 /// The check that stands before one address.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(super) struct AddressCheck {
     pub(super) shared: Shared,
     pub(super) right: Right,
     /// It changes something.
@@ -41,11 +41,11 @@ pub(super) struct Gate {
 
 /// Lets in whoever has the right, and tells the handler who it is.
 pub(super) async fn admit(
-    Extract(gate): Extract<Gate>,
+    Extract(gate): Extract<AddressCheck>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Gate { shared, right, acts } = gate;
+    let AddressCheck { shared, right, acts } = gate;
     let Some(peer) = request.extensions().get::<Peer>().copied() else {
         tracing::error!("a request without a connection");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

@@ -43,7 +43,7 @@ struct Open {
 }
 
 /// One open feed; given back when it is dropped.
-pub(super) struct Place {
+pub(super) struct FeedPermit {
     feeds: Feeds,
     number: u64,
     /// Cancelled: the user has opened others since.
@@ -52,7 +52,7 @@ pub(super) struct Place {
 
 impl Feeds {
     /// A place for one more; none: no more are open at the same time.
-    pub(super) fn take(&self, viewer: &Viewer) -> Option<Place> {
+    pub(super) fn take(&self, viewer: &Viewer) -> Option<FeedPermit> {
         let mut open = self.lock();
         if !viewer.local {
             let theirs = open.feeds.iter().filter(|(_, (login, _))| *login == viewer.login);
@@ -72,7 +72,7 @@ impl Feeds {
         let (number, over) = (open.next, CancellationToken::new());
         open.next += 1;
         open.feeds.insert(number, (viewer.login.clone(), over.clone()));
-        Some(Place { feeds: self.clone(), number, over })
+        Some(FeedPermit { feeds: self.clone(), number, over })
     }
 
     /// Held for a look-up or a change only, never over an await.
@@ -81,7 +81,7 @@ impl Feeds {
     }
 }
 
-impl Drop for Place {
+impl Drop for FeedPermit {
     fn drop(&mut self) {
         self.feeds.lock().feeds.remove(&self.number);
     }
@@ -125,7 +125,7 @@ mod tests {
     fn one_more_of_a_user_ends_the_oldest_and_nobody_else_s() {
         let feeds = Feeds::default();
         let other = feeds.take(&khu_pho("nam")).unwrap();
-        let mut held: Vec<Place> = (0..8).filter_map(|_| feeds.take(&khu_pho("ba"))).collect();
+        let mut held: Vec<FeedPermit> = (0..8).filter_map(|_| feeds.take(&khu_pho("ba"))).collect();
         assert!(held.iter().all(|place| !place.over.is_cancelled()));
         held.push(feeds.take(&khu_pho("ba")).unwrap());
         let ended: Vec<bool> = held.iter().map(|place| place.over.is_cancelled()).collect();
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_last_places_are_for_the_police() {
         let feeds = Feeds::default();
-        let open = |who: &dyn Fn(usize) -> Viewer| -> Vec<Place> {
+        let open = |who: &dyn Fn(usize) -> Viewer| -> Vec<FeedPermit> {
             (0..200).map_while(|n| feeds.take(&who(n))).collect()
         };
         let many = open(&|n| khu_pho(&n.to_string()));

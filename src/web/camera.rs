@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::feed::Failed;
-use super::gallery::View;
+use super::gallery::PictureView;
 use super::gallery::Width;
 use super::shared::Shared;
 use super::views;
@@ -23,7 +23,7 @@ const TAKEN_AT: HeaderName = HeaderName::from_static("x-keng-taken-at");
 
 /// The picture that is asked for.
 #[derive(Debug, Deserialize)]
-pub(super) struct Which {
+pub(super) struct PictureQuery {
     /// `small`: 320 pixels wide; else 960.
     size: Option<String>,
 }
@@ -34,12 +34,12 @@ pub(super) async fn picture(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
     Path(camera): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<PictureQuery>,
 ) -> Result<Response, Failed> {
     let (camera, streams) = shared.known_camera(&viewer, &camera).ok_or(Failed::NotThere)?;
     let small = which.size.as_deref() == Some("small");
     let width = if small { Width::Small } else { Width::Large };
-    let view = View { width, faces: viewer.may_see_faces() };
+    let view = PictureView { width, faces: viewer.may_see_faces() };
     let shown = shared.state.gallery.picture(&camera, view, streams).await;
     let shown = shown.ok_or(Failed::NotThere)?;
     let now = shared.state.clock.now().mono;

@@ -29,7 +29,7 @@ use crate::outbox::Entry;
 use crate::outbox::Outbox;
 use crate::outbox::Sequence;
 
-use super::bounds::Place;
+use super::bounds::FeedPermit;
 use super::session::Session;
 use super::shared::Shared;
 use super::views;
@@ -197,7 +197,7 @@ struct Follower {
     after: Sequence,
     /// At most one batch, and as many pictures.
     waiting: VecDeque<Event>,
-    place: Place,
+    place: FeedPermit,
 }
 
 impl Follower {

@@ -58,7 +58,7 @@ impl Width {
 
 /// The picture that is shown of a camera.
 #[derive(Clone, Debug)]
-pub(super) struct Shown {
+pub(super) struct ShownPicture {
     pub(super) jpeg: Bytes,
     /// The time at which the frame's last packet arrived.
     pub(super) at: Stamp,
@@ -67,7 +67,7 @@ pub(super) struct Shown {
 
 /// The view that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct View {
+pub(super) struct PictureView {
     pub(super) width: Width,
     /// For whoever may see faces; else people's heads are a few squares.
     pub(super) faces: bool,
@@ -75,7 +75,7 @@ pub(super) struct View {
 
 /// A frame, and everybody the detector found in it.
 type Seen = (Picture, Arc<[BoundingBox]>, Stamp);
-type Slot = Arc<tokio::sync::Mutex<Option<Shown>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<ShownPicture>>>;
 type Waiting = Vec<oneshot::Sender<Seen>>;
 
 /// All cameras' pictures. Clones share them.
@@ -88,7 +88,7 @@ pub struct Gallery {
 
 #[derive(Default)]
 struct Inner {
-    slots: BTreeMap<(Id, View), Slot>,
+    slots: BTreeMap<(Id, PictureView), Slot>,
     /// At most one a camera and view.
     waiting: BTreeMap<Id, Waiting>,
 }
@@ -118,10 +118,16 @@ impl Gallery {
 
     /// The newest picture of a camera. `comes`: frames of it are analysed just now, so that it is
     /// worth waiting for one.
-    pub(super) async fn picture(&self, camera: &Id, view: View, comes: bool) -> Option<Shown> {
+    pub(super) async fn picture(
+        &self,
+        camera: &Id,
+        view: PictureView,
+        comes: bool,
+    ) -> Option<ShownPicture> {
         let slot = self.lock().slots.entry((camera.clone(), view)).or_default().clone();
         let mut shown = slot.lock().await;
-        let fresh = |shown: &Shown| self.clock.now().mono.since(shown.encoded) < ENCODED_EVERY;
+        let fresh =
+            |shown: &ShownPicture| self.clock.now().mono.since(shown.encoded) < ENCODED_EVERY;
         if !comes || shown.as_ref().is_some_and(fresh) {
             return shown.clone();
         }
@@ -131,13 +137,13 @@ impl Gallery {
         if let Ok(Ok(seen)) = tokio::time::timeout(wait, receiver).await
             && let (at, Some(jpeg)) = (seen.2, self.encode(camera, seen, view).await)
         {
-            *shown = Some(Shown { jpeg, at, encoded: self.clock.now().mono });
+            *shown = Some(ShownPicture { jpeg, at, encoded: self.clock.now().mono });
         }
         self.forget_gone(camera);
         shown.clone()
     }
 
-    async fn encode(&self, camera: &Id, seen: Seen, view: View) -> Option<Bytes> {
+    async fn encode(&self, camera: &Id, seen: Seen, view: PictureView) -> Option<Bytes> {
         let _place = self.encoders.acquire().await.ok()?;
         let (picture, people, _) = seen;
         let width = view.width.pixels();

@@ -56,7 +56,7 @@ const NO_ROOM: Duration = Duration::from_millis(200);
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// The parts that connections need.
-pub(super) struct Door {
+pub(super) struct ListenParts {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) router: Router,
@@ -65,8 +65,8 @@ pub(super) struct Door {
 }
 
 /// Serves until `shutdown`, then lets open requests end for at most [`DRAIN`].
-pub(super) async fn serve(door: Door, shutdown: CancellationToken) {
-    let Door { listener, tls, router, shared_by_many } = door;
+pub(super) async fn serve(door: ListenParts, shutdown: CancellationToken) {
+    let ListenParts { listener, tls, router, shared_by_many } = door;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let seats = Seats::default();
     let connections = TaskTracker::new();
@@ -174,24 +174,24 @@ where
 struct Seats(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
 /// Given back when it is dropped.
-struct Seat {
+struct ConnectionPermit {
     seats: Seats,
     address: IpAddr,
 }
 
 impl Seats {
-    fn take(&self, address: IpAddr, most: usize) -> Option<Seat> {
+    fn take(&self, address: IpAddr, most: usize) -> Option<ConnectionPermit> {
         let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = seats.entry(address).or_default();
         if *taken >= most {
             return None;
         }
         *taken += 1;
-        Some(Seat { seats: self.clone(), address })
+        Some(ConnectionPermit { seats: self.clone(), address })
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut seats = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = seats.get_mut(&self.address) {
@@ -277,7 +277,7 @@ mod tests {
     fn one_address_has_only_so_many_seats_and_gives_them_back() {
         let seats = Seats::default();
         let (here, there) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let mut held: Vec<Seat> = (0..3).filter_map(|_| seats.take(here, 3)).collect();
+        let mut held: Vec<ConnectionPermit> = (0..3).filter_map(|_| seats.take(here, 3)).collect();
         assert!(seats.take(here, 3).is_none());
         assert!(seats.take(there, 3).is_some());
         held.pop();

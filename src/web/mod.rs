@@ -60,7 +60,7 @@ pub use board::{CameraSummary, ConfiguredCamera, StatusBoard};
 pub use config::Config;
 pub use error::Error;
 pub use gallery::Gallery;
-pub use requests::Outcome;
+pub use requests::CommandOutcome;
 pub use requests::PageRequest;
 pub use requests::REQUESTS_MAX;
 pub use right::Right;
@@ -121,6 +121,7 @@ impl Server {
         let Self { listener, config, tls, .. } = self;
         let shared_by_many = config.proxies.iter().map(IpAddr::to_canonical).collect();
         let router = routes::router(Shared::new(state, config, &shutdown));
-        listen::serve(listen::Door { listener, tls, router, shared_by_many }, shutdown).await;
+        listen::serve(listen::ListenParts { listener, tls, router, shared_by_many }, shutdown)
+            .await;
     }
 }

@@ -16,7 +16,7 @@ use super::views;
 use crate::access::Viewer;
 use crate::push::Error;
 use crate::push::Push;
-use crate::push::Refused;
+use crate::push::SubscriptionRefused;
 
 /// The members of a browser's `PushSubscription` that matter here.
 #[derive(Deserialize)]
@@ -51,14 +51,14 @@ pub(super) async fn subscribe(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
     body: Bytes,
-) -> Result<StatusCode, Refusal> {
-    let push = shared.state.push.clone().ok_or(Refusal::Off)?;
+) -> Result<StatusCode, PushRefusal> {
+    let push = shared.state.push.clone().ok_or(PushRefusal::Off)?;
     let asked: Subscription = read(&body)?;
     let who = viewer.clone();
     let done = tokio::task::spawn_blocking(move || {
         push.subscribe(&who, &asked.endpoint, &asked.keys.p256dh, &asked.keys.auth)
     });
-    let service = done.await.map_err(|_| Refusal::Ending)??;
+    let service = done.await.map_err(|_| PushRefusal::Ending)??;
     shared.state.audit.note(views::looked(&viewer, "push_on", &service));
     Ok(StatusCode::NO_CONTENT)
 }
@@ -68,52 +68,56 @@ pub(super) async fn unsubscribe(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
     body: Bytes,
-) -> Result<StatusCode, Refusal> {
-    let push = shared.state.push.clone().ok_or(Refusal::Off)?;
+) -> Result<StatusCode, PushRefusal> {
+    let push = shared.state.push.clone().ok_or(PushRefusal::Off)?;
     let asked: Gone = read(&body)?;
     let who = viewer.clone();
     let done = tokio::task::spawn_blocking(move || push.unsubscribe(&who, &asked.endpoint));
-    if done.await.map_err(|_| Refusal::Ending)?? {
+    if done.await.map_err(|_| PushRefusal::Ending)?? {
         shared.state.audit.note(views::looked(&viewer, "push_off", &viewer.login));
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::Form(error.to_string()))
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, PushRefusal> {
+    serde_json::from_slice(body).map_err(|error| PushRefusal::Form(error.to_string()))
 }
 
 /// The reason why nothing was done.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum PushRefusal {
     #[error("Web Push is not turned on here: see [web] push")]
     Off,
     #[error("the body is not of this address's form: {0}")]
     Form(String),
     #[error(transparent)]
-    Refused(#[from] Refused),
+    SubscriptionRefused(#[from] SubscriptionRefused),
     #[error("the daemon is ending")]
     Ending,
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for PushRefusal {
     fn from(error: Error) -> Self {
-        Self::Refused(Refused::Failed(error))
+        Self::SubscriptionRefused(SubscriptionRefused::Failed(error))
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for PushRefusal {
     fn into_response(self) -> Response {
         let (status, reason) = match &self {
             Self::Off => (StatusCode::NOT_FOUND, self.to_string()),
             Self::Ending => (StatusCode::SERVICE_UNAVAILABLE, self.to_string()),
-            Self::Refused(Refused::Nobody) => (StatusCode::FORBIDDEN, self.to_string()),
-            Self::Refused(Refused::Full) => (StatusCode::TOO_MANY_REQUESTS, self.to_string()),
-            Self::Refused(Refused::Failed(error)) => {
+            Self::SubscriptionRefused(SubscriptionRefused::Nobody) => {
+                (StatusCode::FORBIDDEN, self.to_string())
+            }
+            Self::SubscriptionRefused(SubscriptionRefused::Full) => {
+                (StatusCode::TOO_MANY_REQUESTS, self.to_string())
+            }
+            Self::SubscriptionRefused(SubscriptionRefused::Failed(error)) => {
                 tracing::error!(%error, "push subscriptions can't be written");
                 (StatusCode::SERVICE_UNAVAILABLE, "it can't be kept; see the log".to_owned())
             }
-            Self::Form(_) | Self::Refused(_) => {
+            Self::Form(_) | Self::SubscriptionRefused(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, self.to_string())
             }
         };

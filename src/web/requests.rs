@@ -23,7 +23,7 @@ pub enum PageRequest {
         /// The command.
         command: Command,
         /// The place where the answer goes.
-        answered: oneshot::Sender<Outcome>,
+        answered: oneshot::Sender<CommandOutcome>,
     },
     /// A person looks at this camera; sent again while they do.
     WatchCamera {
@@ -34,7 +34,7 @@ pub enum PageRequest {
 
 /// The outcome of a command.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// It was taken in.
     Done {
         /// The incident that it changed, where it changed one.

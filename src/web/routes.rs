@@ -115,7 +115,8 @@ pub(super) fn router(shared: Shared) -> Router {
     let mut router = Router::new();
     let policy = guard::policy(shared.config.tiles.as_ref());
     for Route { method, path, right, handler, endless } in table() {
-        let gate = admit::Gate { shared: shared.clone(), right, acts: method == Method::POST };
+        let gate =
+            admit::AddressCheck { shared: shared.clone(), right, acts: method == Method::POST };
         let mut handler = handler.layer(middleware::from_fn_with_state(gate, admit::admit));
         if !endless {
             handler = handler.layer(middleware::from_fn(guard::in_time));

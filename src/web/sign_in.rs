@@ -18,7 +18,7 @@ use super::client::Client;
 use super::session::Session;
 use super::shared::Shared;
 use super::views;
-use crate::access::Refused;
+use crate::access::SignInRefused;
 use crate::access::Viewer;
 use crate::audit::AuditRecord;
 use crate::outbox::DiskSpace;
@@ -33,12 +33,12 @@ const NEXT_BYTES_MAX: usize = 512;
 
 /// The place to go to afterwards.
 #[derive(Deserialize)]
-pub(super) struct After {
+pub(super) struct ReturnTo {
     next: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Credentials {
+pub(super) struct SignInForm {
     name: String,
     password: String,
     next: Option<String>,
@@ -86,7 +86,7 @@ pub(super) fn to_sign_in(place: &str) -> Response {
 pub(super) async fn page(
     Extract(shared): Extract<Shared>,
     viewer: Option<Extension<Viewer>>,
-    Query(After { next }): Query<After>,
+    Query(ReturnTo { next }): Query<ReturnTo>,
 ) -> Response {
     let next = own(next.as_deref());
     if viewer.is_some() { go(next) } else { shared.sign_in_page(StatusCode::OK, next, "") }
@@ -97,9 +97,9 @@ pub(super) async fn sign_in(
     Extract(shared): Extract<Shared>,
     Extension(client): Extension<Client>,
     Extension(session): Extension<Session>,
-    Form(form): Form<Credentials>,
+    Form(form): Form<SignInForm>,
 ) -> Response {
-    let Credentials { name, password, next } = form;
+    let SignInForm { name, password, next } = form;
     let (name, password) = (name.trim().to_owned(), Secret::new(password));
     let next = own(next.as_deref());
     let vi = shared.state.ward.language == Language::Vi;
@@ -138,12 +138,12 @@ pub(super) async fn sign_in(
             let cookie = cookie(id.reveal(), client.secure);
             ([(header::SET_COOKIE, cookie)], go(next)).into_response()
         }
-        Err(Refused::Wrong) => {
+        Err(SignInRefused::Wrong) => {
             shared.note_refused(views::signing(who, "sign_in_failed", address));
             let why = say("Tên hoặc mật khẩu không đúng.", "The name or the password is wrong.");
             shared.sign_in_page(StatusCode::UNAUTHORIZED, next, why)
         }
-        Err(Refused::TooOften(wait)) => {
+        Err(SignInRefused::TooOften(wait)) => {
             shared.note_refused(views::signing(who, "sign_in_held_off", address));
             let why = say(
                 "Thử sai quá nhiều lần. Hãy đợi một phút rồi thử lại.",
@@ -152,7 +152,7 @@ pub(super) async fn sign_in(
             let page = shared.sign_in_page(StatusCode::TOO_MANY_REQUESTS, next, why);
             ([(header::RETRY_AFTER, (wait.as_secs() + 1).to_string())], page).into_response()
         }
-        Err(Refused::Failed(error)) => {
+        Err(SignInRefused::Failed(error)) => {
             tracing::error!(%error, "nobody can sign in");
             let why = say("Máy có lỗi, hãy xem nhật ký.", "Something is wrong; see the log.");
             shared.sign_in_page(StatusCode::SERVICE_UNAVAILABLE, next, why)

@@ -18,7 +18,7 @@ use crate::access::Viewer;
 use crate::ledger::Folder;
 use crate::report;
 use crate::report::Figures;
-use crate::report::Scope;
+use crate::report::ReportScope;
 use crate::report::Span;
 use crate::ward::Id;
 use crate::ward::KhuPho;
@@ -33,7 +33,7 @@ const DAYS_MAX: usize = 366;
 /// The query; members that are left empty have not been said.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wish {
+pub(super) struct StatisticsQuery {
     from: String,
     to: String,
     khu_pho: String,
@@ -49,7 +49,7 @@ enum Format {
     Csv,
 }
 
-impl Wish {
+impl StatisticsQuery {
     fn format(&self) -> Result<Format, String> {
         match self.format.as_str() {
             "" | "html" => Ok(Format::Html),
@@ -106,7 +106,7 @@ fn only(viewer: &Viewer, known: &[KhuPho], wanted: &str) -> Result<Option<Id>, F
 pub(super) async fn report(
     Extract(shared): Extract<Shared>,
     Extension(viewer): Extension<Viewer>,
-    Query(wish): Query<Wish>,
+    Query(wish): Query<StatisticsQuery>,
 ) -> Result<Response, Failed> {
     let state = &shared.state;
     let ward = Arc::clone(&state.ward);
@@ -123,7 +123,7 @@ pub(super) async fn report(
     let written = tokio::task::spawn_blocking(move || {
         let sites: Vec<Site> = configured.iter().map(|camera| camera.site.clone()).collect();
         let only = only.as_ref();
-        let scope = Scope { ward: &ward, khu_pho: &khu_pho, sites: &sites, span, only, now };
+        let scope = ReportScope { ward: &ward, khu_pho: &khu_pho, sites: &sites, span, only, now };
         let book = folder.read(Figures::needs_from(&scope))?;
         let figures = Figures::of(&book, &scope);
         // Even where nobody waits for it any more, the next one begins when this one is over.
@@ -152,8 +152,8 @@ mod tests {
 
     use super::*;
 
-    fn wish(from: &str, to: &str) -> Wish {
-        Wish { from: from.to_owned(), to: to.to_owned(), ..Wish::default() }
+    fn wish(from: &str, to: &str) -> StatisticsQuery {
+        StatisticsQuery { from: from.to_owned(), to: to.to_owned(), ..StatisticsQuery::default() }
     }
 
     #[test]

@@ -31,11 +31,11 @@ pub(super) struct Tls {
 
 struct Held {
     config: Arc<ServerConfig>,
-    stamp: Stamp,
+    stamp: FileStamp,
     looked: Mono,
 }
 
-type Stamp = [Option<SystemTime>; 2];
+type FileStamp = [Option<SystemTime>; 2];
 
 impl Tls {
     /// Reads both files.
@@ -74,7 +74,7 @@ impl Tls {
     }
 }
 
-fn stamp(certificate: &Path, key: &Path) -> Stamp {
+fn stamp(certificate: &Path, key: &Path) -> FileStamp {
     [certificate, key].map(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok())
 }
 

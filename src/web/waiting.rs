@@ -38,7 +38,7 @@ impl Server {
             .fallback(full)
             .layer(middleware::from_fn_with_state(policy, guard::headers));
         let shared_by_many = config.proxies.iter().map(IpAddr::to_canonical).collect();
-        listen::serve(listen::Door { listener, tls, router, shared_by_many }, stop).await;
+        listen::serve(listen::ListenParts { listener, tls, router, shared_by_many }, stop).await;
     }
 }
 

@@ -35,10 +35,10 @@ use keng::ward::Secret;
 use keng::ward::Site;
 use keng::ward::Ward;
 use keng::web::CameraSummary;
+use keng::web::CommandOutcome;
 use keng::web::Config;
 use keng::web::ConfiguredCamera;
 use keng::web::Gallery;
-use keng::web::Outcome;
 use keng::web::PageRequest;
 use keng::web::REQUESTS_MAX;
 use keng::web::Server;
@@ -371,7 +371,7 @@ async fn core(mut asked: mpsc::Receiver<PageRequest>) {
     while let Some(ask) = asked.recv().await {
         if let PageRequest::Command { answered, .. } = ask {
             let (done, durable) = oneshot::channel();
-            drop(answered.send(Outcome::Already { durable }));
+            drop(answered.send(CommandOutcome::Already { durable }));
             done.send(()).ok();
         }
     }

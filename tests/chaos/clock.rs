@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use keng::app::App;
 use keng::clock::SystemClock;
-use keng::mqtt::State;
+use keng::mqtt::BrokerState;
 use keng::time::Clock;
 use keng::time::Stamp;
 use keng::time::Wall;
@@ -80,7 +80,7 @@ async fn nothing_is_lost_when_the_clock_is_stepped() {
     let ledger = Arc::new(Ledger::new(broker.port));
     // What is said before there is a session is nobody's.
     let mut session = app.broker_state.clone();
-    session.wait_for(|state| *state == State::Online).await.unwrap();
+    session.wait_for(|state| *state == BrokerState::Online).await.unwrap();
     let load = Load::start(broker.port, &ledger, 7, None);
     for step in [0, HOUR_US, -HOUR_US, HOUR_US, 0] {
         clock.off_us.store(step, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use keng::mqtt;
-use keng::mqtt::State;
+use keng::mqtt::BrokerState;
 use keng::ward::Secret;
 use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
@@ -147,7 +147,7 @@ async fn tls_is_spoken_and_what_is_wrong_with_it_is_told() {
 async fn assert_says(config: mqtt::Config, words: &str) {
     let store = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(store.path(), config);
-    let failing = daemon.state.wait_for(|state| matches!(state, State::Failing(_)));
+    let failing = daemon.state.wait_for(|state| matches!(state, BrokerState::Failing(_)));
     let failing = tokio::time::timeout(PATIENCE, failing).await.unwrap().unwrap().clone();
     assert!(format!("{failing:?}").contains(words), "{failing:?}");
     assert!(!format!("{failing:?}").contains("hunter2"), "{failing:?}");
@@ -174,7 +174,7 @@ async fn what_keeps_it_from_connecting_is_told() {
 
     let store = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(store.path(), login("right"));
-    drop(daemon.state.wait_for(|state| *state == State::Online).await.unwrap());
+    drop(daemon.state.wait_for(|state| *state == BrokerState::Online).await.unwrap());
     daemon.stop().await;
 
     // Something that answers, and speaks HTTP.
@@ -240,12 +240,12 @@ fn state(payload: &[u8]) -> String {
 }
 
 async fn online(daemon: &mut Daemon) {
-    let online = daemon.state.wait_for(|state| *state == State::Online);
+    let online = daemon.state.wait_for(|state| *state == BrokerState::Online);
     drop(tokio::time::timeout(PATIENCE, online).await.unwrap().unwrap());
 }
 
 async fn failing(daemon: &mut Daemon) {
-    let failing = daemon.state.wait_for(|state| matches!(state, State::Failing(_)));
+    let failing = daemon.state.wait_for(|state| matches!(state, BrokerState::Failing(_)));
     drop(tokio::time::timeout(PATIENCE, failing).await.unwrap().unwrap());
 }
 

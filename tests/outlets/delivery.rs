@@ -7,8 +7,8 @@ use std::process::Command;
 use std::process::Stdio;
 
 use keng::mqtt;
+use keng::mqtt::BrokerState;
 use keng::mqtt::Incoming;
-use keng::mqtt::State;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
@@ -195,7 +195,7 @@ async fn open_incidents_are_retained_and_closed_ones_cleared() {
         let mut state = daemon.state.clone();
         broker.kill();
         broker.wipe();
-        state.wait_for(|state| *state != State::Online).await.unwrap();
+        state.wait_for(|state| *state != BrokerState::Online).await.unwrap();
         broker.restart().await;
     }
     daemon.stop().await;
@@ -208,7 +208,7 @@ async fn what_comes_in_is_acknowledged_only_when_it_is_done() {
     let team = Subscriber::new(broker.port, "team", "echo").await;
     let online = |daemon: &Daemon| {
         let mut state = daemon.state.clone();
-        async move { drop(state.wait_for(|state| *state == State::Online).await.unwrap()) }
+        async move { drop(state.wait_for(|state| *state == BrokerState::Online).await.unwrap()) }
     };
     // The session is made; then the daemon is away while the team writes.
     let daemon = Daemon::start(store.path(), config(broker.port));
@@ -261,7 +261,7 @@ async fn an_oversized_message_does_not_block_the_line() {
     let store = tempfile::tempdir().unwrap();
     let team = Subscriber::new(broker.port, "team", "echo").await;
     let mut daemon = Daemon::start(store.path(), config(broker.port));
-    drop(daemon.state.wait_for(|state| *state == State::Online).await.unwrap());
+    drop(daemon.state.wait_for(|state| *state == BrokerState::Online).await.unwrap());
     team.say("keng/p14/kp3/report", &vec![b'x'; 3 << 20]).await;
     team.say("keng/p14/kp3/report", b"fire").await;
     let report = tokio::time::timeout(PATIENCE, daemon.inbound.recv()).await.unwrap().unwrap();
@@ -269,7 +269,8 @@ async fn an_oversized_message_does_not_block_the_line() {
     report.done.send(()).unwrap();
     let mut state = daemon.state.clone();
     let mut fails = async |words: &str| {
-        let says = |state: &State| matches!(state, State::Failing(why) if why.contains(words));
+        let says =
+            |state: &BrokerState| matches!(state, BrokerState::Failing(why) if why.contains(words));
         drop(tokio::time::timeout(PATIENCE, state.wait_for(says)).await.unwrap().unwrap());
     };
     // The limit holds again: the next one is not taken as it comes either.

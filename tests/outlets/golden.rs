@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keng::outlet::Template;
+use keng::outlet::BodyTemplate;
 use keng::outlet::cap;
 use keng::outlet::home_assistant::{self, Announcer};
 use keng::outlet::webhook::{Body, Config, Filter};
@@ -128,14 +128,14 @@ async fn a_webhook_sends_the_alerts_own_bytes() {
 #[tokio::test]
 async fn which_alerts_are_news_to_a_webhook_stays() {
     let filter = Filter { news_only: true, ..Filter::default() };
-    let template = Template::new("{sequence} {kind} {state} {severity}", "text/plain").unwrap();
+    let template = BodyTemplate::new("{sequence} {kind} {state} {severity}", "text/plain").unwrap();
     let got = sent(&scenarios(), Body::Template(template), filter).await;
     compare("news.txt", &listed(&got));
 }
 
 #[tokio::test]
 async fn templates_are_filled_as_they_were() {
-    let names = Template::names();
+    let names = BodyTemplate::names();
     let fields = |form: &str, between: &str| -> String {
         let fields = names.iter().filter(|name| **name != "alert");
         let fields: Vec<String> = fields.map(|name| form.replace('$', name)).collect();
@@ -147,7 +147,7 @@ async fn templates_are_filled_as_they_were() {
         ("template.xml.txt", "application/xml", fields("<$>{$}</$>", "")),
         ("template.plain.txt", "text/plain", fields("{$}", " | ")),
     ] {
-        let template = Template::new(&text, content_type).unwrap();
+        let template = BodyTemplate::new(&text, content_type).unwrap();
         let some: Vec<_> = alerts("made").into_iter().step_by(5).collect();
         let got = sent(&some, Body::Template(template), Filter::default()).await;
         compare(file, &listed(&got));

@@ -7,9 +7,9 @@ use std::time::Duration;
 use keng::clock::SystemClock;
 use keng::metrics::Metrics;
 use keng::mqtt;
+use keng::mqtt::BrokerState;
 use keng::mqtt::Inbound;
 use keng::mqtt::RetainedTopics;
-use keng::mqtt::State;
 use keng::outbox::Append;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
@@ -30,7 +30,7 @@ pub(crate) struct Daemon {
     pub(crate) outbox: Outbox,
     pub(crate) board: RetainedTopics,
     pub(crate) inbound: mpsc::Receiver<Inbound>,
-    pub(crate) state: watch::Receiver<State>,
+    pub(crate) state: watch::Receiver<BrokerState>,
     pub(crate) stop: CancellationToken,
     pub(crate) task: JoinHandle<()>,
 }
@@ -45,7 +45,7 @@ impl Daemon {
         let outbox = Outbox::open(store).unwrap();
         let board = RetainedTopics::new();
         let (sender, inbound) = mpsc::channel(8);
-        let (state_sender, state) = watch::channel(State::default());
+        let (state_sender, state) = watch::channel(BrokerState::default());
         let links = mqtt::Links {
             outbox: outbox.clone(),
             board: board.clone(),

@@ -15,7 +15,7 @@ use keng::outlet::Prepared;
 use keng::outlet::Sink as _;
 use keng::push::Config;
 use keng::push::Push;
-use keng::push::Refused;
+use keng::push::SubscriptionRefused;
 use keng::time::Clock;
 use keng::time::Wall;
 use keng::ward::Id;
@@ -289,9 +289,9 @@ async fn what_is_over_and_old_wakes_nobody() {
         let wall = wall.unwrap_or(entry.wall);
         pusher.prepare(outbox, &Entry { wall, ..entry }).unwrap()
     };
-    assert!(matches!(prepared(3, None), Prepared::Parcel(_)));
+    assert!(matches!(prepared(3, None), Prepared::Delivery(_)));
     assert!(matches!(prepared(3, Some(Wall(0))), Prepared::Poison(_)));
-    assert!(matches!(prepared(1, Some(Wall(0))), Prepared::Parcel(_)), "it goes on");
+    assert!(matches!(prepared(1, Some(Wall(0))), Prepared::Delivery(_)), "it goes on");
 }
 
 #[tokio::test]
@@ -311,10 +311,10 @@ async fn a_browser_names_no_host_of_its_own_choice() {
         "https://fcm.googleapis.com/not/allowed/here".to_owned(),
     ] {
         let refused = ward.push.subscribe(&police, &endpoint, &phone.p256dh(), &phone.auth());
-        assert!(matches!(refused, Err(Refused::Service)), "{endpoint}");
+        assert!(matches!(refused, Err(SubscriptionRefused::Service)), "{endpoint}");
     }
     let refused = ward.push.subscribe(&police, &phone.endpoint, &phone.auth(), &phone.p256dh());
-    assert!(matches!(refused, Err(Refused::Keys)));
+    assert!(matches!(refused, Err(SubscriptionRefused::Keys)));
     assert!(!ward.push.unsubscribe(&police, "https://elsewhere.example/x").unwrap());
     assert!(ward.push.unsubscribe(&police, &phone.endpoint).unwrap());
     let running = ward.run();

@@ -12,8 +12,8 @@ use keng::outbox::DeadLetter;
 use keng::outbox::Outbox;
 use keng::outbox::Sequence;
 use keng::outlet;
-use keng::outlet::Links;
 use keng::outlet::Patience;
+use keng::outlet::RunnerLinks;
 use keng::outlet::Sink;
 use keng::outlet::Standings;
 use keng::outlet::webhook::Body;
@@ -125,7 +125,7 @@ impl Street {
     }
 
     pub(crate) fn run_sink(&self, sink: impl Sink) -> Running {
-        let links = Links {
+        let links = RunnerLinks {
             outbox: self.outbox.clone(),
             metrics: self.metrics.clone(),
             clock: Arc::clone(&self.clock),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::{Date, date};
-use keng::report::{self, Figures, Scope, Span};
+use keng::report::{self, Figures, ReportScope, Span};
 use keng::ward::Language;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn compare(name: &str, text: &str) {
 fn figures(from: Date, to: Date, only: Option<&str>) -> Figures {
     let only = only.map(sample::id);
     let (ward, khu_pho, sites) = (sample::ward(), sample::khu_pho(), sample::sites());
-    let scope = Scope {
+    let scope = ReportScope {
         ward: &ward,
         khu_pho: &khu_pho,
         sites: &sites,
@@ -120,7 +120,7 @@ fn names_are_text_wherever_they_come_from() {
     let mut khu_pho = sample::khu_pho();
     khu_pho[0].name = hostile.to_owned();
     let day = date(2026, 11, 23);
-    let scope = Scope {
+    let scope = ReportScope {
         ward: &ward,
         khu_pho: &khu_pho,
         sites: &sample::sites(),
@@ -141,7 +141,7 @@ fn figures_of_nothing_are_written_too() {
     let (ward, now) = (sample::ward(), sample::wall("2026-11-30T00:00:00+07:00"));
     let day = date(2026, 11, 30);
     let span = Span::new(day, day).unwrap();
-    let scope = Scope { ward: &ward, khu_pho: &[], sites: &[], span, only: None, now };
+    let scope = ReportScope { ward: &ward, khu_pho: &[], sites: &[], span, only: None, now };
     let figures = Figures::of(&keng::ledger::History::default(), &scope);
     markup::check(&report::html::page(&figures, Language::Vi));
     assert!(report::text::render(&figures, Language::Vi).contains("không có kỳ trước"));

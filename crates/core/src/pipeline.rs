@@ -30,7 +30,7 @@ use crate::rule;
 use crate::rule::RuleKind;
 use crate::rule::Rules;
 use crate::rule::health::Fault;
-use crate::rule::memory::Memory;
+use crate::rule::memory::FalseAlarmMemory;
 use crate::time::Mono;
 use crate::time::Stamp;
 use crate::time::Wall;
@@ -96,7 +96,7 @@ pub struct Core {
     cameras: BTreeMap<Id, CameraCore>,
     register: Register,
     /// The false alarms of cameras that aren't watched just now, for when they are again.
-    lessons: BTreeMap<Id, Memory>,
+    lessons: BTreeMap<Id, FalseAlarmMemory>,
     /// The newest moment taken in: time never runs backwards in here.
     latest: Stamp,
 }

@@ -26,7 +26,7 @@ pub struct Args {
 
 /// The outcome of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// The configuration holds; exit code 0.
     Good,
     /// It has faults, which have been written; exit code 78.

@@ -7,7 +7,7 @@ mod store;
 use std::io;
 use std::io::Write;
 
-pub use args::{Args, Outcome};
+pub use args::{Args, CheckOutcome};
 
 use crate::access::users;
 use crate::camera::Transport;
@@ -25,7 +25,7 @@ use crate::web;
 ///
 /// # Errors
 /// Where `out` or `err` can't be written.
-pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
+pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<CheckOutcome> {
     match config::load(&args.config) {
         Ok(loaded) if args.store => store::run(&loaded.settings, args, out, err),
         Ok(loaded) => {
@@ -35,17 +35,17 @@ pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<
                     "{}: {fault}\n1 fault beside the file itself",
                     args.config.display()
                 )?;
-                return Ok(Outcome::Faulty);
+                return Ok(CheckOutcome::Faulty);
             }
             report(&loaded, out, err)?;
-            Ok(Outcome::Good)
+            Ok(CheckOutcome::Good)
         }
         Err(faults) => {
             writeln!(err, "{faults}")?;
             let count = faults.0.len();
             let noun = if count == 1 { "fault" } else { "faults" };
             writeln!(err, "{count} {noun} in {}", args.config.display())?;
-            Ok(Outcome::Faulty)
+            Ok(CheckOutcome::Faulty)
         }
     }
 }
@@ -245,7 +245,7 @@ fn table(rows: &[(&str, String)]) -> String {
 mod tests {
     use super::*;
 
-    fn checked(text: &str) -> (Outcome, String, String) {
+    fn checked(text: &str) -> (CheckOutcome, String, String) {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("keng.toml");
         std::fs::write(&config, text).unwrap();
@@ -265,7 +265,7 @@ mod tests {
             .replace("models/keng.onnx", "models/not-there.onnx")
             .replace("[\"loitering\"]", "[\"loitering\"]\nresidents_hours = [\"04:30-05:00\"]");
         let (outcome, out, err) = checked(&text);
-        assert_eq!(outcome, Outcome::Good);
+        assert_eq!(outcome, CheckOutcome::Good);
         assert!(err.contains("warning: there is no model at ") && err.contains("not-there.onnx"));
         for line in [
             "ward         phuong-14 (Phường 14, quận Tân Bình), Asia/Ho_Chi_Minh",
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn every_fault_is_written_with_its_place() {
         let (outcome, out, err) = checked("[ward]\nid = \"W\"\nnaem = \"x\"\n");
-        assert_eq!((outcome, out.as_str()), (Outcome::Faulty, ""));
+        assert_eq!((outcome, out.as_str()), (CheckOutcome::Faulty, ""));
         assert!(err.contains("keng.toml:2:6: ward.id: "), "{err}");
         assert!(err.contains("keng.toml:3:1: ward.naem: unknown key: did you mean \"name\"?"));
         assert!(err.contains("2 faults in "), "{err}");

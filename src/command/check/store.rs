@@ -6,7 +6,7 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 
-use super::args::{Args, Outcome};
+use super::args::{Args, CheckOutcome};
 use crate::audit;
 use crate::config::Settings;
 use crate::ledger;
@@ -25,7 +25,7 @@ pub(super) fn run(
     args: &Args,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<Outcome> {
+) -> io::Result<CheckOutcome> {
     let path = &settings.store.path;
     let alerts = match outbox::verify(path, args.repair) {
         Ok(verdict) => {
@@ -36,24 +36,24 @@ pub(super) fn run(
         Err(Error::Locked { path }) => {
             let path = path.display();
             writeln!(err, "a daemon is at work on {path}; stop it first: this works offline only")?;
-            return Ok(Outcome::Damaged);
+            return Ok(CheckOutcome::Damaged);
         }
         Err(error) => {
             writeln!(err, "{error}")?;
-            return Ok(Outcome::Damaged);
+            return Ok(CheckOutcome::Damaged);
         }
     };
     let log = audit_log(path, out, err)?;
     ledger(path, out, err)?;
-    if alerts == Outcome::Good && log == Outcome::Good {
+    if alerts == CheckOutcome::Good && log == CheckOutcome::Good {
         let what = if args.repair { "consistent" } else { "whole" };
         writeln!(out, "the store is {what}")?;
     }
-    if alerts != Outcome::Good {
+    if alerts != CheckOutcome::Good {
         return Ok(alerts);
     }
     let changed = change(path, args, out, err)?;
-    Ok(if log == Outcome::Good { changed } else { log })
+    Ok(if log == CheckOutcome::Good { changed } else { log })
 }
 
 /// Writes what each reader has given up on, with the newest reason.
@@ -80,7 +80,7 @@ fn change(
     args: &Args,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<Outcome> {
+) -> io::Result<CheckOutcome> {
     let changed = match (&args.retry, &args.forget) {
         (Some(reader), _) if reader == mqtt::CURSOR => {
             // A revision that comes after newer ones is no news; its state is said on connecting.
@@ -88,7 +88,7 @@ fn change(
                 err,
                 "mqtt sends none once more; with --forget mqtt it says those that go on"
             )?;
-            return Ok(Outcome::Damaged);
+            return Ok(CheckOutcome::Damaged);
         }
         (Some(reader), _) => Outbox::open(path)
             .and_then(|outbox| outbox.retry_set_aside(reader))
@@ -96,22 +96,22 @@ fn change(
         (None, Some(reader)) => Outbox::open(path)
             .and_then(|outbox| outbox.forget_set_aside(reader))
             .map(|count| format!("{count} of {reader} forgotten")),
-        (None, None) => return Ok(Outcome::Good),
+        (None, None) => return Ok(CheckOutcome::Good),
     };
     match changed {
         Ok(words) => {
             writeln!(out, "{words}")?;
-            Ok(Outcome::Good)
+            Ok(CheckOutcome::Good)
         }
         Err(error) => {
             writeln!(err, "{error}")?;
-            Ok(Outcome::Damaged)
+            Ok(CheckOutcome::Damaged)
         }
     }
 }
 
 /// As `keng audit verify`. It is never mended: it would be no evidence.
-fn audit_log(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Outcome> {
+fn audit_log(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<CheckOutcome> {
     match audit::verify(path, None) {
         Ok(summary) => {
             match summary.head.number {
@@ -120,14 +120,14 @@ fn audit_log(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Resul
                     writeln!(out, "audit    {} to {last} follow from each other", summary.first)?;
                 }
             }
-            Ok(Outcome::Good)
+            Ok(CheckOutcome::Good)
         }
         Err(error) => {
             writeln!(
                 err,
                 "the audit log does not check out: {error}; --repair leaves it as it is"
             )?;
-            Ok(Outcome::Damaged)
+            Ok(CheckOutcome::Damaged)
         }
     }
 }
@@ -153,7 +153,7 @@ fn report(
     repair: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<Outcome> {
+) -> io::Result<CheckOutcome> {
     let StoreReport { entries, last, pruned, lost_before, .. } = verdict;
     writeln!(out, "alerts   {entries} whole, the last one is {}", last.0)?;
     writeln!(out, "deleted  {pruned} by retention")?;
@@ -173,10 +173,10 @@ fn report(
         writeln!(err, "the damaged store is now in {}", aside.display())?;
     }
     match (verdict.faults.is_empty(), repair) {
-        (true, _) | (false, true) => Ok(Outcome::Good),
+        (true, _) | (false, true) => Ok(CheckOutcome::Good),
         (false, false) => {
             writeln!(err, "--repair mends what can be mended")?;
-            Ok(Outcome::Damaged)
+            Ok(CheckOutcome::Damaged)
         }
     }
 }

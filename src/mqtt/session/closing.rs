@@ -13,14 +13,14 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The stage of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ClosingStage {
     Talking,
     Draining,
     LastWords,
     Leaving,
 }
 
-impl Stage {
+impl ClosingStage {
     /// The longest that this stage lasts once a shutdown has begun.
     pub(super) fn lasts(self) -> Duration {
         if self == Self::Draining { DRAIN } else { LAST_WORDS }

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::closing::Stage;
+use self::closing::ClosingStage;
 use self::connection::Connection;
 use self::intake::Intake;
 use self::outgoing::Outgoing;
@@ -43,7 +43,7 @@ type EventResult = Result<Event, ConnectionError>;
 struct Session<'a> {
     state: &'a mut SessionState,
     connection: Connection,
-    stage: Stage,
+    stage: ClosingStage,
     outgoing: Outgoing,
     intake: Intake,
 }
@@ -78,7 +78,7 @@ pub(super) async fn run(
     let mut session = Session {
         state,
         connection: Connection::new(broker, client),
-        stage: Stage::Talking,
+        stage: ClosingStage::Talking,
         outgoing: Outgoing::default(),
         intake: Intake::default(),
     };
@@ -122,7 +122,7 @@ impl Session<'_> {
             self.state.save_cursor().await;
             self.state.fill().await?;
             self.send()?;
-            if self.stage == Stage::Talking {
+            if self.stage == ClosingStage::Talking {
                 let quiet = self.outgoing.is_quiet(self.state);
                 self.intake.make_room(&self.connection, quiet)?;
             }
@@ -133,18 +133,18 @@ impl Session<'_> {
             let stage = self.stage;
             tokio::select! {
                 biased;
-                () = shutdown.cancelled(), if stage == Stage::Talking => {
-                    self.stage = Stage::Draining;
+                () = shutdown.cancelled(), if stage == ClosingStage::Talking => {
+                    self.stage = ClosingStage::Draining;
                     grace.set(tokio::time::sleep(self.stage.lasts()));
                 }
-                () = &mut grace, if stage != Stage::Talking => {
-                    if stage == Stage::Leaving {
+                () = &mut grace, if stage != ClosingStage::Talking => {
+                    if stage == ClosingStage::Leaving {
                         return Ok(());
                     }
                     grace.set(tokio::time::sleep(self.end_stage()?));
                 }
                 Some(taken) = self.intake.next_taken_over(), if self.intake.is_handed_on() => {
-                    Intake::on_taken_over(&self.connection, taken, stage == Stage::Talking)?;
+                    Intake::on_taken_over(&self.connection, taken, stage == ClosingStage::Talking)?;
                 }
                 event = events.recv() => {
                     let mut event = Some(event);
@@ -183,14 +183,14 @@ impl Session<'_> {
 
     /// After the last words our own status would be a lie.
     fn take_board(&mut self) {
-        self.outgoing.take_board(self.state, self.stage == Stage::Talking);
+        self.outgoing.take_board(self.state, self.stage == ClosingStage::Talking);
     }
 
     /// True: the session is closed as wished.
     fn on_event(&mut self, event: Option<EventResult>) -> Result<bool, Error> {
         let event = match event {
             Some(Ok(event)) => event,
-            _ if self.stage == Stage::Leaving => return Ok(true),
+            _ if self.stage == ClosingStage::Leaving => return Ok(true),
             Some(Err(error)) => return Err(self.connection.explain(error)),
             None => return Err(self.connection.lost("the event loop has ended")),
         };
@@ -205,7 +205,7 @@ impl Session<'_> {
                 return Err(lost(format!("packet {packet} was never acknowledged")));
             }
             Event::Outgoing(Sent::Disconnect) => {
-                let closed = self.stage == Stage::Leaving;
+                let closed = self.stage == ClosingStage::Leaving;
                 return self.intake.leaves_for().map_or(Ok(closed), Err);
             }
             Event::Incoming(Packet::PubAck(ack)) => match self.state.in_flight.acked(ack.pkid) {
@@ -238,7 +238,7 @@ impl Session<'_> {
             self.outgoing.say_online(state);
         }
         if publish.topic == state.topics.status() {
-            let talking = self.stage == Stage::Talking;
+            let talking = self.stage == ClosingStage::Talking;
             return self.outgoing.on_own_status(state, connection, publish, talking);
         }
         if let Some(echo) = state.links.board.hear(&publish.topic, &publish.payload) {

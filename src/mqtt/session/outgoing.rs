@@ -16,9 +16,9 @@ use crate::mqtt::connect::Error;
 use crate::mqtt::in_flight::Part;
 use crate::mqtt::message::Message;
 use crate::mqtt::outgoing::OutgoingAlert;
+use crate::mqtt::publisher::BrokerState;
 use crate::mqtt::publisher::CURSOR;
 use crate::mqtt::publisher::SessionState;
-use crate::mqtt::publisher::State;
 use crate::mqtt::publisher::blocking;
 use crate::mqtt::retained::Echo;
 use crate::outbox::Entry;
@@ -57,7 +57,7 @@ impl Outgoing {
     ) -> Result<(), Error> {
         state.stood = true;
         state.links.metrics.broker_up.set(1);
-        state.links.state.send_replace(State::Online);
+        state.links.state.send_replace(BrokerState::Online);
         let filters = state.topics.filters();
         let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
         // Not kept for us while we are away: only what is said from now on matters.

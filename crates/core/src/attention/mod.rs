@@ -138,15 +138,15 @@ const REST_MAX: Duration = Duration::from_secs(120);
 pub struct Attention {
     /// The time at which each cause was last noted, in the order of [`Cause::ALL`].
     noted: [Option<Mono>; Cause::COUNT],
-    habit: Habit,
-    glimpses: Habit,
+    habit: LevelHabituation,
+    glimpses: LevelHabituation,
 }
 
 /// Gets used to motion, to weak candidates and to glimpses in which closer looks find nothing: a
 /// street with traffic, or with a post that resembles a person, would want three looks a second all
 /// evening, and take them from others.
 #[derive(Clone, Copy, Debug, Default)]
-struct Habit {
+struct LevelHabituation {
     /// Since when it is looked at closely.
     spell: Option<Mono>,
     /// It is passed over until then.
@@ -154,7 +154,7 @@ struct Habit {
     rest: Duration,
 }
 
-impl Habit {
+impl LevelHabituation {
     /// Tells whether what is there at `at` is worth a closer look; `ongoing`: it is looked at
     /// already.
     fn admits(&mut self, at: Mono, ongoing: bool) -> bool {

@@ -43,7 +43,7 @@ pub struct MotionDetector {
     window: Option<Window>,
     /// Logarithm of the usual mean size, and how far windows usually are from it.
     /// Apart for windows with and without a key frame: what follows one is often larger.
-    usual: [Option<Usual>; 2],
+    usual: [Option<Baseline>; 2],
     /// The window before was above the usual.
     rose: bool,
 }
@@ -57,7 +57,7 @@ struct Window {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Usual {
+struct Baseline {
     median: f64,
     deviation: f64,
     /// Seconds that were learnt from.
@@ -103,7 +103,7 @@ impl MotionDetector {
     fn judge(&mut self, size: f64, keyed: bool, lasted_s: f64) -> bool {
         let usual = &mut self.usual[usize::from(keyed)];
         let Some(usual) = usual else {
-            *usual = Some(Usual { median: size, deviation: 0.1, seen_s: 0.0 });
+            *usual = Some(Baseline { median: size, deviation: 0.1, seen_s: 0.0 });
             return false;
         };
         let above = size - usual.median;
@@ -123,7 +123,7 @@ impl Window {
     }
 }
 
-impl Usual {
+impl Baseline {
     fn learn(&mut self, above: f64, lasted_s: f64, moves: bool) {
         self.seen_s += lasted_s;
         let pace_s = if self.seen_s < 2.0 * QUICK_S { QUICK_S } else { SLOW_S };

@@ -19,9 +19,9 @@ struct Closed {
 
 /// The incidents that were closed lately, oldest first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lately(VecDeque<Closed>);
+pub(super) struct RecentlyClosed(VecDeque<Closed>);
 
-impl Lately {
+impl RecentlyClosed {
     /// Remembers an incident that is closed; `formerly`: what was merged into it.
     pub(super) fn remember(&mut self, incident: &Incident, formerly: Vec<(IncidentId, Id)>) {
         let mut ids = formerly;

@@ -20,17 +20,17 @@ const EXPIRE_OPEN: Duration = Duration::from_secs(300);
 const EXPIRE_TAKEN: Duration = Duration::from_secs(3_600);
 
 /// One rule's event on one camera.
-pub(super) type Source = (Id, RuleKind);
+pub(super) type EventSource = (Id, RuleKind);
 
 /// A moment that may lie before the daemon's start, where monotonic time does not reach.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Since {
+pub(super) struct Moment {
     at: Mono,
     /// The age that it had then.
     before: Duration,
 }
 
-impl Since {
+impl Moment {
     pub(super) fn now(at: Mono) -> Self {
         Self { at, before: Duration::ZERO }
     }
@@ -47,19 +47,19 @@ impl Since {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct OpenIncident {
     pub(super) incident: Incident,
     /// The incidents that were merged into it, with their khu phố: people may still answer there.
     pub(super) formerly: Vec<(IncidentId, Id)>,
     /// Events that go on just now.
-    pub(super) active: BTreeSet<Source>,
+    pub(super) active: BTreeSet<EventSource>,
     pub(super) last_evidence: Mono,
     /// The same, where it may have come before the daemon's start.
-    pub(super) evidence: Since,
-    pub(super) opened: Since,
-    pub(super) escalated: Option<Since>,
+    pub(super) evidence: Moment,
+    pub(super) opened: Moment,
+    pub(super) escalated: Option<Moment>,
     /// The time at which the siren was last ordered on or off.
-    pub(super) siren: Option<Since>,
+    pub(super) siren: Option<Moment>,
     /// Tells whether a drill asks for the siren. Not remembered over a start: then it stays silent.
     pub(super) siren_asked: bool,
     /// Since when each camera has seen what it sees.
@@ -76,7 +76,7 @@ pub(super) struct Entry {
     pub(super) settled: bool,
 }
 
-impl Entry {
+impl OpenIncident {
     pub(super) fn new(incident: Incident, at: Stamp, zone: &jiff::tz::TimeZone) -> Self {
         Self {
             at_night: is_night(incident.opened_at, zone),
@@ -84,8 +84,8 @@ impl Entry {
             formerly: Vec::new(),
             active: BTreeSet::new(),
             last_evidence: at.mono,
-            evidence: Since::now(at.mono),
-            opened: Since::now(at.mono),
+            evidence: Moment::now(at.mono),
+            opened: Moment::now(at.mono),
             escalated: None,
             siren: None,
             siren_asked: false,
@@ -105,15 +105,15 @@ impl Entry {
         let cameras = incident.cameras.iter();
         // What failed before the start is still gone: the cut goes on.
         entry.since = cameras.map(|seen| (seen.camera.clone(), now.mono)).collect();
-        entry.opened = Since::wall(now, incident.opened_at);
-        entry.escalated = incident.escalated_at.map(|at| Since::wall(now, at));
-        entry.siren = incident.siren.as_ref().map(|siren| Since::wall(now, siren.at));
+        entry.opened = Moment::wall(now, incident.opened_at);
+        entry.escalated = incident.escalated_at.map(|at| Moment::wall(now, at));
+        entry.siren = incident.siren.as_ref().map(|siren| Moment::wall(now, siren.at));
         // When a camera saw it last is not in the log; it will see it again if it is still there.
         let seen = incident.cameras.iter().map(|seen| seen.since);
         let heard = seen.chain(incident.reports.iter().map(|report| report.at)).max();
         entry.evidence = match heard {
-            Some(heard) if heard <= now.wall => Since::wall(now, heard),
-            _ => Since { at: now.mono, before: Duration::MAX },
+            Some(heard) if heard <= now.wall => Moment::wall(now, heard),
+            _ => Moment { at: now.mono, before: Duration::MAX },
         };
         entry
     }
@@ -147,13 +147,13 @@ impl Entry {
 
     pub(super) fn has_evidence(&mut self, at: Mono) {
         self.last_evidence = at;
-        self.evidence = Since::now(at);
+        self.evidence = Moment::now(at);
     }
 
     /// Takes in an event that started or goes on. `None`: people needn't know. `Some`: of a new
     /// camera, a rise in kind or severity, or what the rule found worth telling; true where that
     /// is urgent.
-    pub(super) fn take_in(&mut self, event: &Event, source: Source) -> Option<bool> {
+    pub(super) fn take_in(&mut self, event: &Event, source: EventSource) -> Option<bool> {
         let kind = self.incident.kind.max(event.rule.into());
         let risen = kind > self.incident.kind;
         let stale = self.active.is_empty() && event.at.mono.since(self.last_evidence) > JOIN_WITHIN;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::incident::entry::{Entry, Since};
+use crate::incident::entry::{Moment, OpenIncident};
 use crate::incident::{
     AnswerError, Incident, IncidentId, IncidentState, Register, Severity, Silence, Siren,
     SirenPolicy,
@@ -32,15 +32,15 @@ impl Register {
     /// Tells the ward of incidents that nobody has taken charge of for too long.
     pub(super) fn escalate(&mut self, at: Stamp) -> Vec<Incident> {
         let Some(after) = self.policy.escalate_after else { return Vec::new() };
-        let due = |entry: &&mut Entry| {
+        let due = |entry: &&mut OpenIncident| {
             let Incident { state, severity, kind, escalated_at, .. } = &entry.incident;
             let matters = *severity >= Severity::Warning && !kind.facts().is_technical;
             let silent = *state == IncidentState::Open && escalated_at.is_none() && entry.is_told();
             matters && silent && entry.opened.age(at.mono) >= after
         };
-        let escalate = |entry: &mut Entry| {
+        let escalate = |entry: &mut OpenIncident| {
             entry.incident.escalated_at = Some(at.wall);
-            entry.escalated = Some(Since::now(at.mono));
+            entry.escalated = Some(Moment::now(at.mono));
             entry.revise(at)
         };
         self.open.values_mut().filter(due).map(escalate).collect()
@@ -102,7 +102,7 @@ impl Register {
     }
 }
 
-impl Entry {
+impl OpenIncident {
     /// Tells whether the siren was ordered on and not yet off.
     pub(super) fn sounds(&self) -> bool {
         self.incident.siren.as_ref().is_some_and(|siren| siren.on)
@@ -134,7 +134,7 @@ impl Entry {
     /// Makes the next revision order the siren on or off. `seconds_max`: none keeps what it was.
     pub(super) fn order(&mut self, on: bool, seconds_max: Option<u32>, at: Stamp) {
         let before = self.incident.siren.as_ref().map_or(0, |siren| siren.seconds_max);
-        self.siren = Some(Since::now(at.mono));
+        self.siren = Some(Moment::now(at.mono));
         self.incident.siren = Some(Siren {
             on,
             at: at.wall,

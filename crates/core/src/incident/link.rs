@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::incident::answer::REPORTS_MAX;
-use crate::incident::entry::{Entry, JOIN_WITHIN};
+use crate::incident::entry::{JOIN_WITHIN, OpenIncident};
 use crate::incident::register::Serial;
 use crate::incident::{Incident, IncidentState, Kind, Register, Sighting, Siren, Sites};
 use crate::rule::Event;
@@ -47,7 +47,7 @@ impl Register {
     }
 }
 
-impl Entry {
+impl OpenIncident {
     fn absorb(&mut self, other: &mut Self) {
         self.formerly.append(&mut other.formerly);
         if other.is_told() {
@@ -99,7 +99,7 @@ impl Entry {
 
 /// Tells whether the event belongs to the incident: the same kind of thing, at the same time, in
 /// the same place. Never to a drill.
-fn belongs(entry: &Entry, event: &Event, sites: &Sites) -> bool {
+fn belongs(entry: &OpenIncident, event: &Event, sites: &Sites) -> bool {
     let kind = Kind::from(event.rule);
     if !entry.incident.kind.joins(kind) || entry.incident.exercise {
         return false;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::incident::answer::REPORTS_MAX;
 use crate::incident::budget::Budget;
-use crate::incident::closed::Lately;
-use crate::incident::entry::{Entry, Source};
+use crate::incident::closed::RecentlyClosed;
+use crate::incident::entry::{EventSource, OpenIncident};
 use crate::incident::{
     Acknowledgement, Answer, AnswerError, Incident, IncidentId, IncidentState, Kind, Patrol,
     Policy, Report, Severity, Sites, Witness,
@@ -44,18 +44,18 @@ struct News {
 /// All open incidents.
 #[derive(Clone, Debug)]
 pub struct Register {
-    pub(super) open: BTreeMap<Serial, Entry>,
+    pub(super) open: BTreeMap<Serial, OpenIncident>,
     opened: Serial,
     /// Events whose incident people closed while they went on, and when: mute until they end, or
     /// for [`SETTLED_MAX`]; a camera's own fault until it ends.
-    settled: BTreeMap<Source, Mono>,
+    settled: BTreeMap<EventSource, Mono>,
     patrols: Vec<(Id, Patrol, Mono)>,
     pub(super) policy: Policy,
     /// The ward's.
     pub(super) timezone: jiff::tz::TimeZone,
     budget: Budget,
     held_back: u64,
-    pub(super) lately: Lately,
+    pub(super) lately: RecentlyClosed,
 }
 
 impl Default for Register {
@@ -69,7 +69,7 @@ impl Default for Register {
             timezone: jiff::tz::TimeZone::UTC,
             budget: Budget::default(),
             held_back: 0,
-            lately: Lately::default(),
+            lately: RecentlyClosed::default(),
         }
     }
 }
@@ -98,12 +98,12 @@ impl Register {
             incidents.into_iter().partition(|incident| incident.state.is_closed());
         open.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         for incident in open {
-            let entry = Entry::restored(incident, now, &self.timezone);
+            let entry = OpenIncident::restored(incident, now, &self.timezone);
             self.insert(entry);
         }
         for incident in closed {
             let into = incident.merged_into.as_ref();
-            let goes_on = |entry: &&mut Entry| Some(&entry.incident.id) == into;
+            let goes_on = |entry: &&mut OpenIncident| Some(&entry.incident.id) == into;
             match self.open.values_mut().find(goes_on) {
                 Some(entry) => entry.formerly.push((incident.id, incident.khu_pho)),
                 None => self.lately.remember(&incident, Vec::new()),
@@ -166,7 +166,7 @@ impl Register {
                 let Some(site) = sites.get(&event.camera) else { return };
                 let id = self.free_id(event.at, &event.camera);
                 let incident = blank(id, site.khu_pho.clone(), event.rule.into(), event.at);
-                let mut entry = Entry::new(incident, event.at, &self.timezone);
+                let mut entry = OpenIncident::new(incident, event.at, &self.timezone);
                 let urgent = entry.take_in(event, source);
                 linked.push(self.insert(entry));
                 urgent.unwrap_or_default()
@@ -221,7 +221,7 @@ impl Register {
         revisions
     }
 
-    fn insert(&mut self, entry: Entry) -> Serial {
+    fn insert(&mut self, entry: OpenIncident) -> Serial {
         self.opened += 1;
         self.open.insert(self.opened, entry);
         self.opened
@@ -299,8 +299,12 @@ impl Register {
 
     /// The open incident that somebody of `khu_pho` speaks of, by its own id or by that of one
     /// that was merged into it.
-    pub(super) fn asked(&mut self, khu_pho: &Id, id: &IncidentId) -> Option<(Serial, &mut Entry)> {
-        let meant = |entry: &Entry| {
+    pub(super) fn asked(
+        &mut self,
+        khu_pho: &Id,
+        id: &IncidentId,
+    ) -> Option<(Serial, &mut OpenIncident)> {
+        let meant = |entry: &OpenIncident| {
             let own = entry.incident.id == *id && entry.incident.khu_pho == *khu_pho;
             let mut formerly = entry.formerly.iter();
             entry.is_told() && (own || formerly.any(|(its, of)| its == id && of == khu_pho))
@@ -313,7 +317,7 @@ impl Register {
     /// opens one. `None`: it was said already.
     pub fn on_report(&mut self, khu_pho: &Id, report: Report, at: Stamp) -> Option<Incident> {
         let Report { kind, witness, exercise, siren } = report;
-        let fits = |entry: &&mut Entry| {
+        let fits = |entry: &&mut OpenIncident| {
             let Incident { khu_pho: its, kind: known, exercise: drill, .. } = &entry.incident;
             its == khu_pho && known.joins(kind) && *drill == exercise && entry.may_gain(at.mono)
         };
@@ -341,7 +345,7 @@ impl Register {
         let mut incident = blank(id, khu_pho.clone(), kind, at);
         incident.exercise = exercise;
         incident.reports.push(witness);
-        let mut entry = Entry::new(incident, at, &self.timezone);
+        let mut entry = OpenIncident::new(incident, at, &self.timezone);
         entry.siren_asked = siren;
         let revision = entry.revise(at);
         self.insert(entry);
@@ -367,7 +371,7 @@ impl Register {
         let source = (event.camera.clone(), event.rule);
         let at = event.at;
         self.settled.remove(&source);
-        let going_on = |entry: &Entry| entry.active.contains(&source);
+        let going_on = |entry: &OpenIncident| entry.active.contains(&source);
         let (&serial, entry) = self.open.iter_mut().find(|(_, entry)| going_on(entry))?;
         entry.active.remove(&source);
         entry.has_evidence(at.mono);
@@ -403,7 +407,7 @@ impl Register {
 
     /// Tells whether people closed an incident of what `source` still sees. The rule of a camera
     /// sees one thing at a time: after a while it is asked whether this is still the same.
-    fn is_settled(&mut self, source: &Source, at: Mono) -> bool {
+    fn is_settled(&mut self, source: &EventSource, at: Mono) -> bool {
         let Some(since) = self.settled.get(source) else { return false };
         let settled = Fault::of(source.1).is_some() || at.since(*since) < SETTLED_MAX;
         if !settled {

@@ -44,14 +44,14 @@ pub use span::{DAYS_MAX, Span, SpanError};
 pub use summary::{CameraFaults, Day, Drills, Rate, Summary, Times, Verdicts, kinds};
 pub use uptime::Uptime;
 
-use uptime::Watch;
+use uptime::RunningTime;
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "keng.report/1";
 
 /// The scope of a report: the ward, the days, and the cameras.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
+pub struct ReportScope<'a> {
     /// The ward that the figures are of.
     pub ward: &'a Ward,
     /// Its neighbourhoods, in the order in which they are told.
@@ -101,7 +101,7 @@ pub struct Neighbourhood {
 
 /// The figures of one camera.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct CameraSummary {
+pub struct CameraCounts {
     /// The time for which the camera could be used.
     pub uptime: Uptime,
     /// Incidents that it saw; one that two cameras saw counts for both.
@@ -121,7 +121,7 @@ pub struct CameraFigures {
     pub address: String,
     /// Its figures.
     #[serde(flatten)]
-    pub figures: Both<CameraSummary>,
+    pub figures: Both<CameraCounts>,
 }
 
 /// Everything that a report tells.
@@ -155,17 +155,17 @@ pub struct Figures {
 struct Side<'a> {
     span: Span,
     cases: Vec<&'a IncidentRecord>,
-    watch: Watch,
+    watch: RunningTime,
 }
 
 impl Figures {
     /// From when on the ledger has to be read for this.
-    pub fn needs_from(scope: &Scope<'_>) -> Wall {
+    pub fn needs_from(scope: &ReportScope<'_>) -> Wall {
         scope.span.before().range(&scope.ward.timezone).start
     }
 
     /// Counts what the ledger says.
-    pub fn of(book: &History, scope: &Scope<'_>) -> Self {
+    pub fn of(book: &History, scope: &ReportScope<'_>) -> Self {
         let zone = &scope.ward.timezone;
         let sides = [scope.span, scope.span.before()].map(|span| {
             let range = span.range(zone);
@@ -175,7 +175,7 @@ impl Figures {
             };
             let cases = book.cases.iter().filter(wanted).collect();
             let range = range.start..range.end.min(scope.now).max(range.start);
-            Side { span, cases, watch: Watch::of(&book.notes, &range) }
+            Side { span, cases, watch: RunningTime::of(&book.notes, &range) }
         });
         let coverage = |side: &Side<'_>| {
             let range = side.span.range(zone);
@@ -221,7 +221,7 @@ impl Figures {
 }
 
 /// The configuration's, and behind them those that only the ledger knows.
-fn neighbourhoods(sides: &[Side<'_>], scope: &Scope<'_>) -> Vec<(Id, String)> {
+fn neighbourhoods(sides: &[Side<'_>], scope: &ReportScope<'_>) -> Vec<(Id, String)> {
     let mut list: Vec<(Id, String)> =
         scope.khu_pho.iter().map(|known| (known.id.clone(), known.name.clone())).collect();
     let seen = sides.iter().flat_map(|side| {
@@ -239,7 +239,7 @@ fn neighbourhoods(sides: &[Side<'_>], scope: &Scope<'_>) -> Vec<(Id, String)> {
 }
 
 /// The configuration's, and behind them those that only the ledger knows.
-fn cameras(sides: &[Side<'_>; 2], scope: &Scope<'_>) -> Vec<CameraFigures> {
+fn cameras(sides: &[Side<'_>; 2], scope: &ReportScope<'_>) -> Vec<CameraFigures> {
     let mut places: Vec<(Id, Id, String)> = scope
         .sites
         .iter()
@@ -258,7 +258,7 @@ fn cameras(sides: &[Side<'_>; 2], scope: &Scope<'_>) -> Vec<CameraFigures> {
     let of = |index: usize, khu_pho: &Id, id: &Id| {
         let (incidents, false_alarms) = counts[index].get(id).copied().unwrap_or_default();
         let uptime = sides[index].watch.uptime(|its, known| its == khu_pho && known == id);
-        CameraSummary { uptime, incidents, false_alarms }
+        CameraCounts { uptime, incidents, false_alarms }
     };
     let figures = places.into_iter().map(|(khu_pho, id, address)| {
         let figures = Both { value: of(0, &khu_pho, &id), before: of(1, &khu_pho, &id) };

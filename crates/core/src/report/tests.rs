@@ -59,7 +59,7 @@ fn figures(book: &History, zone: &str, from: (i8, i8), to: (i8, i8)) -> Figures 
     let span = Span::new(day(from), day(to)).unwrap();
     let now = wall("2026-12-31T00:00:00Z");
     let ward = ward(zone);
-    let scope = Scope { ward: &ward, khu_pho: &[], sites: &[], span, only: None, now };
+    let scope = ReportScope { ward: &ward, khu_pho: &[], sites: &[], span, only: None, now };
     Figures::of(book, &scope)
 }
 
@@ -199,7 +199,7 @@ fn one_neighbourhood_alone_and_those_that_only_the_ledger_knows() {
     }];
     let ward = ward("Asia/Ho_Chi_Minh");
     let day = date(2026, 11, 21);
-    let mut scope = Scope {
+    let mut scope = ReportScope {
         ward: &ward,
         khu_pho: &khu_pho,
         sites: &sites,

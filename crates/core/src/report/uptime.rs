@@ -66,7 +66,7 @@ pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// A range of time as the ledger's notes tell of it.
-pub(super) struct Watch {
+pub(super) struct RunningTime {
     /// Milliseconds that it is long.
     length_ms: u64,
     /// Milliseconds in which the daemon was at work.
@@ -87,7 +87,7 @@ struct Walk<'a> {
     cameras: BTreeMap<(Id, Id), Uptime>,
 }
 
-impl Watch {
+impl RunningTime {
     pub(super) fn of(notes: &[UptimeRecord], range: &Range<Wall>) -> Self {
         let mut walk = Walk {
             range,
@@ -200,8 +200,8 @@ mod tests {
         (from..=to).step_by(5).map(|minute| note(minute, UptimeEvent::Alive))
     }
 
-    fn watch(notes: &[UptimeRecord], from: i64, to: i64) -> Watch {
-        Watch::of(notes, &(Wall(from * MINUTE)..Wall(to * MINUTE)))
+    fn watch(notes: &[UptimeRecord], from: i64, to: i64) -> RunningTime {
+        RunningTime::of(notes, &(Wall(from * MINUTE)..Wall(to * MINUTE)))
     }
 
     fn minutes(uptime: Uptime) -> [u64; 4] {
@@ -296,7 +296,7 @@ mod tests {
                 .collect();
             let [whole, first, second] =
                 [(0, 1_000), (0, cut), (cut, 1_000)].map(|(from, to)| watch(&notes, from, to));
-            let all = |watch: &Watch| watch.uptime(|_, _| true);
+            let all = |watch: &RunningTime| watch.uptime(|_, _| true);
             prop_assert_eq!(whole.running_ms, first.running_ms + second.running_ms);
             let sum = Uptime::sum([all(&first), all(&second)].into_iter());
             prop_assert_eq!(all(&whole), sum);

@@ -2,9 +2,9 @@
 
 use crate::geometry::BoundingBox;
 use crate::picture::statistics::FrameStatistics;
-use crate::rule::event::Draft;
+use crate::rule::event::UnattributedEvent;
 use crate::rule::key::Keyed;
-use crate::rule::memory::Memory;
+use crate::rule::memory::FalseAlarmMemory;
 use crate::rule::zone::Zone;
 use crate::time::Stamp;
 use crate::track::Track;
@@ -48,7 +48,7 @@ pub(crate) struct RuleContext<'a> {
     /// Zones in which a patrol is; none: it is everywhere.
     pub(super) patrols: &'a [Option<String>],
     /// The place where people declared false alarms.
-    pub(super) memory: &'a Memory,
+    pub(super) memory: &'a FalseAlarmMemory,
 }
 
 /// The state of one rule on one camera.
@@ -64,14 +64,14 @@ pub(crate) trait Rule {
         config: &Self::Config,
         observation: Observation<'_>,
         context: &RuleContext<'_>,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     );
 
     /// Takes in that time has passed: silence is an input too.
-    fn tick(&mut self, config: &Self::Config, at: Stamp, events: &mut Vec<Draft>);
+    fn tick(&mut self, config: &Self::Config, at: Stamp, events: &mut Vec<UnattributedEvent>);
 
     /// Ends what goes on: the camera is not watched any more.
-    fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>);
+    fn stop(&mut self, at: Stamp, events: &mut Vec<UnattributedEvent>);
 
     /// Takes in that people closed what the rule has found in `bbox`; it ends unsaid.
     fn dismiss(&mut self, _bbox: BoundingBox, _at: Stamp) {}

@@ -50,7 +50,7 @@ pub struct Evidence {
 
 /// An event before it is known whose it is: a rule does not know its camera.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft {
+pub(crate) struct UnattributedEvent {
     pub(super) rule: RuleKind,
     pub(super) phase: Phase,
     pub(super) at: Stamp,
@@ -58,7 +58,7 @@ pub(crate) struct Draft {
     pub(super) evidence: Evidence,
 }
 
-impl Draft {
+impl UnattributedEvent {
     /// Says on which camera it was found.
     pub(super) fn on(self, camera: &Id) -> Event {
         let Self { rule, phase, at, since, evidence } = self;

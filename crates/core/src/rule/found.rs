@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::rule::event::{Draft, Evidence, Phase};
+use crate::rule::event::{Evidence, Phase, UnattributedEvent};
 use crate::rule::kind::RuleKind;
 use crate::time::Stamp;
 
 /// One rule's finding that has not ended.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct OngoingEvent {
     rule: RuleKind,
     since: Stamp,
     last_seen: Stamp,
@@ -19,14 +19,14 @@ pub(crate) struct Found {
     evidence: Evidence,
 }
 
-impl Found {
+impl OngoingEvent {
     /// Found at `at`; the thing itself began at `since`. Answers with the event's start too.
     pub(crate) fn new(
         rule: RuleKind,
         since: Stamp,
         at: Stamp,
         evidence: Evidence,
-    ) -> (Self, Draft) {
+    ) -> (Self, UnattributedEvent) {
         let told = evidence.confidence;
         let found = Self { rule, since, last_seen: at, last_told: at, told, evidence };
         let draft = found.draft(Phase::Started, at);
@@ -35,7 +35,12 @@ impl Found {
 
     /// Seen again; told again where `every` has passed since it last was, or where it has doubled
     /// in confidence. The longest dwell stays: whoever is seen last need not be who stayed longest.
-    pub(crate) fn see(&mut self, evidence: Evidence, every: Duration, at: Stamp) -> Option<Draft> {
+    pub(crate) fn see(
+        &mut self,
+        evidence: Evidence,
+        every: Duration,
+        at: Stamp,
+    ) -> Option<UnattributedEvent> {
         self.last_seen = at;
         let doubled = evidence.confidence >= self.told * 2.0;
         let dwell = evidence.dwell.max(self.evidence.dwell);
@@ -54,12 +59,12 @@ impl Found {
     }
 
     /// Its end.
-    pub(crate) fn end(self, at: Stamp) -> Draft {
+    pub(crate) fn end(self, at: Stamp) -> UnattributedEvent {
         self.draft(Phase::Ended, at)
     }
 
-    fn draft(&self, phase: Phase, at: Stamp) -> Draft {
+    fn draft(&self, phase: Phase, at: Stamp) -> UnattributedEvent {
         let (rule, since, evidence) = (self.rule, self.since, self.evidence.clone());
-        Draft { rule, phase, at, since, evidence }
+        UnattributedEvent { rule, phase, at, since, evidence }
     }
 }

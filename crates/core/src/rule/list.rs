@@ -91,7 +91,7 @@ macro_rules! rules {
                 config: &Config,
                 observation: $crate::rule::contract::Observation<'_>,
                 context: &$crate::rule::contract::RuleContext<'_>,
-            ) -> Vec<$crate::rule::event::Draft> {
+            ) -> Vec<$crate::rule::event::UnattributedEvent> {
                 let mut events = Vec::new();
                 $( self.$section.observe(&config.$section, observation, context, &mut events); )+
                 events
@@ -102,14 +102,17 @@ macro_rules! rules {
                 &mut self,
                 config: &Config,
                 at: $crate::time::Stamp,
-            ) -> Vec<$crate::rule::event::Draft> {
+            ) -> Vec<$crate::rule::event::UnattributedEvent> {
                 let mut events = Vec::new();
                 $( self.$section.tick(&config.$section, at, &mut events); )+
                 events
             }
 
             /// Stops each rule.
-            fn stop(&mut self, at: $crate::time::Stamp) -> Vec<$crate::rule::event::Draft> {
+            fn stop(
+                &mut self,
+                at: $crate::time::Stamp,
+            ) -> Vec<$crate::rule::event::UnattributedEvent> {
                 let mut events = Vec::new();
                 $( self.$section.stop(at, &mut events); )+
                 events

@@ -26,7 +26,7 @@ const HALF_CONVINCED: f64 = 3.0;
 
 /// A part of the view where verdicts speak against what is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Mark {
+pub(super) struct VerdictWeight {
     /// The place of it.
     pub(super) area: BoundingBox,
     /// The strength: 0 not at all, towards 1 with many fresh ones.
@@ -35,12 +35,12 @@ pub(super) struct Mark {
 
 /// One camera's false alarms.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memory {
-    places: Vec<Place>,
+pub(crate) struct FalseAlarmMemory {
+    places: Vec<FalseAlarmPlace>,
 }
 
 #[derive(Clone, Debug)]
-struct Place {
+struct FalseAlarmPlace {
     rule: RuleKind,
     /// As the newest verdict had it.
     bbox: BoundingBox,
@@ -61,7 +61,7 @@ impl Verdict {
     }
 }
 
-impl Place {
+impl FalseAlarmPlace {
     /// Returns how many fresh verdicts these are worth at `at`.
     fn weight(&self, half_life: Duration, at: Mono) -> f64 {
         if half_life.is_zero() {
@@ -76,11 +76,12 @@ impl Place {
     }
 }
 
-impl Memory {
+impl FalseAlarmMemory {
     /// Takes in that people declared what `rule` saw in `bbox` a false alarm, `age` before `at`.
     pub(crate) fn learn(&mut self, rule: RuleKind, bbox: BoundingBox, age: Duration, at: Mono) {
         let verdict = Verdict { age, as_of: at };
-        let same = |place: &&mut Place| place.rule == rule && place.bbox.iou(&bbox) >= SAME_IOU;
+        let same =
+            |place: &&mut FalseAlarmPlace| place.rule == rule && place.bbox.iou(&bbox) >= SAME_IOU;
         if let Some(place) = self.places.iter_mut().find(same) {
             place.bbox = bbox;
             place.verdicts.push_back(verdict);
@@ -94,15 +95,23 @@ impl Memory {
                 self.places.remove(index);
             }
         }
-        self.places.push(Place { rule, bbox, verdicts: VecDeque::from([verdict]) });
+        self.places.push(FalseAlarmPlace { rule, bbox, verdicts: VecDeque::from([verdict]) });
     }
 
     /// Returns the places where verdicts speak against `rule` at `at`, and how strongly.
-    pub(super) fn marks(&self, rule: RuleKind, half_life: Duration, at: Mono) -> Vec<Mark> {
+    pub(super) fn marks(
+        &self,
+        rule: RuleKind,
+        half_life: Duration,
+        at: Mono,
+    ) -> Vec<VerdictWeight> {
         let places = self.places.iter().filter(|place| place.rule == rule);
-        let mark = |place: &Place| {
+        let mark = |place: &FalseAlarmPlace| {
             let weight = place.weight(half_life, at);
-            Mark { area: place.bbox.grown(REACH), doubt: weight / (weight + HALF_CONVINCED) }
+            VerdictWeight {
+                area: place.bbox.grown(REACH),
+                doubt: weight / (weight + HALF_CONVINCED),
+            }
         };
         places.map(mark).collect()
     }
@@ -130,14 +139,14 @@ mod tests {
     }
 
     /// Against what is seen in `bbox`.
-    fn doubt(memory: &Memory, bbox: &BoundingBox, after_days: u32) -> f64 {
+    fn doubt(memory: &FalseAlarmMemory, bbox: &BoundingBox, after_days: u32) -> f64 {
         let marks = memory.marks(RuleKind::Fire, DAY * 10, days(after_days));
         let there = marks.iter().filter(|mark| mark.area.intersection(bbox) > 0.0);
         there.map(|mark| mark.doubt).fold(0.0, f64::max)
     }
 
-    fn once() -> Memory {
-        let mut memory = Memory::default();
+    fn once() -> FalseAlarmMemory {
+        let mut memory = FalseAlarmMemory::default();
         memory.learn(RuleKind::Fire, lamp(), Duration::ZERO, Mono(0));
         memory
     }
@@ -167,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_verdict_read_back_is_as_old_as_it_is() {
-        let mut memory = Memory::default();
+        let mut memory = FalseAlarmMemory::default();
         memory.learn(RuleKind::Fire, lamp(), DAY * 10, Mono(0));
         assert_eq!(doubt(&memory, &lamp(), 0), doubt(&once(), &lamp(), 10));
         assert_eq!(doubt(&memory, &lamp(), 5), doubt(&once(), &lamp(), 15));

@@ -44,12 +44,12 @@ use contract::Observation;
 use contract::Rule;
 use contract::RuleConfig;
 use contract::RuleContext;
-use event::Draft;
+use event::UnattributedEvent;
 use health::Health;
 use key::RuleKey;
 use list::rules;
 use loitering::Loitering;
-use memory::Memory;
+use memory::FalseAlarmMemory;
 
 // A new rule: its folder, its kinds in `kind.rs`, and its entry here. docs/rules.md has the steps.
 rules! {
@@ -101,7 +101,7 @@ pub struct Rules {
     camera: Id,
     config: Config,
     states: States,
-    memory: Memory,
+    memory: FalseAlarmMemory,
     /// Zones in which a patrol is; none: it is everywhere.
     patrols: Vec<Option<String>>,
 }
@@ -113,7 +113,7 @@ impl Rules {
             camera,
             config,
             states: States::new(now),
-            memory: Memory::default(),
+            memory: FalseAlarmMemory::default(),
             patrols: Vec::new(),
         }
     }
@@ -125,7 +125,7 @@ impl Rules {
     }
 
     /// Returns what people's false alarms have taught, for when the camera is watched again.
-    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+    pub(crate) fn memory_mut(&mut self) -> &mut FalseAlarmMemory {
         &mut self.memory
     }
 
@@ -228,7 +228,7 @@ impl Rules {
         !self.states.fire.has_event() && self.states.glimpses(at)
     }
 
-    fn name(&self, drafts: Vec<Draft>) -> Vec<Event> {
+    fn name(&self, drafts: Vec<UnattributedEvent>) -> Vec<Event> {
         drafts.into_iter().map(|draft| draft.on(&self.camera)).collect()
     }
 }

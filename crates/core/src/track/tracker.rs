@@ -56,7 +56,7 @@ const SIZE_RATIO_MAX: f32 = 2.5;
 
 /// The way in which things of one class behave.
 #[derive(Clone, Copy, Debug)]
-struct Habit {
+struct ClassProfile {
     /// Boxes off their prediction by as many box heights are the same thing at once.
     reach: f32,
     /// And by as many more for each second without a box.
@@ -67,7 +67,7 @@ struct Habit {
     forget: Duration,
 }
 
-impl Habit {
+impl ClassProfile {
     /// People walk at up to about one body height a second and hide behind posts and cars; fire
     /// and smoke stay where they are but change their shape from frame to frame.
     const fn of(class: Class) -> Self {
@@ -168,7 +168,7 @@ impl Tracker {
             let followed = &self.followed[index];
             let dt = seconds(at, followed.track.last_seen);
             let predicted = followed.motion.predicted(dt);
-            let habit = Habit::of(followed.track.class);
+            let habit = ClassProfile::of(followed.track.class);
             let reach_max = match followed.track.state {
                 TrackState::Tentative => habit.reach.max(REACH_TENTATIVE),
                 TrackState::Confirmed | TrackState::Lost => habit.reach_max,
@@ -223,7 +223,7 @@ impl Tracker {
             if f.track.state == TrackState::Confirmed {
                 f.track.state = TrackState::Lost;
             }
-            let forget = Habit::of(f.track.class).forget;
+            let forget = ClassProfile::of(f.track.class).forget;
             let tentative = f.track.state == TrackState::Tentative;
             let forget = if tentative { forget.min(FORGET_TENTATIVE) } else { forget };
             at.mono.since(f.track.last_seen.mono) <= forget

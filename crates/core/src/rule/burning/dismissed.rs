@@ -19,10 +19,10 @@ const PLACES_MAX: usize = 16;
 
 /// The places that are not asked just now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Dismissed(Vec<Place>);
+pub(super) struct Dismissed(Vec<DismissedPlace>);
 
 #[derive(Clone, Debug)]
-struct Place {
+struct DismissedPlace {
     area: BoundingBox,
     since: Mono,
     last_seen: Mono,
@@ -34,13 +34,14 @@ impl Dismissed {
         if self.0.len() >= PLACES_MAX {
             self.0.remove(0);
         }
-        self.0.push(Place { area: bbox.grown(REACH), since: at, last_seen: at });
+        self.0.push(DismissedPlace { area: bbox.grown(REACH), since: at, last_seen: at });
     }
 
     /// Forgets what has been gone for `quiet`, and what is old.
     pub(super) fn forget(&mut self, quiet: Duration, at: Mono) {
-        let holds =
-            |place: &Place| at.since(place.last_seen) < quiet && at.since(place.since) < ASK_AGAIN;
+        let holds = |place: &DismissedPlace| {
+            at.since(place.last_seen) < quiet && at.since(place.since) < ASK_AGAIN
+        };
         self.0.retain(holds);
     }
 

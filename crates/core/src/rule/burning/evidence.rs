@@ -22,7 +22,7 @@
 use std::time::Duration;
 
 use crate::geometry::BoundingBox;
-use crate::rule::memory::Mark;
+use crate::rule::memory::VerdictWeight;
 use crate::time::Stamp;
 
 /// Times the time of confirmation: so much plain evidence suffices.
@@ -53,7 +53,7 @@ const CELLS: usize = COLUMNS as usize * ROWS as usize;
 
 /// One sight as evidence.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sight {
+pub(super) struct BurningSight {
     /// The place of it.
     pub(super) bbox: BoundingBox,
     /// Of the detector, 0..1.
@@ -67,7 +67,7 @@ pub(super) struct Sight {
     pub(super) grows: bool,
 }
 
-impl Sight {
+impl BurningSight {
     /// Returns what it adds to the plain sum in a second.
     fn plain(&self) -> f64 {
         (2.0 * (1.0 - self.objection)).min(1.0)
@@ -96,7 +96,7 @@ fn plain_bar(doubt: f64) -> f64 {
 
 /// The evidence of one cell in one frame.
 #[derive(Clone, Copy, Debug)]
-struct Touch {
+struct CellEvidence {
     sure: bool,
     plain: f64,
     weighed: f64,
@@ -137,7 +137,7 @@ pub(super) struct Weighing<'a> {
     /// Weak sights count where a sure one was no longer ago, what nobody looked at left out.
     pub(super) patience: Duration,
     /// The place where people declared false alarms.
-    pub(super) marks: &'a [Mark],
+    pub(super) marks: &'a [VerdictWeight],
 }
 
 impl Weighing<'_> {
@@ -182,7 +182,11 @@ impl Ledger {
     }
 
     /// Takes in what one frame shows, in any order.
-    pub(super) fn weigh(&mut self, sights: &[Sight], how: Weighing<'_>) -> Option<Strongest> {
+    pub(super) fn weigh(
+        &mut self,
+        sights: &[BurningSight],
+        how: Weighing<'_>,
+    ) -> Option<Strongest> {
         if self.cells.is_empty() && sights.is_empty() {
             return None;
         }
@@ -214,8 +218,8 @@ impl Ledger {
 
     /// Returns what each cell is touched by; the surest sights first, so that weak ones of the same
     /// frame count beside them.
-    fn touches(&self, sights: &[Sight], how: Weighing<'_>) -> Vec<Option<Touch>> {
-        let mut touches: Vec<Option<Touch>> = vec![None; CELLS];
+    fn touches(&self, sights: &[BurningSight], how: Weighing<'_>) -> Vec<Option<CellEvidence>> {
+        let mut touches: Vec<Option<CellEvidence>> = vec![None; CELLS];
         let sure = sights.iter().enumerate().filter(|(_, sight)| sight.sure);
         let weak = sights.iter().enumerate().filter(|(_, sight)| !sight.sure);
         for (number, sight) in sure.chain(weak) {
@@ -225,13 +229,13 @@ impl Ledger {
                 if !sight.sure && !known && touch.is_none() {
                     continue;
                 }
-                let new = Touch {
+                let new = CellEvidence {
                     sure: sight.sure,
                     plain: sight.plain(),
                     weighed: sight.weighed(how.doubt(index)),
                     best: number,
                 };
-                *touch = Some(touch.map_or(new, |old| Touch {
+                *touch = Some(touch.map_or(new, |old| CellEvidence {
                     sure: old.sure || new.sure,
                     plain: old.plain.max(new.plain),
                     weighed: old.weighed.max(new.weighed),
@@ -257,7 +261,7 @@ fn lose(slot: &mut Option<Cell>, seconds: f64, how: Weighing<'_>) {
 /// plain sum of what it shows, and whether they suffice against the `doubt` of people's verdicts.
 fn settle(
     slot: &mut Option<Cell>,
-    touch: Option<Touch>,
+    touch: Option<CellEvidence>,
     doubt: f64,
     how: Weighing<'_>,
 ) -> (f64, f64, bool) {
@@ -288,9 +292,9 @@ fn settle(
 }
 
 /// The surer of two sights; of equal ones the one that stands further left, then higher.
-fn surer(sights: &[Sight], a: usize, b: usize) -> usize {
+fn surer(sights: &[BurningSight], a: usize, b: usize) -> usize {
     let rank = |number: usize| {
-        let Sight { bbox, confidence, .. } = sights[number];
+        let BurningSight { bbox, confidence, .. } = sights[number];
         [confidence, -bbox.x0, -bbox.y0, -bbox.x1, -bbox.y1]
     };
     if rank(b) > rank(a) { b } else { a }

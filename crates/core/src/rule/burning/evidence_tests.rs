@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 const STEP: Duration = Duration::from_millis(250);
 
-fn sight(confidence: f32, objection: f64) -> Sight {
+fn sight(confidence: f32, objection: f64) -> BurningSight {
     let bbox = BoundingBox::new(0.4, 0.4, 0.5, 0.5);
-    Sight { bbox, confidence, sure: confidence >= 0.5, objection, grows: false }
+    BurningSight { bbox, confidence, sure: confidence >= 0.5, objection, grows: false }
 }
 
 fn weighing(at: Stamp) -> Weighing<'static> {
@@ -16,8 +16,8 @@ fn weighing(at: Stamp) -> Weighing<'static> {
 }
 
 /// Seconds until it suffices, of a minute and a half, against verdicts on its place.
-fn doubted_s(doubt: f64, frame: impl Fn(u32) -> Vec<Sight>) -> Option<f64> {
-    let marks = [Mark { area: BoundingBox::new(0.3, 0.3, 0.6, 0.6), doubt }];
+fn doubted_s(doubt: f64, frame: impl Fn(u32) -> Vec<BurningSight>) -> Option<f64> {
+    let marks = [VerdictWeight { area: BoundingBox::new(0.3, 0.3, 0.6, 0.6), doubt }];
     let mut ledger = Ledger::default();
     (0..360_u32).find_map(|number| {
         let at = Stamp::default() + STEP * number;
@@ -27,7 +27,7 @@ fn doubted_s(doubt: f64, frame: impl Fn(u32) -> Vec<Sight>) -> Option<f64> {
     })
 }
 
-fn confirmed_s(frame: impl Fn(u32) -> Vec<Sight>) -> Option<f64> {
+fn confirmed_s(frame: impl Fn(u32) -> Vec<BurningSight>) -> Option<f64> {
     doubted_s(0.0, frame)
 }
 
@@ -35,7 +35,7 @@ fn confirmed_s(frame: impl Fn(u32) -> Vec<Sight>) -> Option<f64> {
 fn the_time_of_confirmation_is_what_a_flame_takes_and_no_frame_less() {
     assert_eq!(confirmed_s(|_| vec![sight(0.6, 0.0)]), Some(3.0));
     assert_eq!(confirmed_s(|n| vec![sight(0.6, 0.0); usize::from(n < 12)]), None);
-    let growing = Sight { grows: true, ..sight(0.6, 0.0) };
+    let growing = BurningSight { grows: true, ..sight(0.6, 0.0) };
     assert_eq!(confirmed_s(|_| vec![growing]), Some(2.0));
 }
 
@@ -50,9 +50,9 @@ fn whatever_speaks_against_it_delays_it_to_the_stated_bars() {
     assert_eq!(doubted_s(1.0, |_| vec![sight(0.6, 0.0)]), Some(30.0), "all there can be");
     let all = Some(3.0 * (PLAIN_BAR + MEMORY_PLAIN));
     assert_eq!(doubted_s(1.0, |_| vec![sight(0.6, 0.5)]), all);
-    let growing = Sight { grows: true, ..sight(0.6, 0.0) };
+    let growing = BurningSight { grows: true, ..sight(0.6, 0.0) };
     assert_eq!(doubted_s(1.0, |_| vec![growing]), Some(4.0));
-    let large = Sight { bbox: BoundingBox::new(0.3, 0.3, 0.8, 0.8), ..sight(0.6, 0.0) };
+    let large = BurningSight { bbox: BoundingBox::new(0.3, 0.3, 0.8, 0.8), ..sight(0.6, 0.0) };
     assert_eq!(doubted_s(1.0, |_| vec![large]), Some(3.0), "it reaches beyond the place");
 }
 
@@ -146,10 +146,10 @@ fn every_box_reaches_a_cell_and_none_outside() {
     assert_eq!(cells_of(&BoundingBox::new(0.0, 0.0, 1.0, 1.0)).count(), CELLS);
 }
 
-fn any_sight() -> impl Strategy<Value = Sight> {
+fn any_sight() -> impl Strategy<Value = BurningSight> {
     let place = (0f32..1.0, 0f32..1.0, 0.01f32..0.4, 0.01f32..0.4);
     (place, 0.3f32..1.0, 0f64..1.0, any::<bool>()).prop_map(
-        |((x, y, width, height), confidence, objection, grows)| Sight {
+        |((x, y, width, height), confidence, objection, grows)| BurningSight {
             bbox: BoundingBox::new(x, y, x + width, y + height),
             confidence,
             sure: false,
@@ -159,27 +159,31 @@ fn any_sight() -> impl Strategy<Value = Sight> {
     )
 }
 
-fn any_frames() -> impl Strategy<Value = Vec<(u64, Vec<Sight>)>> {
+fn any_frames() -> impl Strategy<Value = Vec<(u64, Vec<BurningSight>)>> {
     let frame = (50u64..1_000, prop::collection::vec(any_sight(), 0..4));
     prop::collection::vec(frame, 1..80)
 }
 
 /// Returns when it suffices first, by a rule that is sure from `least` on.
-fn first(frames: &[(u64, Vec<Sight>)], least: f32) -> Option<Stamp> {
+fn first(frames: &[(u64, Vec<BurningSight>)], least: f32) -> Option<Stamp> {
     let (mut ledger, mut at) = (Ledger::default(), Stamp::default());
     frames.iter().find_map(|(pause_ms, sights)| {
         let credit = Duration::from_millis(*pause_ms);
         at = at + credit;
         let counts = sights.iter().filter(|sight| sight.confidence >= least * 0.6);
-        let sights: Vec<Sight> =
-            counts.map(|s| Sight { sure: s.confidence >= least, ..*s }).collect();
+        let sights: Vec<BurningSight> =
+            counts.map(|s| BurningSight { sure: s.confidence >= least, ..*s }).collect();
         let how = Weighing { credit, confirm: Duration::from_secs(1), ..weighing(at) };
         ledger.weigh(&sights, how).filter(|found| found.suffices).map(|_| at)
     })
 }
 
 /// Returns when it suffices first, of sure sights.
-fn alarmed(frames: &[(u64, Vec<Sight>)], marks: &[Mark], confirm: Duration) -> Option<Stamp> {
+fn alarmed(
+    frames: &[(u64, Vec<BurningSight>)],
+    marks: &[VerdictWeight],
+    confirm: Duration,
+) -> Option<Stamp> {
     let (mut ledger, mut at) = (Ledger::default(), Stamp::default());
     frames.iter().find_map(|(pause_ms, sights)| {
         let credit = Duration::from_millis(*pause_ms);
@@ -225,15 +229,16 @@ proptest! {
     ) {
         // A flame: not the same in more than half of the cases.
         let flames: Vec<_> = frames.iter().map(|(pause_ms, sights)| {
-            let flame = |s: &Sight| Sight { sure: true, objection: s.objection / 2.0, ..*s };
+            let flame =
+                |s: &BurningSight| BurningSight { sure: true, objection: s.objection / 2.0, ..*s };
             (*pause_ms, sights.iter().map(flame).collect::<Vec<_>>())
         }).collect();
         // Nothing speaks against it, and as many times the evidence is asked for.
         let plain: Vec<_> = flames.iter().map(|(pause_ms, sights)| {
-            let plain = |s: &Sight| Sight { objection: 0.0, grows: false, ..*s };
+            let plain = |s: &BurningSight| BurningSight { objection: 0.0, grows: false, ..*s };
             (*pause_ms, sights.iter().map(plain).collect::<Vec<_>>())
         }).collect();
-        let whole = [Mark { area: BoundingBox::new(0.0, 0.0, 1.0, 1.0), doubt }];
+        let whole = [VerdictWeight { area: BoundingBox::new(0.0, 0.0, 1.0, 1.0), doubt }];
         let times = Duration::from_millis(100).mul_f64(PLAIN_BAR + MEMORY_PLAIN);
         let slow = alarmed(&plain, &[], times);
         let doubted = alarmed(&flames, &whole, Duration::from_millis(100));

@@ -21,10 +21,10 @@ use crate::geometry::BoundingBox;
 use crate::rule::contract::Observation;
 use crate::rule::contract::Rule;
 use crate::rule::contract::RuleContext;
-use crate::rule::event::{Draft, Evidence};
-use crate::rule::found::Found;
+use crate::rule::event::{Evidence, UnattributedEvent};
+use crate::rule::found::OngoingEvent;
 use crate::rule::kind::RuleKind;
-use crate::rule::memory::Memory;
+use crate::rule::memory::FalseAlarmMemory;
 use crate::rule::zone;
 use crate::rule::zone::Zone;
 use crate::time::Stamp;
@@ -34,7 +34,7 @@ use crate::track::TrackId;
 pub use config::BurningConfig;
 
 use dismissed::Dismissed;
-use evidence::{Ledger, Sight, Weighing};
+use evidence::{BurningSight, Ledger, Weighing};
 use signature::Signature;
 
 /// One frame vouches for no more than this: about the longest pause between two looks at an
@@ -54,16 +54,16 @@ pub struct Burning {
     /// The signature of each track's boxes; dropped with the track.
     signatures: BTreeMap<TrackId, Signature>,
     last_frame: Option<Stamp>,
-    burning: Option<Found>,
+    burning: Option<OngoingEvent>,
     dismissed: Dismissed,
 }
 
 /// The conditions that the rule goes by at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Terms<'a> {
+struct Conditions<'a> {
     config: &'a BurningConfig,
     zones: &'a [Zone],
-    memory: &'a Memory,
+    memory: &'a FalseAlarmMemory,
 }
 
 impl Burning {
@@ -83,10 +83,10 @@ impl Burning {
 
     fn on_frame(
         &mut self,
-        terms: Terms<'_>,
+        terms: Conditions<'_>,
         tracks: &[&Track],
         at: Stamp,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     ) {
         let config = terms.config;
         if !config.enabled {
@@ -108,7 +108,7 @@ impl Burning {
             }
             (None, Some(strongest)) if strongest.suffices => {
                 let evidence = seen[strongest.sight].clone();
-                let (found, started) = Found::new(self.rule, strongest.since, at, evidence);
+                let (found, started) = OngoingEvent::new(self.rule, strongest.since, at, evidence);
                 self.burning = Some(found);
                 events.push(started);
             }
@@ -120,10 +120,10 @@ impl Burning {
     /// the signatures take in all of it, so that they don't depend on thresholds.
     fn look(
         &mut self,
-        terms: Terms<'_>,
+        terms: Conditions<'_>,
         tracks: &[&Track],
         at: Stamp,
-    ) -> (Vec<Sight>, Vec<Evidence>) {
+    ) -> (Vec<BurningSight>, Vec<Evidence>) {
         self.dismissed.forget(terms.config.quiet, at.mono);
         let mut before = std::mem::take(&mut self.signatures);
         let (mut sights, mut seen) = (Vec::new(), Vec::new());
@@ -142,9 +142,9 @@ impl Burning {
         (sights, seen)
     }
 
-    fn sight(&self, config: &BurningConfig, track: &Track, signature: &Signature) -> Sight {
+    fn sight(&self, config: &BurningConfig, track: &Track, signature: &Signature) -> BurningSight {
         let character = signature.character(self.class);
-        Sight {
+        BurningSight {
             bbox: track.bbox,
             confidence: track.confidence,
             sure: track.confidence >= config.confidence_min,
@@ -162,14 +162,14 @@ impl Rule for Burning {
         config: &BurningConfig,
         observation: Observation<'_>,
         context: &RuleContext<'_>,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     ) {
         let Observation::Frame(tracks) = observation else { return };
-        let terms = Terms { config, zones: context.zones, memory: context.memory };
+        let terms = Conditions { config, zones: context.zones, memory: context.memory };
         self.on_frame(terms, tracks, context.at, events);
     }
 
-    fn tick(&mut self, config: &BurningConfig, at: Stamp, events: &mut Vec<Draft>) {
+    fn tick(&mut self, config: &BurningConfig, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         let quiet = self.burning.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
         if !config.enabled || quiet {
             self.stop(at, events);
@@ -177,7 +177,7 @@ impl Rule for Burning {
     }
 
     /// Ends the event and forgets the evidence that has gathered.
-    fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+    fn stop(&mut self, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         events.extend(self.burning.take().map(|found| found.end(at)));
         self.ledger.clear();
         self.signatures.clear();
@@ -209,7 +209,7 @@ impl Rule for Burning {
 }
 
 /// Returns what `track` shows just now, where the rule looks and the detector is sure enough.
-fn shown(terms: Terms<'_>, rule: RuleKind, track: &Track) -> Option<Evidence> {
+fn shown(terms: Conditions<'_>, rule: RuleKind, track: &Track) -> Option<Evidence> {
     if track.confidence < terms.config.confidence_min * WEAK_SHARE {
         return None;
     }

@@ -55,11 +55,11 @@ const FOOT_STAYS: f64 = 0.15;
 /// The newest sights of one thing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Signature {
-    sights: VecDeque<Sight>,
+    sights: VecDeque<BoxObservation>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sight {
+struct BoxObservation {
     at: Mono,
     bbox: BoundingBox,
     /// Tells whether an earlier sight was the same.
@@ -78,13 +78,13 @@ pub(super) struct Character {
 impl Signature {
     /// Takes in one more sight. `at` is no earlier than the one before.
     pub(super) fn see(&mut self, bbox: BoundingBox, at: Mono) {
-        let old = |sight: &Sight| at.since(sight.at) > WINDOW;
+        let old = |sight: &BoxObservation| at.since(sight.at) > WINDOW;
         while self.sights.front().is_some_and(old) || self.sights.len() >= SIGHTS_MAX {
             self.sights.pop_front();
         }
         let mut before = self.sights.iter().rev().take(HELD_AGAINST);
         let again = before.any(|sight| is_same(&sight.bbox, &bbox));
-        self.sights.push_back(Sight { at, bbox, again });
+        self.sights.push_back(BoxObservation { at, bbox, again });
     }
 
     /// Returns what it says of a thing that would be `class`.
@@ -110,18 +110,18 @@ impl Signature {
     /// Returns how much the thing goes straight on at a steady speed.
     fn travel(&self, class: Class) -> f64 {
         let Some(newest) = self.sights.back() else { return 0.0 };
-        let fresh = |sight: &&Sight| newest.at.since(sight.at) <= TRAVEL_WINDOW;
-        let way: Vec<&Sight> = self.sights.iter().filter(fresh).collect();
+        let fresh = |sight: &&BoxObservation| newest.at.since(sight.at) <= TRAVEL_WINDOW;
+        let way: Vec<&BoxObservation> = self.sights.iter().filter(fresh).collect();
         let (Some(first), true) = (way.first(), way.len() >= TRAVEL_SIGHTS_MIN) else {
             return 0.0;
         };
-        let time = |sight: &&Sight| sight.at.seconds_since(first.at);
+        let time = |sight: &&BoxObservation| sight.at.seconds_since(first.at);
         let points = |part: fn(&BoundingBox) -> f32| {
             let points = way.iter().map(|sight| (time(sight), f64::from(part(&sight.bbox))));
             points.collect::<Vec<_>>()
         };
-        let across = Line::through(&points(|bbox| bbox.center().x));
-        let down = Line::through(&points(|bbox| bbox.center().y));
+        let across = LinearFit::through(&points(|bbox| bbox.center().x));
+        let down = LinearFit::through(&points(|bbox| bbox.center().y));
         // Smoke goes up; that speaks for it.
         if class == Class::Smoke && down.slope < 0.0 && down.slope.abs() >= across.slope.abs() {
             return 0.0;
@@ -183,13 +183,13 @@ fn ratio(part: usize, whole: usize) -> f64 {
 }
 
 /// A straight line by least squares.
-struct Line {
+struct LinearFit {
     slope: f64,
     /// Of the points about it.
     variance: f64,
 }
 
-impl Line {
+impl LinearFit {
     fn through(points: &[(f64, f64)]) -> Self {
         let (x, y) = (mean(points.iter().map(|p| p.0)), mean(points.iter().map(|p| p.1)));
         let spread = mean(points.iter().map(|p| (p.0 - x).powi(2)));

@@ -10,7 +10,7 @@ use crate::picture::statistics::FrameStatistics;
 use crate::rule::contract::Observation;
 use crate::rule::contract::Rule;
 use crate::rule::contract::RuleContext;
-use crate::rule::event::{Draft, Evidence, Phase};
+use crate::rule::event::{Evidence, Phase, UnattributedEvent};
 use crate::rule::kind::RuleKind;
 use crate::rule::schedule;
 use crate::time::Stamp;
@@ -19,7 +19,7 @@ pub use crate::rule::kind::Fault;
 pub use config::HealthConfig;
 
 use still::Stillness;
-use view::{Verdict, View};
+use view::{View, ViewVerdict};
 
 /// A camera sees again after as long of good pictures.
 const SEES_AGAIN: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ impl Health {
         }
     }
 
-    fn on_frame(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+    fn on_frame(&mut self, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         if std::mem::take(&mut self.offline) && self.told {
             events.push(draft(RuleKind::Offline, Phase::Ended, self.last_frame, at));
         }
@@ -86,7 +86,7 @@ impl Health {
         look: &FrameStatistics,
         daylight: bool,
         at: Stamp,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     ) {
         let still = self.still.see(look, at);
         let verdict = self.view.see(look, at);
@@ -103,9 +103,9 @@ impl Health {
             _ => {}
         }
         let sees = match verdict {
-            Verdict::Sees => true,
-            Verdict::Blind => false,
-            Verdict::Dark => !daylight,
+            ViewVerdict::Sees => true,
+            ViewVerdict::Blind => false,
+            ViewVerdict::Dark => !daylight,
         };
         drafts.extend(self.blinded.see(sees, config.blinded, at));
         events.extend(drafts.into_iter().filter(|_| self.told));
@@ -117,7 +117,7 @@ impl Health {
         config: &HealthConfig,
         ahead_s: i64,
         at: Stamp,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     ) {
         let wrong = Duration::from_secs(ahead_s.unsigned_abs()) >= config.clock;
         let asked = config.enabled && !config.clock.is_zero();
@@ -134,7 +134,7 @@ impl Health {
         }
     }
 
-    fn on_tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
+    fn on_tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         if config.enabled != self.told {
             // What is told ends; what is not told yet begins anew.
             self.end(at, events);
@@ -152,7 +152,7 @@ impl Health {
     }
 
     /// Ends the event.
-    fn end(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+    fn end(&mut self, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         let offline = std::mem::take(&mut self.offline).then_some(self.last_frame);
         let over = [
             (RuleKind::Offline, offline),
@@ -177,7 +177,7 @@ impl Rule for Health {
         config: &HealthConfig,
         observation: Observation<'_>,
         context: &RuleContext<'_>,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     ) {
         let at = context.at;
         match observation {
@@ -190,17 +190,17 @@ impl Rule for Health {
         }
     }
 
-    fn tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<Draft>) {
+    fn tick(&mut self, config: &HealthConfig, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         self.on_tick(config, at, events);
     }
 
-    fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+    fn stop(&mut self, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         self.end(at, events);
     }
 }
 
 impl Blinded {
-    fn see(&mut self, sees: bool, patience: Duration, at: Stamp) -> Option<Draft> {
+    fn see(&mut self, sees: bool, patience: Duration, at: Stamp) -> Option<UnattributedEvent> {
         if sees {
             let sees_since = *self.sees_since.get_or_insert(at);
             let again = !self.told || at.mono.since(sees_since.mono) >= SEES_AGAIN;
@@ -215,14 +215,14 @@ impl Blinded {
         Some(draft(RuleKind::Blinded, Phase::Started, since, at))
     }
 
-    fn end(&mut self, at: Stamp) -> Option<Draft> {
+    fn end(&mut self, at: Stamp) -> Option<UnattributedEvent> {
         let Self { since, told, .. } = std::mem::take(self);
         since.filter(|_| told).map(|since| draft(RuleKind::Blinded, Phase::Ended, since, at))
     }
 }
 
-fn draft(rule: RuleKind, phase: Phase, since: Stamp, at: Stamp) -> Draft {
-    Draft { rule, phase, at, since, evidence: Evidence::default() }
+fn draft(rule: RuleKind, phase: Phase, since: Stamp, at: Stamp) -> UnattributedEvent {
+    UnattributedEvent { rule, phase, at, since, evidence: Evidence::default() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Fault, Health};
 use crate::picture::statistics::{ACROSS, CELLS, Cell, DOWN, FrameStatistics};
-use crate::rule::event::{Draft, Phase};
+use crate::rule::event::{Phase, UnattributedEvent};
 use crate::rule::health::HealthConfig;
 use crate::rule::kind::RuleKind;
 use crate::time::Stamp;
@@ -72,7 +72,7 @@ fn play(scenes: &[(u64, Scene)], daylight: bool) -> Vec<(RuleKind, Phase, u64)> 
     for (lasts, scene) in scenes {
         for _ in 0..*lasts {
             let at = Stamp::default() + Duration::from_secs(second);
-            let mut events: Vec<Draft> = Vec::new();
+            let mut events: Vec<UnattributedEvent> = Vec::new();
             health.on_frame(at, &mut events);
             health.on_statistics(&config(), &scene.look(second), daylight, at, &mut events);
             health.on_tick(&config(), at, &mut events);

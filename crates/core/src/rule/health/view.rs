@@ -36,7 +36,7 @@ const DARK_BELOW: f32 = 24.0;
 
 /// The verdict of one frame about the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ViewVerdict {
     /// As usual, or nothing can be said.
     Sees,
     /// Too little of the usual view is left.
@@ -49,18 +49,18 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
     /// With colour, and without.
-    usual: [Usual; 2],
+    usual: [Baseline; 2],
     last: Option<Stamp>,
     strange_since: Option<Stamp>,
 }
 
 #[derive(Clone, Debug)]
-struct Usual {
+struct Baseline {
     texture: [f32; CELLS],
     seen: Duration,
 }
 
-impl Default for Usual {
+impl Default for Baseline {
     fn default() -> Self {
         Self { texture: [0.0; CELLS], seen: Duration::ZERO }
     }
@@ -68,27 +68,27 @@ impl Default for Usual {
 
 impl View {
     /// Takes in a picture and judges it.
-    pub(super) fn see(&mut self, look: &FrameStatistics, at: Stamp) -> Verdict {
+    pub(super) fn see(&mut self, look: &FrameStatistics, at: Stamp) -> ViewVerdict {
         let passed = self.last.map_or(Duration::ZERO, |last| at.mono.since(last.mono));
         self.last = Some(at);
         let verdict = self.judge(look);
         let usual = &mut self.usual[usize::from(look.grey)];
-        if verdict == Verdict::Sees {
+        if verdict == ViewVerdict::Sees {
             self.strange_since = None;
             usual.learn(look, passed.min(CREDIT_MAX));
             return verdict;
         }
         let since = *self.strange_since.get_or_insert(at);
-        if at.mono.since(since.mono) >= ACCEPT && verdict == Verdict::Blind {
+        if at.mono.since(since.mono) >= ACCEPT && verdict == ViewVerdict::Blind {
             // What is there now is all that will be.
-            *usual = Usual::default();
+            *usual = Baseline::default();
             self.strange_since = None;
-            return Verdict::Sees;
+            return ViewVerdict::Sees;
         }
         verdict
     }
 
-    fn judge(&self, look: &FrameStatistics) -> Verdict {
+    fn judge(&self, look: &FrameStatistics) -> ViewVerdict {
         let now = textures(look);
         let mode = usize::from(look.grey);
         let (own, other) = (&self.usual[mode], &self.usual[1 - mode]);
@@ -98,9 +98,9 @@ impl View {
             other.is_known() && other.kept(&now) < LEFT_MIN
         };
         match changed {
-            false => Verdict::Sees,
-            true if look.light() < DARK_BELOW => Verdict::Dark,
-            true => Verdict::Blind,
+            false => ViewVerdict::Sees,
+            true if look.light() < DARK_BELOW => ViewVerdict::Dark,
+            true => ViewVerdict::Blind,
         }
     }
 
@@ -110,7 +110,7 @@ impl View {
     }
 }
 
-impl Usual {
+impl Baseline {
     #[expect(clippy::cast_precision_loss, reason = "a measure, not an account")]
     fn is_known(&self) -> bool {
         self.seen >= LEARN && self.texture.iter().sum::<f32>() >= TEXTURE_MIN * CELLS as f32

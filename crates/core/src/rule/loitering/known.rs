@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::geometry::BoundingBox;
-use crate::rule::loitering::stay::{EDGE, GRACE, SAME_PLACE, Sight, Stay, way};
+use crate::rule::loitering::stay::{EDGE, GRACE, PersonSighting, SAME_PLACE, Stay, way};
 use crate::track::assignment::{FORBIDDEN, assign};
 
 /// A person that vanished may have walked on unseen, in body heights a second.
@@ -27,7 +27,7 @@ const RATIO_MAX: f32 = 3.0;
 /// For each of `new`, whose tracks have no stay, the index of the stay that is theirs.
 pub(super) fn known(
     stays: &[Stay],
-    new: &[Sight<'_>],
+    new: &[PersonSighting<'_>],
     again_within: Duration,
 ) -> Vec<Option<usize>> {
     let mut costs = Vec::with_capacity(stays.len() * new.len());
@@ -43,7 +43,7 @@ fn at_edge(bbox: &BoundingBox) -> bool {
 }
 
 /// 0..1 near where the person vanished, 1..2 for a return.
-fn cost(stay: &Stay, sight: &Sight<'_>, again_within: Duration) -> f32 {
+fn cost(stay: &Stay, sight: &PersonSighting<'_>, again_within: Duration) -> f32 {
     let (track, at) = (sight.track, sight.at);
     if stay.last_alive == at || track.confirmed <= stay.last_alive {
         return FORBIDDEN;

@@ -17,8 +17,8 @@ use crate::geometry::BoundingBox;
 use crate::rule::contract::Observation;
 use crate::rule::contract::Rule;
 use crate::rule::contract::RuleContext;
-use crate::rule::event::Draft;
-use crate::rule::found::Found;
+use crate::rule::event::UnattributedEvent;
+use crate::rule::found::OngoingEvent;
 use crate::rule::kind::RuleKind;
 use crate::rule::zone::{self, Zone, ZoneMatch};
 use crate::time::Stamp;
@@ -27,7 +27,7 @@ use crate::track::{Track, TrackState};
 pub use config::LoiteringConfig;
 
 use known::known;
-use stay::{GRACE, Sight, Stay};
+use stay::{GRACE, PersonSighting, Stay};
 
 /// The dwell of an ongoing event is told again after as long.
 const RETELL: Duration = Duration::from_secs(60);
@@ -42,12 +42,12 @@ pub struct Loitering {
     stays: Vec<Stay>,
     /// Zones (none: everywhere) in which nobody was looked at, and the newest frame of that.
     silent: Vec<(Option<String>, Stamp)>,
-    loitering: Option<Found>,
+    loitering: Option<OngoingEvent>,
 }
 
 /// The part of the view where loitering is looked for at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Ground<'a> {
+struct WatchedArea<'a> {
     /// The camera's.
     zones: &'a [Zone],
     /// Tells whether it is night.
@@ -58,7 +58,7 @@ struct Ground<'a> {
     patrols: &'a [Option<String>],
 }
 
-impl<'a> Ground<'a> {
+impl<'a> WatchedArea<'a> {
     fn place(&self, bbox: &BoundingBox) -> ZoneMatch<'a> {
         if self.patrols.contains(&None) {
             return ZoneMatch::Outside;
@@ -92,10 +92,10 @@ impl Loitering {
     fn on_frame(
         &mut self,
         config: &LoiteringConfig,
-        ground: &Ground<'_>,
+        ground: &WatchedArea<'_>,
         tracks: &[&Track],
         at: Stamp,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     ) {
         self.stays.retain(|stay| !ground.has_silenced(stay.zone()));
         self.note_silence(ground, at);
@@ -107,7 +107,7 @@ impl Loitering {
         let (since, evidence) = (stay.since(), stay.evidence());
         match &mut self.loitering {
             None => {
-                let (found, started) = Found::new(RuleKind::Loitering, since, at, evidence);
+                let (found, started) = OngoingEvent::new(RuleKind::Loitering, since, at, evidence);
                 self.loitering = Some(found);
                 events.push(started);
             }
@@ -119,7 +119,7 @@ impl Loitering {
     fn look(
         &mut self,
         config: &LoiteringConfig,
-        ground: &Ground<'_>,
+        ground: &WatchedArea<'_>,
         tracks: &[&Track],
         at: Stamp,
     ) {
@@ -134,7 +134,7 @@ impl Loitering {
             match self.stays.iter_mut().find(|stay| stay.track == track.id) {
                 Some(stay) if place == ZoneMatch::Outside => stay.see_outside(track, at),
                 Some(stay) => {
-                    let sight = Sight { track, place, begun: (at, track.bbox), at };
+                    let sight = PersonSighting { track, place, begun: (at, track.bbox), at };
                     stay.see(&sight, config.return_window);
                 }
                 // A known person may be seen weakly; a new one must be seen well.
@@ -142,7 +142,7 @@ impl Loitering {
                     && track.confidence >= config.confidence_min =>
                 {
                     let begun = self.begun(ground, track, at);
-                    new.push(Sight { track, place, begun, at });
+                    new.push(PersonSighting { track, place, begun, at });
                 }
                 None => {}
             }
@@ -153,7 +153,7 @@ impl Loitering {
     }
 
     /// Takes in people whose tracks have no stay: under whose name they come, or as new ones.
-    fn welcome(&mut self, config: &LoiteringConfig, new: &[Sight<'_>]) {
+    fn welcome(&mut self, config: &LoiteringConfig, new: &[PersonSighting<'_>]) {
         let names = known(&self.stays, new, config.return_window);
         for (sight, name) in new.iter().zip(names) {
             match name.and_then(|index| self.stays.get_mut(index)) {
@@ -169,7 +169,7 @@ impl Loitering {
         }
     }
 
-    fn note_silence(&mut self, ground: &Ground<'_>, at: Stamp) {
+    fn note_silence(&mut self, ground: &WatchedArea<'_>, at: Stamp) {
         self.silent.retain(|(_, newest)| at.mono.since(newest.mono) <= GRACE);
         for zone in ground.silent() {
             match self.silent.iter_mut().find(|(name, _)| name.as_deref() == zone) {
@@ -180,7 +180,7 @@ impl Loitering {
     }
 
     /// Since when and where a track that had no stay has been in a zone.
-    fn begun(&self, ground: &Ground<'_>, track: &Track, at: Stamp) -> (Stamp, BoundingBox) {
+    fn begun(&self, ground: &WatchedArea<'_>, track: &Track, at: Stamp) -> (Stamp, BoundingBox) {
         let place = ground.place(&track.origin);
         let zone = place.name();
         let looked = |(name, newest): &(Option<String>, Stamp)| {
@@ -223,11 +223,11 @@ impl Rule for Loitering {
         config: &LoiteringConfig,
         observation: Observation<'_>,
         context: &RuleContext<'_>,
-        events: &mut Vec<Draft>,
+        events: &mut Vec<UnattributedEvent>,
     ) {
         let Observation::Frame(tracks) = observation else { return };
         let (at, timezone) = (context.at, context.timezone);
-        let ground = Ground {
+        let ground = WatchedArea {
             zones: context.zones,
             night: config.night.holds(at.wall, timezone),
             time: at.wall.to_jiff().to_zoned(timezone.clone()).time(),
@@ -236,7 +236,7 @@ impl Rule for Loitering {
         self.on_frame(config, &ground, tracks, at, events);
     }
 
-    fn tick(&mut self, config: &LoiteringConfig, at: Stamp, events: &mut Vec<Draft>) {
+    fn tick(&mut self, config: &LoiteringConfig, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         let memory = config.return_window.max(GRACE);
         self.stays.retain(|stay| at.mono.since(stay.last_alive.mono) <= memory);
         let quiet = self.loitering.as_ref().is_some_and(|found| found.is_quiet(config.quiet, at));
@@ -246,7 +246,7 @@ impl Rule for Loitering {
     }
 
     /// Ends the event. Stays go on: whoever is still there is found again.
-    fn stop(&mut self, at: Stamp, events: &mut Vec<Draft>) {
+    fn stop(&mut self, at: Stamp, events: &mut Vec<UnattributedEvent>) {
         events.extend(self.loitering.take().map(|found| found.end(at)));
     }
 

@@ -42,7 +42,7 @@ struct Visit {
 
 /// One person in a zone, in one frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sight<'a> {
+pub(super) struct PersonSighting<'a> {
     /// The track that the tracker takes for this person.
     pub track: &'a Track,
     /// In which zone.
@@ -54,7 +54,7 @@ pub(super) struct Sight<'a> {
     pub at: Stamp,
 }
 
-impl Sight<'_> {
+impl PersonSighting<'_> {
     /// Returns what this sight alone vouches for.
     fn dwell(&self) -> Duration {
         self.at.mono.since(self.begun.0.mono).min(GAP_MAX)
@@ -99,7 +99,7 @@ pub(super) struct Stay {
 
 impl Stay {
     /// Begins.
-    pub(super) fn new(sight: &Sight<'_>) -> Self {
+    pub(super) fn new(sight: &PersonSighting<'_>) -> Self {
         let (track, at, (since, entered)) = (sight.track, sight.at, sight.begun);
         Self {
             track: track.id,
@@ -119,7 +119,7 @@ impl Stay {
     }
 
     /// Seen in a zone. Earlier visits count for `again_within`.
-    pub(super) fn see(&mut self, sight: &Sight<'_>, again_within: Duration) {
+    pub(super) fn see(&mut self, sight: &PersonSighting<'_>, again_within: Duration) {
         let (track, at) = (sight.track, sight.at);
         let gap = at.mono.since(self.last_seen.mono);
         if gap > GRACE {

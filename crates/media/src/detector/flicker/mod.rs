@@ -60,7 +60,7 @@ const SEETHES_AFTER: Duration = Duration::from_millis(380);
 /// The memory of all cameras' suspicious regions, by which confidences are corrected.
 #[derive(Default)]
 pub struct FlickerStage {
-    cameras: Mutex<BTreeMap<Id, Memory>>,
+    cameras: Mutex<BTreeMap<Id, PlaceHistory>>,
 }
 
 impl FlickerStage {
@@ -93,12 +93,12 @@ impl FlickerStage {
 
 /// One camera's.
 #[derive(Default)]
-struct Memory {
+struct PlaceHistory {
     regions: Vec<Region>,
     last: Mono,
 }
 
-impl Memory {
+impl PlaceHistory {
     fn rescore(
         &mut self,
         pixels: &[u8],
