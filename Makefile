@@ -29,8 +29,9 @@ setup-test: ## The same and the tests' servers: mosquitto, GStreamer's RTSP serv
 ##--- Use
 
 .PHONY: build
-build: setup ## Build target/release/keng
+build: setup ## Build target/release/keng, its symbols beside it in keng.debug
 	cargo build --release --locked
+	@bash tools/split_symbols.sh "$${CARGO_TARGET_DIR:-target}/release/keng"
 
 .PHONY: demo
 demo: build ## See it work, nothing configured: cameras, alerts, page; Ctrl-C ends it
@@ -94,6 +95,10 @@ chaos: setup-test ## Kill, cut, fill and break everything under load: nothing ma
 .PHONY: eval
 eval: ## Evaluate models/keng.onnx: make eval CORPUS=DIR SPLIT=NAME; last line is JSON
 	@bash tools/eval.sh "$(CORPUS)" "$(SPLIT)"
+
+.PHONY: figures
+figures: setup ## Bring the documents' tables after docs/results.json (RECORD=1 make eval, load, bench)
+	KENG_REWRITE_FIGURES=1 cargo test --locked --test results
 
 .PHONY: lint
 lint: setup ## Formatting and clippy, warnings denied

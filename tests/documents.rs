@@ -1,4 +1,4 @@
-//! What the documents promise, checked: commands, targets, files, the alert's form.
+//! The promises of the documents, checked: commands, targets, files, the alert's form.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,8 @@ fn documents() -> Vec<String> {
     let names = entries.map(|entry| entry.expect("it can be listed").file_name());
     let names = names.map(|name| name.into_string().expect("names are UTF-8"));
     let below = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
-    let top = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md"];
+    let top =
+        ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "models/README.md"];
     let mut all: Vec<String> = top.map(str::to_owned).into_iter().chain(below).collect();
     all.sort();
     all
@@ -122,6 +123,30 @@ fn every_target_that_a_document_names_is_in_the_makefile() {
         for target in words_after(&read(document), "make") {
             let rule = format!("\n{target}:");
             assert!(makefile.contains(&rule), "{document} names `make {target}`");
+        }
+    }
+}
+
+#[test]
+fn every_test_program_that_a_document_names_is_there() {
+    for document in &documents() {
+        let text = read(document);
+        for command in inline_code(&text).iter().filter(|span| span.starts_with("cargo ")) {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let after = |flag: &str| {
+                let at = words.iter().position(|word| *word == flag)?;
+                words.get(at + 1).copied()
+            };
+            let home = match after("-p") {
+                Some(package) => format!("crates/{}/", package.trim_start_matches("keng-")),
+                None => String::new(),
+            };
+            for (flag, folder) in [("--test", "tests"), ("--bench", "benches")] {
+                let Some(name) = after(flag) else { continue };
+                let path = root().join(format!("{home}{folder}/{name}"));
+                let there = path.with_extension("rs").exists() || path.join("main.rs").exists();
+                assert!(there, "{document} names `{command}`");
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Evaluates the shipped model on labelled pictures: bash tools/eval.sh DIR SPLIT
 #
-# Prints as its last line one JSON object with "ap50" for each class. Python lives in .venv, from
-# pinned wheels whose checksums are checked.
+# Prints as its last line one JSON object with "ap50" for each class. With RECORD=1 the figures go
+# into docs/results.json, too. Python lives in .venv, from pinned wheels whose checksums are checked.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/setup/common.sh
@@ -26,4 +26,5 @@ if ! cmp --silent "$requirements" "$stamp"; then
     cp "$requirements" "$stamp"
 fi
 exec .venv/bin/python models/training/evaluate.py \
-    --corpus "$corpus" --split "$split" --model models/keng.onnx
+    --corpus "$corpus" --split "$split" --model models/keng.onnx \
+    ${RECORD:+--record docs/results.json}

@@ -16,6 +16,7 @@
 //! | `ANSWER` | an incident is resolved so many seconds after each of its alerts, 0 as it comes |
 //! | `OUTAGE` | so many seconds of measuring without a broker: which alerts are lost |
 //! | `MODEL` | another detector |
+//! | `RECORD=1` | the figures replace this profile's in `docs/results.json` |
 //! | `KENG` | another build of the daemon, such as the one before a change |
 
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
@@ -24,6 +25,7 @@ mod daemon;
 mod subscriber;
 mod film;
 use keng_testkit::machine;
+use keng_testkit::results;
 mod metrics;
 mod plot;
 mod process;
@@ -117,8 +119,15 @@ fn main() -> Result<(), Failure> {
         println!("\ncurves: {}", file.display());
     }
     let alone = rounds.iter().rfind(|round| round.kind() == Kind::Keng);
+    let mut relieved = None;
     if let Some(alone) = alone.filter(|_| plan.relief) {
-        tell::relief(&runtime.block_on(relief(&plan, &reels, alone))?);
+        let relief = runtime.block_on(relief(&plan, &reels, alone))?;
+        tell::relief(&relief);
+        relieved = Some(relief);
+    }
+    if !cfg!(debug_assertions) {
+        let figures = tell::to_json(&rounds, relieved.as_ref());
+        results::record(&root(), &format!("load.{}", plan.profile.name), &figures)?;
     }
     let analysed = rounds.iter().all(|round| round.cameras.iter().any(|c| c.analysed > 0));
     if analysed { Ok(()) } else { Err("no frame was analysed".into()) }
@@ -191,7 +200,7 @@ async fn relief(plan: &Plan, reels: &[Reel], alone: &Round) -> Result<Relief, Fa
     Ok(Relief::new(over, alone, watched, (&heard, begun)))
 }
 
-/// Where this repository lies.
+/// Returns where this repository lies.
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -1,7 +1,9 @@
-//! What was measured, as a table and as a curve.
+//! The figures of a run, as a table and as a curve.
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::daemon::Kind;
@@ -199,6 +201,36 @@ impl Round {
         wanted.iter().sum::<f64>() / wanted.len() as f64 / self.seconds
     }
 
+    /// The round's figures, rounded to what they can tell.
+    fn to_json(&self) -> Value {
+        let round = |value: f64, digits: i32| {
+            let scale = 10_f64.powi(digits);
+            value.is_finite().then(|| (value * scale).round() / scale)
+        };
+        let minutes = self.seconds / 60.0 * self.count();
+        let spent: BTreeMap<&String, _> =
+            self.daemon_s.iter().map(|(kind, s)| (kind, round(s / minutes, 3))).collect();
+        let latency = [50, 95, 99].map(|p| round(percentile(&self.heard.latency_ms, p), 0));
+        json!({
+            "daemon": self.kind.name(),
+            "cameras": self.cameras.len(),
+            "seconds": round(self.seconds, 0),
+            "machine_percent": round(self.load(), 1),
+            "daemon_percent_of_core": round(self.daemon_load(), 1),
+            "cpu_s_per_camera_minute": spent,
+            "quiet_fps": round(percentile(&self.rates(false), 50), 2),
+            "focus_fps": round(percentile(&self.rates(true), 50), 1),
+            "focus_wanted_fps": round(self.wanted(true), 1),
+            "longest_gap_s": round(self.gap_max_s(), 1),
+            "latency_ms_p50_p95_p99": latency,
+            "memory_mib": round(self.memory(), 0),
+            "alerts_made": self.alerts_made,
+            "alerts_lost": self.lost(),
+            "granted_min": round(self.heard.granted_min(), 2),
+            "broken_promises": self.broken(),
+        })
+    }
+
     /// The promises that don't hold.
     fn broken(&self) -> Vec<String> {
         let p99 = self.p99_ms();
@@ -362,4 +394,32 @@ pub(crate) fn relief(relief: &Relief) {
         relief.overdue_until_s, relief.busy
     );
     governor(&relief.governor);
+}
+
+/// The figures of all rounds, as they stand in `docs/results.json`.
+pub(crate) fn to_json(rounds: &[Round], relief: Option<&Relief>) -> Value {
+    let rounds: Vec<Value> = rounds.iter().map(Round::to_json).collect();
+    let relief = relief.map(|relief| {
+        json!({
+            "cameras": relief.over.cameras.len(),
+            "over": relief.over.to_json(),
+            "granted_again_s": relief.recovered_s,
+            "overdue_until_s": relief.overdue_until_s,
+        })
+    });
+    json!({"machine": machine(), "command": command(), "rounds": rounds, "relief": relief})
+}
+
+/// The command that makes the same measurement again.
+fn command() -> String {
+    let names = ["CAMERAS", "PROFILE", "SECONDS", "SETTLE", "RELIEF", "DAEMONS", "ANSWER"];
+    let set = names.iter().chain(&["OUTAGE", "MODEL"]).filter_map(|name| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+        Some(if value.contains(' ') {
+            format!("{name}=\"{value}\"")
+        } else {
+            format!("{name}={value}")
+        })
+    });
+    ["make load".to_owned()].into_iter().chain(set).collect::<Vec<_>>().join(" ")
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 
+use std::path::Path;
+
 use serde_json::Value;
 use serde_json::json;
 
@@ -9,6 +11,7 @@ use super::bench::Against;
 use super::bench::Row;
 use crate::support::model;
 use keng_testkit::machine::machine;
+use keng_testkit::results;
 
 /// What was measured.
 pub(super) struct Report<'a> {
@@ -16,7 +19,7 @@ pub(super) struct Report<'a> {
     pub(super) notes: &'a [String],
     /// What the bare libraries take for one analysed frame, in microseconds.
     pub(super) frame_us: Option<f64>,
-    /// Whether the figures mean anything.
+    /// Tells whether the figures mean anything.
     pub(super) judged: bool,
 }
 
@@ -44,8 +47,13 @@ impl Report<'_> {
         } else if over > 0 {
             println!("\n{over} over budget (benches/budget.toml)");
         }
+        let figures = self.to_json();
         if json {
-            println!("{}", self.to_json());
+            println!("{figures}");
+        }
+        if self.judged {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+            results::record(root, "bench", &figures).expect("the results can be written");
         }
         over == 0
     }

@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import math
+import os
 import time
 from pathlib import Path
 
@@ -155,6 +156,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--limit", type=int, default=0, help="only the first pictures")
     parser.add_argument("--only-pictures", action="store_true")
+    parser.add_argument("--record", type=Path, help="a file of results to put the figures into")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     root = args.corpus / args.split
@@ -169,7 +171,25 @@ def main() -> None:
                                  **describe(tallies, shipped)}
     if not args.only_pictures:
         result["beside"] = beside(args, variant, rows, size)
+    if args.record:
+        record(args.record, result)
     print(json.dumps(result))
+
+
+def record(path: Path, result: dict[str, object]) -> None:
+    """Replace the section `eval` of the file of results that the documents take tables from."""
+    results = json.loads(path.read_text()) if path.exists() else {}
+    command = f"make eval CORPUS=DIR SPLIT={result['split']}"
+    results["eval"] = {"machine": machine(), "command": command, **result}
+    path.write_text(json.dumps(results, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def machine() -> str:
+    """The processor and the load that the times were measured under."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(": ")[1] for line in lines if line.startswith("model name")),
+                 "unknown processor")
+    return f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}"
 
 
 def beside(args: argparse.Namespace, variant: Path, rows: Rows, size: tuple[int, int]

@@ -1,9 +1,10 @@
-//! What several test programs and benches need: real servers and peers as processes of their own,
-//! the built daemon, scripted streets, and the drawing of figures.
+//! The parts that several test programs and benches need: real servers and peers as processes of
+//! their own, the built daemon, scripted streets, and the drawing of figures.
 //!
 //! **Invariant:** of our own crates it uses the core alone, so that tests of pure code link neither
 //! FFmpeg nor ONNX Runtime.
 
+#![expect(clippy::print_stdout, reason = "measuring programs say what they wrote")]
 #![expect(missing_docs, reason = "fields and methods of test helpers say it by their names")]
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 #![expect(clippy::cast_possible_truncation, reason = "scenes and scripts are of small numbers")]
@@ -22,6 +23,7 @@ pub mod mosquitto;
 pub mod daemon;
 pub mod subscriber;
 pub mod receiver;
+pub mod results;
 pub mod phone;
 pub mod browser;
 pub mod street;
