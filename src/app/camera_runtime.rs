@@ -44,7 +44,7 @@ struct CameraRuntime {
 
 /// All cameras at work.
 pub(super) struct CameraRuntimes {
-    doors: SupervisorContext<Rtsp>,
+    context: SupervisorContext<Rtsp>,
     mailboxes: Arc<Mailboxes>,
     input: InputFormat,
     /// Two pictures of a camera are never further apart, as far as its stream allows.
@@ -56,13 +56,13 @@ pub(super) struct CameraRuntimes {
 impl CameraRuntimes {
     /// None yet. Frames go to `mailboxes` in the form of `input`; `stop` ends them all.
     pub(super) fn new(
-        doors: SupervisorContext<Rtsp>,
+        context: SupervisorContext<Rtsp>,
         mailboxes: Arc<Mailboxes>,
         input: InputFormat,
         stop: CancellationToken,
     ) -> Self {
         let picture_gap_max = budget::Config::default().picture_gap_max();
-        Self { doors, mailboxes, input, picture_gap_max, stop, running: BTreeMap::new() }
+        Self { context, mailboxes, input, picture_gap_max, stop, running: BTreeMap::new() }
     }
 
     /// Makes the cameras at work those of `wanted`. Whoever stays with the same stream and masks
@@ -176,7 +176,7 @@ impl CameraRuntimes {
 
     fn start(&self, camera: &CameraSettings) -> std::io::Result<CameraRuntime> {
         let id = &camera.site.id;
-        let metrics = &self.doors.metrics;
+        let metrics = &self.context.metrics;
         let (sender, receiver) = queue::channel(metrics.flow(id.as_str(), Stage::Receive));
         let spot = spot(id);
         let decode_rate = DecodeRate::with_lead(spot);
@@ -191,16 +191,16 @@ impl CameraRuntimes {
             },
             decode_rate: decode_rate.clone(),
             mailboxes: Arc::clone(&self.mailboxes),
-            clock: Arc::clone(&self.doors.clock),
+            clock: Arc::clone(&self.context.clock),
             metrics: metrics.clone(),
         };
         let decoder = worker::spawn(setup, receiver)?;
-        let since = self.doors.clock.now();
+        let since = self.context.clock.now();
         let (state_in, state) = watch::channel(CameraState::Connecting { since });
         let stop = self.stop.child_token();
         let supervisor = tokio::spawn(supervise(
             camera.stream.clone(),
-            self.doors.clone(),
+            self.context.clone(),
             SupervisorOutputs { queue: sender, state: state_in },
             StdRng::seed_from_u64(rand::random()),
             stop.clone(),

@@ -66,7 +66,7 @@ struct InboundGuard {
 pub(super) struct Commands {
     guard: InboundGuard,
     audit: audit::AuditLog,
-    keeper: DetectionLogWriter,
+    detection_writer: DetectionLogWriter,
     metrics: Metrics,
 }
 
@@ -90,10 +90,10 @@ enum ParsedMessage {
 impl Commands {
     pub(super) fn new(
         audit: audit::AuditLog,
-        keeper: DetectionLogWriter,
+        detection_writer: DetectionLogWriter,
         metrics: Metrics,
     ) -> Self {
-        Self { guard: InboundGuard::default(), audit, keeper, metrics }
+        Self { guard: InboundGuard::default(), audit, detection_writer, metrics }
     }
 
     /// Returns what is to be noted since this was last asked.
@@ -207,7 +207,7 @@ impl Commands {
             let Patrol { lasts, zone, .. } = patrol;
             let (khu_pho, zone) = (khu_pho.clone(), zone.clone());
             let notice = PatrolNotice { at: now, khu_pho, lasts: *lasts, zone };
-            self.keeper.append(detection_log::LoggedInput::Patrol(notice));
+            self.detection_writer.append(detection_log::LoggedInput::Patrol(notice));
         }
         let Act { action, by, subject, more } = Act::of(khu_pho, &command);
         let is_patrol = matches!(command, Command::Patrol(_));

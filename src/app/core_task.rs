@@ -57,7 +57,7 @@ pub(super) struct Outputs {
     pub(super) cameras: CameraRuntimes,
     pub(super) statuses: Statuses,
     pub(super) jobs: mpsc::Sender<Job>,
-    pub(super) keeper: DetectionLogWriter,
+    pub(super) detection_writer: DetectionLogWriter,
     pub(super) audit: audit::AuditLog,
     pub(super) gallery: Gallery,
     pub(super) pictures: IncidentPictures,
@@ -92,10 +92,10 @@ impl CoreTask {
         clock: &Arc<dyn Clock>,
         metrics: &Metrics,
     ) -> Self {
-        outputs.statuses.tell_audit(outputs.audit.head());
+        outputs.statuses.publish_audit_head(outputs.audit.head());
         let now = clock.now();
-        let (audit, keeper) = (outputs.audit.clone(), outputs.keeper.clone());
-        let commands = Commands::new(audit, keeper, metrics.clone());
+        let (audit, detection_writer) = (outputs.audit.clone(), outputs.detection_writer.clone());
+        let commands = Commands::new(audit, detection_writer, metrics.clone());
         Self {
             core: Core::new(settings.ward.timezone.clone(), Vec::new(), now),
             context: Arc::new(context(&settings, &model)),
@@ -198,8 +198,8 @@ impl CoreTask {
         // The core sees what is kept, so that a replay of it sees the same.
         detection_log::round(&mut detections);
         let result = FrameResult { camera, at, detections };
-        if self.outputs.keeper.is_enabled() {
-            self.outputs.keeper.append(LoggedInput::Frame(result.clone()));
+        if self.outputs.detection_writer.is_enabled() {
+            self.outputs.detection_writer.append(LoggedInput::Frame(result.clone()));
         }
         let mut revisions = self.core.on_frame(&result);
         if let Some(statistics) = statistics {
@@ -216,7 +216,7 @@ impl CoreTask {
         self.outputs.gallery.offer(&result.camera, &picture, &result.detections, at);
         let (camera, detections) = (&result.camera, &result.detections[..]);
         let seen = incident_pictures::IncidentView { camera, at, picture: &picture, detections };
-        self.outputs.pictures.tell(&revisions, &seen);
+        self.outputs.pictures.note_revisions(&revisions, &seen);
         self.outputs.pictures.see(&seen, small);
         if revisions.is_empty() {
             return;
@@ -259,8 +259,8 @@ impl CoreTask {
         }
         self.metrics.granted.set(granted);
         self.metrics.pressure.set(self.governor.pressure());
-        super::load::tell(load, &self.metrics);
-        self.outputs.statuses.tell_capacity(degraded, granted);
+        super::load::record(load, &self.metrics);
+        self.outputs.statuses.publish_capacity(degraded, granted);
     }
 
     async fn on_tick(&mut self) {
@@ -278,15 +278,15 @@ impl CoreTask {
             }
             let fault = self.core.fault(id);
             let seen = CameraView { permitted: self.permitted.contains(id), state, fault, level };
-            self.outputs.statuses.tell(id, seen, now);
+            self.outputs.statuses.publish(id, seen, now);
         }
-        self.outputs.statuses.tell_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
-        self.outputs.statuses.tell_set_aside(self.metrics.set_aside_now.get());
-        self.outputs.statuses.tell_ward(self.reload_error.clone());
+        self.outputs.statuses.publish_idle(self.last_frame.map(|last| now.mono.since(last.mono)));
+        self.outputs.statuses.publish_set_aside(self.metrics.set_aside_now.get());
+        self.outputs.statuses.publish_ward(self.reload_error.clone());
         self.publish(revisions, now).await;
         if now.mono.since(self.kept_house.mono) >= HOUSEKEEPING {
             self.kept_house = now;
-            self.outputs.statuses.tell_audit(self.outputs.audit.head());
+            self.outputs.statuses.publish_audit_head(self.outputs.audit.head());
             let store = &self.settings.store;
             let kept_us = i64::try_from(retention(store).as_micros()).unwrap_or(i64::MAX);
             let oldest = Wall(now.wall.0.saturating_sub(kept_us));
@@ -308,19 +308,19 @@ impl CoreTask {
     async fn on_inbound(&mut self, message: Inbound) {
         let now = self.clock.now();
         let heard = self.commands.on_message(&mut self.core, &self.settings, &message, now);
-        let owed = PendingAnswer { notes: self.commands.take_notes(), done: message.done };
+        let pending = PendingAnswer { notes: self.commands.take_notes(), done: message.done };
         match heard {
             Intake::Changed(incident) => {
                 announce(&incident);
-                self.hand_over(vec![*incident], None, now, Some(owed)).await;
+                self.hand_over(vec![*incident], None, now, Some(pending)).await;
             }
             // What made it so may not be durable yet: it is once all before this is.
-            Intake::Same => self.hand_over(Vec::new(), None, now, Some(owed)).await,
-            Intake::Refused if !owed.notes.is_empty() => {
-                self.hand_over(Vec::new(), None, now, Some(owed)).await;
+            Intake::Same => self.hand_over(Vec::new(), None, now, Some(pending)).await,
+            Intake::Refused if !pending.notes.is_empty() => {
+                self.hand_over(Vec::new(), None, now, Some(pending)).await;
             }
             Intake::Refused => {
-                if owed.done.send(()).is_err() {
+                if pending.done.send(()).is_err() {
                     tracing::debug!("the session has ended; the message will come again");
                 }
             }
@@ -344,17 +344,17 @@ impl CoreTask {
         let (done, durable) = oneshot::channel();
         let page = Origin::Page(who);
         let taken = self.commands.take_in(&mut self.core, &khu_pho, command, page, now);
-        let owed = PendingAnswer { notes: self.commands.take_notes(), done };
+        let pending = PendingAnswer { notes: self.commands.take_notes(), done };
         let outcome = match taken {
             Ok(Some(incident)) => {
                 announce(&incident);
                 let id = incident.id.clone();
-                self.hand_over(vec![incident], None, now, Some(owed)).await;
+                self.hand_over(vec![incident], None, now, Some(pending)).await;
                 CommandOutcome::Done { incident: Some(id), durable }
             }
             // What made it so may not be durable yet: it is once all before this is.
             Ok(None) => {
-                self.hand_over(Vec::new(), None, now, Some(owed)).await;
+                self.hand_over(Vec::new(), None, now, Some(pending)).await;
                 match is_patrol {
                     true => CommandOutcome::Done { incident: None, durable },
                     false => CommandOutcome::Already { durable },
@@ -392,7 +392,7 @@ impl CoreTask {
                 self.reload_error = Some(faults.to_string());
             }
         }
-        self.outputs.statuses.tell_ward(self.reload_error.clone());
+        self.outputs.statuses.publish_ward(self.reload_error.clone());
     }
 
     /// Makes `settings` hold; only cameras that changed are touched.
@@ -439,10 +439,12 @@ impl CoreTask {
         revisions: Vec<Incident>,
         frame: Option<AlertPicture>,
         judged: Stamp,
-        owed: Option<PendingAnswer>,
+        pending: Option<PendingAnswer>,
     ) {
         let verdicts = revisions.iter().filter_map(|incident| StoredVerdict::of(incident, judged));
-        verdicts.for_each(|verdict| self.outputs.keeper.append(LoggedInput::Verdict(verdict)));
+        verdicts.for_each(|verdict| {
+            self.outputs.detection_writer.append(LoggedInput::Verdict(verdict))
+        });
         // Alerts wait for a disk that is full or slow; their pictures would fill the memory.
         let waiting = self.outputs.jobs.max_capacity() - self.outputs.jobs.capacity();
         let job = Job {
@@ -452,7 +454,7 @@ impl CoreTask {
             context: Arc::clone(&self.context),
             retention: retention(&self.settings.store),
             limits: limits(&self.settings.store),
-            owed,
+            pending,
         };
         if self.outputs.jobs.send(job).await.is_err() {
             tracing::error!("the outbox's thread is gone; alerts are lost from here on");

@@ -22,7 +22,7 @@ pub(super) struct DrainedParts {
     pub(super) detectors: Vec<JoinHandle<()>>,
     pub(super) writer: JoinHandle<()>,
     pub(super) album: JoinHandle<()>,
-    pub(super) diary: JoinHandle<()>,
+    pub(super) detection_log: JoinHandle<()>,
     pub(super) outlets: CancellationToken,
     pub(super) tasks: TaskTracker,
     /// Those of `tasks` that no daemon can do without.
@@ -70,7 +70,7 @@ impl DrainedParts {
         step("detectors", join_all(stops.detectors)).await;
         step("outbox", join_all(vec![stops.writer])).await;
         step("album", join_all(vec![stops.album])).await;
-        step("diary", join_all(vec![stops.diary])).await;
+        step("detection log", join_all(vec![stops.detection_log])).await;
         stops.outlets.cancel();
         stops.tasks.close();
         step("mqtt and page", stops.tasks.wait()).await;

@@ -78,7 +78,7 @@ pub(super) struct IncidentView<'a> {
 
 /// A copy of a frame, and everybody the detector found in it.
 struct Copy {
-    small: Thumbnail,
+    thumbnail: Thumbnail,
     people: Vec<BoundingBox>,
     at: Stamp,
 }
@@ -132,7 +132,7 @@ impl IncidentPictures {
     }
 
     /// A frame brought these revisions forth.
-    pub(super) fn tell(&mut self, revisions: &[Incident], seen: &IncidentView<'_>) {
+    pub(super) fn note_revisions(&mut self, revisions: &[Incident], seen: &IncidentView<'_>) {
         for incident in revisions.iter().filter(|incident| !incident.state.is_closed()) {
             let mut sightings = incident.cameras.iter();
             let Some(sighting) = sightings.find(|one| one.camera == *seen.camera) else { continue };
@@ -156,7 +156,7 @@ impl IncidentPictures {
 
     /// Any frame, after what it brought forth was told: it may be somebody's picture of after, and
     /// its copy may be of before something.
-    pub(super) fn see(&mut self, seen: &IncidentView<'_>, small: Option<Thumbnail>) {
+    pub(super) fn see(&mut self, seen: &IncidentView<'_>, thumbnail: Option<Thumbnail>) {
         let at = seen.at.mono;
         let is_due = |due: &PendingPicture| due.camera == *seen.camera && at.since(due.at) >= AFTER;
         let (now, later) = std::mem::take(&mut self.due).into_iter().partition(is_due);
@@ -170,12 +170,12 @@ impl IncidentPictures {
                 PictureSource::Whole(seen.picture.clone(), None),
             );
         }
-        if let Some(small) = small.filter(|_| at > self.from) {
+        if let Some(thumbnail) = thumbnail.filter(|_| at > self.from) {
             let copies = self.copies.entry(seen.camera.clone()).or_default();
             if copies.len() == COPIES {
                 copies.remove(0);
             }
-            copies.push(Copy { small, people: people(seen.detections), at: seen.at });
+            copies.push(Copy { thumbnail, people: people(seen.detections), at: seen.at });
         }
     }
 
@@ -195,7 +195,7 @@ impl IncidentPictures {
             incident: incident.clone(),
             shot: PictureKey { camera, moment: Moment::Before, at },
             people: copy.people.clone(),
-            of: PictureSource::Thumbnail(copy.small.clone()),
+            of: PictureSource::Thumbnail(copy.thumbnail.clone()),
         });
     }
 
@@ -262,7 +262,7 @@ fn bind(album: &Album, outbox: &Outbox, metrics: &Metrics, jobs: &Receiver<Job>)
 
 fn encode(of: &PictureSource, note: &PeopleNote) -> Result<Vec<u8>, Error> {
     match of {
-        PictureSource::Thumbnail(small) => small.jpeg_with_people(note),
+        PictureSource::Thumbnail(thumbnail) => thumbnail.jpeg_with_people(note),
         PictureSource::Whole(picture, bbox) => {
             picture.jpeg_with_people(WIDTH_MAX, bbox.as_slice(), note)
         }
@@ -315,9 +315,9 @@ mod tests {
                 detections: &[],
             };
             let letterbox = Letterbox::none(Size { width: 32, height: 18 });
-            let small = Thumbnail::of(&[7; 3 * 32 * 18], &letterbox).filter(|_| copied);
-            self.pictures.tell(revisions, &seen);
-            self.pictures.see(&seen, small);
+            let thumbnail = Thumbnail::of(&[7; 3 * 32 * 18], &letterbox).filter(|_| copied);
+            self.pictures.note_revisions(revisions, &seen);
+            self.pictures.see(&seen, thumbnail);
         }
 
         /// Returns the times of the kept pictures, in seconds, and how many could not be kept.

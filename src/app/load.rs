@@ -48,7 +48,7 @@ impl Gauge {
 }
 
 /// Shows a load at `/metrics`.
-pub(super) fn tell(load: Load, metrics: &Metrics) {
+pub(super) fn record(load: Load, metrics: &Metrics) {
     metrics.load_cpu.set(load.cpu);
     metrics.load_detectors.set(load.detectors);
     metrics.load_late.set(load.late);

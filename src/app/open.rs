@@ -65,7 +65,7 @@ pub(super) async fn open_audit(
 }
 
 /// Opens the detection log for `keng tune`, beside the outbox.
-pub(super) fn open_diary(
+pub(super) fn open_detection_log(
     settings: &Settings,
     metrics: &Metrics,
     clock: &Arc<dyn Clock>,

@@ -50,7 +50,7 @@ pub(super) struct Job {
     /// The room that the store may take of the disk.
     pub(super) limits: StorageLimits,
     /// The answer that somebody waits for.
-    pub(super) owed: Option<PendingAnswer>,
+    pub(super) pending: Option<PendingAnswer>,
 }
 
 /// The answer to whoever asked for something, due once the revision is durable.
@@ -210,7 +210,7 @@ struct RevisionBatch {
 
 impl RevisionBatch {
     fn add(&mut self, job: Job, pictured: bool) {
-        if let Some(PendingAnswer { notes, done }) = job.owed {
+        if let Some(PendingAnswer { notes, done }) = job.pending {
             self.notes.extend(notes);
             self.waiting.push(done);
         }

@@ -47,13 +47,13 @@ pub(super) async fn spawn(
     let Parts { metrics, outbox, audit, detectors, access, push, album, server, mqtt, .. } = parts;
     let (input, model) = (detectors[0].input(), detectors[0].identity().clone());
     let tasks = TaskTracker::new();
-    let board = RetainedTopics::new();
-    let statuses = Statuses::new(settings, board.clone(), outbox.watch_disk_space());
+    let retained = RetainedTopics::new();
+    let statuses = Statuses::new(settings, retained.clone(), outbox.watch_disk_space());
     let (state, broker_state) = watch::channel(BrokerState::default());
     let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
     let links = Links {
         outbox: outbox.clone(),
-        board,
+        retained,
         inbound: inbound_in,
         state,
         metrics: metrics.clone(),
@@ -80,9 +80,9 @@ pub(super) async fn spawn(
         push,
     };
     let seen: Arc<dyn ledger::AvailabilitySource> = Arc::new(statuses.clone());
-    let keeper =
+    let detection_writer =
         ledger::LedgerWriter::new(&settings.store.path, outbox.clone(), seen, Arc::clone(clock));
-    let ledger = tasks.spawn(ledger::run(keeper, stop.clone()));
+    let ledger = tasks.spawn(ledger::run(detection_writer, stop.clone()));
     let page_stop = stop.clone();
     let served = tasks.spawn(server.serve(served, page_stop));
     let vital = [("what sends over MQTT", publisher), ("the page", served), ("the ledger", ledger)];
@@ -91,7 +91,7 @@ pub(super) async fn spawn(
         .map_err(|source| Error::System { what: "a thread", source })?;
     let (pictures, album) = IncidentPictures::start(album, outbox.clone(), &metrics)
         .map_err(|source| Error::System { what: "a thread", source })?;
-    let (keeper, diary) = open::open_diary(settings, &metrics, clock)?;
+    let (detection_writer, detection_log) = open::open_detection_log(settings, &metrics, clock)?;
     let mailboxes = Arc::new(Mailboxes::new(Arc::clone(clock), metrics.clone()));
     let (analysed_in, analysed) = mpsc::channel(worker::ANALYSED_MAX);
     let setup = worker::DetectorSetup {
@@ -111,12 +111,19 @@ pub(super) async fn spawn(
     }
     let cameras = new_cameras(&mailboxes, input, clock, &metrics, &cameras_stop);
     let written = audit.clone();
-    let outputs =
-        core_task::Outputs { cameras, statuses, jobs, keeper, audit: written, gallery, pictures };
+    let outputs = core_task::Outputs {
+        cameras,
+        statuses,
+        jobs,
+        detection_writer,
+        audit: written,
+        gallery,
+        pictures,
+    };
     let core = CoreTask::new(settings.clone(), model, outputs, clock, &metrics);
     let restored = core.restore(&outbox);
-    let doors = core_task::Inputs { analysed, inbound, requests, reloads };
-    let core = tokio::spawn(restored.run(doors, cameras_stop.clone()));
+    let context = core_task::Inputs { analysed, inbound, requests, reloads };
+    let core = tokio::spawn(restored.run(context, cameras_stop.clone()));
     let cameras = cameras_stop;
     let stops = DrainedParts {
         cameras,
@@ -125,7 +132,7 @@ pub(super) async fn spawn(
         detectors,
         writer,
         album,
-        diary,
+        detection_log,
         outlets: stop,
         tasks,
         vital,
@@ -151,12 +158,12 @@ fn new_cameras(
     metrics: &Metrics,
     stop: &CancellationToken,
 ) -> camera_runtime::CameraRuntimes {
-    let doors = SupervisorContext {
+    let context = SupervisorContext {
         source: Rtsp::new(Arc::clone(clock)),
         clock: Arc::clone(clock),
         connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
         metrics: metrics.clone(),
         waits: RetryPolicies::default(),
     };
-    camera_runtime::CameraRuntimes::new(doors, Arc::clone(mailboxes), input, stop.clone())
+    camera_runtime::CameraRuntimes::new(context, Arc::clone(mailboxes), input, stop.clone())
 }

@@ -124,7 +124,7 @@ impl CameraReport {
         !matches!(self.word, "connecting" | "offline")
     }
 
-    fn to_json(&self, ward: &Ward, seat: &StatusEntry) -> Value {
+    fn to_json(&self, ward: &Ward, entry: &StatusEntry) -> Value {
         json!({
             "state": self.word,
             "since": self.since.to_rfc3339(&ward.timezone),
@@ -132,8 +132,8 @@ impl CameraReport {
             "attention": self.level.as_str(),
             "clock_ahead_s": self.clock_ahead_s,
             "reason": self.reason,
-            "khu_pho": seat.khu_pho.as_str(),
-            "address": seat.address,
+            "khu_pho": entry.khu_pho.as_str(),
+            "address": entry.address,
         })
     }
 }
@@ -189,14 +189,14 @@ impl Statuses {
             })
             .collect();
         let topics = Topics::new(inner.ward.id.clone());
-        let topic = |seat: &StatusEntry| topics.camera_status(&seat.khu_pho, &seat.id);
+        let topic = |entry: &StatusEntry| topics.camera_status(&entry.khu_pho, &entry.id);
         let kept: Vec<String> = wanted.iter().map(topic).collect();
         // Those that were taken out while nothing ran are found when the session begins.
         self.board.claim(topics.camera_statuses(), kept.iter().cloned().collect());
         for gone in inner.cameras.iter().map(topic).filter(|old| !kept.contains(old)) {
             self.board.set(&gone, b"");
         }
-        inner.known.retain(|id, _| wanted.iter().any(|seat| seat.id == *id));
+        inner.known.retain(|id, _| wanted.iter().any(|entry| entry.id == *id));
         inner.khu_pho = settings.khu_pho.clone();
         inner.configured = settings.cameras.iter().map(configured).collect();
         inner.cameras = wanted;
@@ -211,10 +211,10 @@ impl Statuses {
     }
 
     /// Takes in the state of a camera at `now`, and publishes it on its topic where it is new.
-    pub(super) fn tell(&self, id: &Id, seen: CameraView, now: Stamp) {
+    pub(super) fn publish(&self, id: &Id, seen: CameraView, now: Stamp) {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let Some(seat) = inner.cameras.iter().find(|seat| seat.id == *id) else { return };
+        let Some(entry) = inner.cameras.iter().find(|entry| entry.id == *id) else { return };
         let camera = inner.known.entry(id.clone()).or_insert_with(|| CameraReport::new(now));
         camera.watched = seen.permitted;
         camera.clock_ahead_s = match seen.state {
@@ -252,14 +252,14 @@ impl Statuses {
             (camera.frames, camera.counted_from) = (0, now);
             camera.waited = Duration::ZERO;
         }
-        let bytes = camera.to_json(&inner.ward, seat).to_string();
-        let topic = Topics::new(inner.ward.id.clone()).camera_status(&seat.khu_pho, id);
+        let bytes = camera.to_json(&inner.ward, entry).to_string();
+        let topic = Topics::new(inner.ward.id.clone()).camera_status(&entry.khu_pho, id);
         drop(guard);
         self.board.set(&topic, bytes.as_bytes());
     }
 
     /// Takes in how long ago the last frame of any camera was analysed; none: never.
-    pub(super) fn tell_idle(&self, idle: Option<Duration>) {
+    pub(super) fn publish_idle(&self, idle: Option<Duration>) {
         let mut inner = self.lock();
         let online = inner.known.values().any(CameraReport::streams);
         inner.not_ready = match idle {
@@ -274,7 +274,7 @@ impl Statuses {
 
     /// Takes in the share of the wanted rate of frames that can be had; published with the ward's
     /// next status.
-    pub(super) fn tell_capacity(&self, degraded: bool, granted: f64) {
+    pub(super) fn publish_capacity(&self, degraded: bool, granted: f64) {
         let mut inner = self.lock();
         inner.degraded = degraded;
         // Two digits: the topic is sent again whenever its text changes.
@@ -282,18 +282,18 @@ impl Statuses {
     }
 
     /// Takes in the head of the audit log; published with the ward's next status.
-    pub(super) fn tell_audit(&self, head: audit::ChainHead) {
+    pub(super) fn publish_audit_head(&self, head: audit::ChainHead) {
         self.lock().audit = head;
     }
 
     /// Takes in how many alerts were set aside as undeliverable; published with the ward's next
     /// status.
-    pub(super) fn tell_set_aside(&self, count: i64) {
+    pub(super) fn publish_set_aside(&self, count: i64) {
         self.lock().set_aside = count;
     }
 
     /// Publishes the daemon's state on the ward's topic. `error`: the fault of the last reload.
-    pub(super) fn tell_ward(&self, error: Option<String>) {
+    pub(super) fn publish_ward(&self, error: Option<String>) {
         let mut inner = self.lock();
         inner.reload_error = error;
         let online = inner.known.values().filter(|camera| camera.word == "online").count();
@@ -323,8 +323,8 @@ impl Statuses {
 impl ledger::AvailabilitySource for Statuses {
     fn availability(&self) -> Vec<ledger::CameraAvailability> {
         let inner = self.lock();
-        let seen = |seat: &StatusEntry| {
-            let camera = inner.known.get(&seat.id)?;
+        let seen = |entry: &StatusEntry| {
+            let camera = inner.known.get(&entry.id)?;
             let health = match camera.word {
                 _ if !camera.watched => Some(Availability::Unwatched),
                 "connecting" => None,
@@ -333,7 +333,7 @@ impl ledger::AvailabilitySource for Statuses {
                 "offline" => Some(Availability::Offline),
                 _ => Some(Availability::Up),
             };
-            let (id, khu_pho) = (seat.id.clone(), seat.khu_pho.clone());
+            let (id, khu_pho) = (entry.id.clone(), entry.khu_pho.clone());
             Some(ledger::CameraAvailability { id, khu_pho, health, since: camera.since })
         };
         inner.cameras.iter().filter_map(seen).collect()
@@ -352,24 +352,25 @@ fn configured(camera: &CameraSettings) -> web::ConfiguredCamera {
 impl StatusBoard for Statuses {
     fn cameras(&self) -> Vec<(Id, Value)> {
         let inner = self.lock();
-        let seen = |seat: &StatusEntry| {
-            let camera = inner.known.get(&seat.id)?;
-            let mut told = camera.to_json(&inner.ward, seat);
+        let seen = |entry: &StatusEntry| {
+            let camera = inner.known.get(&entry.id)?;
+            let mut told = camera.to_json(&inner.ward, entry);
             // Not on its topic, which is sent again whenever its text changes.
             let latency = camera.latency.filter(|_| camera.streams());
             let milliseconds = latency.map(|latency| (latency.as_secs_f64() * 1e3).round());
             told["latency_ms"] = json!(milliseconds);
             Some(told)
         };
-        let of = |seat: &StatusEntry| seen(seat).unwrap_or_else(|| json!({"state": "connecting"}));
-        inner.cameras.iter().map(|seat| (seat.id.clone(), of(seat))).collect()
+        let of =
+            |entry: &StatusEntry| seen(entry).unwrap_or_else(|| json!({"state": "connecting"}));
+        inner.cameras.iter().map(|entry| (entry.id.clone(), of(entry))).collect()
     }
 
     fn camera(&self, id: &Id) -> Option<web::CameraSummary> {
         let inner = self.lock();
-        let seat = inner.cameras.iter().find(|seat| seat.id == *id)?;
+        let entry = inner.cameras.iter().find(|entry| entry.id == *id)?;
         let streams = inner.known.get(id).is_some_and(CameraReport::streams);
-        let (khu_pho, owner) = (seat.khu_pho.clone(), seat.owner.clone());
+        let (khu_pho, owner) = (entry.khu_pho.clone(), entry.owner.clone());
         Some(web::CameraSummary { khu_pho, streams, owner })
     }
 

@@ -35,10 +35,10 @@ pub(super) async fn open_outbox(
     };
     tracing::error!(%error, "the daemon can't start: it waits for the disk, no camera is watched");
     metrics.outbox_stuck.set(1);
-    let (told, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let (announced, tasks) = (CancellationToken::new(), TaskTracker::new());
     // However this ends, also by a stop.
-    let _ended = told.clone().drop_guard();
-    tell(settings, clock, &tasks, &told).await;
+    let _ended = announced.clone().drop_guard();
+    announce(settings, clock, &tasks, &announced).await;
     let mut wait = RETRY_MIN;
     let opened = loop {
         tokio::time::sleep(wait).await;
@@ -50,7 +50,7 @@ pub(super) async fn open_outbox(
             result => break result,
         }
     };
-    told.cancel();
+    announced.cancel();
     tasks.close();
     // The page's port is free then.
     tasks.wait().await;
@@ -66,11 +66,11 @@ async fn open(settings: &Settings) -> Result<Outbox, outbox::Error> {
 }
 
 /// Tells whoever can be told. The embedded broker is not there yet.
-async fn tell(
+async fn announce(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
     tasks: &TaskTracker,
-    told: &CancellationToken,
+    announced: &CancellationToken,
 ) {
     if settings.mqtt.url.is_some() {
         let status = json!({
@@ -82,12 +82,12 @@ async fn tell(
         });
         let payload = status.to_string().into_bytes();
         let (config, ward) = (settings.mqtt.clone(), settings.ward.id.clone());
-        tasks.spawn(mqtt::notify(config, ward, payload, told.clone()));
+        tasks.spawn(mqtt::notify(config, ward, payload, announced.clone()));
     }
     match page(settings, clock).await {
         Ok(page) => {
             tracing::info!(page = %page.address(), "the page tells that the disk is full");
-            tasks.spawn(page.tell_full(told.clone()));
+            tasks.spawn(page.serve_full(announced.clone()));
         }
         Err(error) => tracing::warn!(%error, "there is no page while the daemon waits"),
     }

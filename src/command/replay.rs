@@ -317,19 +317,19 @@ impl<'a> Replay<'a> {
         if let Some(look) = &frame.statistics {
             revisions.extend(self.core.on_statistics(&self.camera, look, at));
         }
-        self.tell(&revisions, out)
+        self.print(&revisions, out)
     }
 
     fn tick_until(&mut self, until: Stamp, out: &mut impl Write) -> Result<(), Error> {
         while self.ticked.mono + TICK <= until.mono {
             self.ticked = self.ticked + TICK;
             let revisions = self.core.on_tick(self.ticked);
-            self.tell(&revisions, out)?;
+            self.print(&revisions, out)?;
         }
         Ok(())
     }
 
-    fn tell(&mut self, revisions: &[Incident], out: &mut impl Write) -> Result<(), Error> {
+    fn print(&mut self, revisions: &[Incident], out: &mut impl Write) -> Result<(), Error> {
         for incident in revisions {
             self.sequence += 1;
             let alert = self.context.render(incident, self.sequence, None, None);

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::outbox::Sequence;
 
-    fn letter(payload: &str, snapshot: Option<Vec<u8>>) -> Result<OutgoingAlert, Undeliverable> {
+    fn outgoing(payload: &str, snapshot: Option<Vec<u8>>) -> Result<OutgoingAlert, Undeliverable> {
         let entry = Entry {
             sequence: Sequence(1),
             subject: "s".into(),
@@ -122,13 +122,13 @@ mod tests {
     #[test]
     fn an_open_incident_is_retained_and_a_closed_one_cleared() {
         let open = r#"{"khu_pho":"kp3","id":"i-1","state":"on_scene","closed_at":null,"x":1}"#;
-        let kept = letter(open, Some(vec![1])).unwrap();
+        let kept = outgoing(open, Some(vec![1])).unwrap();
         assert_eq!(kept.parts().len(), 3);
         assert_eq!(&*kept.part(Part::Retained).unwrap().payload, open.as_bytes());
         assert!(!kept.part(Part::Snapshot).unwrap().retain);
         for state in ["resolved", "false_alarm", "expired"] {
             let closed = open.replace("on_scene", state);
-            let cleared = letter(&closed, None).unwrap();
+            let cleared = outgoing(&closed, None).unwrap();
             assert!(cleared.part(Part::Retained).unwrap().payload.is_empty());
             assert_eq!(&*cleared.part(Part::Alert).unwrap().payload, closed.as_bytes());
         }
@@ -139,21 +139,21 @@ mod tests {
         let alert = r#"{"khu_pho":"kp3","id":"i-1","state":"open","revision":2,"siren":
             {"state":"on","at":"2026-11-21T22:00:00.000+07:00","seconds_max":60,"revision":2,
              "by":null}}"#;
-        let letter = letter(alert, None).unwrap();
-        assert_eq!(letter.parts(), [Part::Alert, Part::Siren, Part::Retained]);
-        assert_eq!(letter.part(Part::Siren).unwrap().topic, "keng/p14/kp3/siren");
+        let outgoing = outgoing(alert, None).unwrap();
+        assert_eq!(outgoing.parts(), [Part::Alert, Part::Siren, Part::Retained]);
+        assert_eq!(outgoing.part(Part::Siren).unwrap().topic, "keng/p14/kp3/siren");
         let hours_later = Wall::parse_rfc3339("2026-11-22T01:00:00+07:00").unwrap();
-        assert!(letter.is_stale(Part::Siren, hours_later));
-        assert!(!letter.is_stale(Part::Alert, hours_later));
+        assert!(outgoing.is_stale(Part::Siren, hours_later));
+        assert!(!outgoing.is_stale(Part::Alert, hours_later));
     }
 
     #[test]
     fn a_neighbouring_khu_pho_whose_cameras_see_it_hears_of_it() {
         let alert = r#"{"khu_pho":"kp3","id":"i-1","state":"open","also_khu_pho":["kp4","kp5"]}"#;
-        let letter = letter(alert, None).unwrap();
+        let outgoing = outgoing(alert, None).unwrap();
         let all = [Part::Alert, Part::Also(0), Part::Also(1), Part::Retained];
-        assert_eq!(letter.parts(), all);
-        let there = letter.part(Part::Also(1)).unwrap();
+        assert_eq!(outgoing.parts(), all);
+        let there = outgoing.part(Part::Also(1)).unwrap();
         assert_eq!((there.topic.as_str(), there.retain), ("keng/p14/kp5/alert", false));
         assert_eq!(&*there.payload, alert.as_bytes());
     }
@@ -168,14 +168,14 @@ mod tests {
             r#"{"khu_pho":"kp3","id":"a/b","state":"open"}"#,
             r#"{"khu_pho":"kp3","id":"i-1","state":"open","also_khu_pho":["+"]}"#,
         ] {
-            assert!(letter(bad, None).is_err(), "{bad}");
+            assert!(outgoing(bad, None).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_huge_snapshot_is_left_out() {
         let open = r#"{"khu_pho":"kp3","id":"i-1","state":"open"}"#;
-        let letter = letter(open, Some(vec![0; SNAPSHOT_BYTES_MAX + 1])).unwrap();
-        assert_eq!(letter.parts(), [Part::Alert, Part::Retained]);
+        let outgoing = outgoing(open, Some(vec![0; SNAPSHOT_BYTES_MAX + 1])).unwrap();
+        assert_eq!(outgoing.parts(), [Part::Alert, Part::Retained]);
     }
 }

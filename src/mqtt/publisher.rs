@@ -45,7 +45,7 @@ pub struct Links {
     pub outbox: Outbox,
     /// The retained statuses. The one on the ward's own status topic takes the place of the plain
     /// `{"state":"online"}`.
-    pub board: RetainedTopics,
+    pub retained: RetainedTopics,
     /// The queue of commands, reports and patrols. Closed: they stay with the broker.
     pub inbound: mpsc::Sender<Inbound>,
     /// The state of the session, for page and health check.
@@ -139,9 +139,9 @@ impl SessionState {
             let at = entry.sequence;
             self.flow.taken.inc();
             let progress = match OutgoingAlert::new(&self.topics, &entry, snapshot) {
-                Ok(letter) => {
-                    let parts = letter.parts();
-                    self.outgoing.insert(at, (letter, now));
+                Ok(outgoing) => {
+                    let parts = outgoing.parts();
+                    self.outgoing.insert(at, (outgoing, now));
                     self.in_flight.load(at, &parts)
                 }
                 Err(poison) => {
@@ -193,14 +193,14 @@ impl SessionState {
     }
 
     /// The entry at `sequence`, where it is under way.
-    pub(super) fn letter(&self, sequence: Sequence) -> Option<&OutgoingAlert> {
-        self.outgoing.get(&sequence).map(|(letter, _)| letter)
+    pub(super) fn outgoing(&self, sequence: Sequence) -> Option<&OutgoingAlert> {
+        self.outgoing.get(&sequence).map(|(outgoing, _)| outgoing)
     }
 
     /// Drops what is next where it comes too late to be of any use.
     pub(super) fn drops(&mut self, sequence: Sequence, part: Part) -> bool {
         let now = self.links.clock.now().wall;
-        if !self.letter(sequence).is_some_and(|letter| letter.is_stale(part, now)) {
+        if !self.outgoing(sequence).is_some_and(|outgoing| outgoing.is_stale(part, now)) {
             return false;
         }
         self.links.metrics.siren_orders_dropped.inc();

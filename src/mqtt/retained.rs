@@ -48,7 +48,7 @@ pub struct BirthListener {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Echo {
     /// Nothing more is to be done.
-    Heard,
+    Noted,
     /// It is left over from an earlier run: to be cleared.
     Leftover(Message),
 }
@@ -102,7 +102,7 @@ impl RetainedTopics {
         let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
         let claim = claim.as_ref().filter(|claim| fits(&claim.filter, topic))?;
         let known = payload.is_empty() || claim.topics.contains(topic);
-        Some(if known { Echo::Heard } else { leftover(topic) })
+        Some(if known { Echo::Noted } else { leftover(topic) })
     }
 
     /// Returns what to subscribe to for it.
@@ -116,7 +116,7 @@ impl RetainedTopics {
     }
 
     /// Takes in what came on `topic`, where it is the board's matter.
-    pub(super) fn hear(&self, topic: &str, payload: &[u8]) -> Option<Echo> {
+    pub(super) fn take_in(&self, topic: &str, payload: &[u8]) -> Option<Echo> {
         if let Some(echo) = self.hear_claimed(topic, payload) {
             return Some(echo);
         }
@@ -125,11 +125,11 @@ impl RetainedTopics {
             if payload == b"online" {
                 self.refresh(&ears.refreshed);
             }
-            return Some(Echo::Heard);
+            return Some(Echo::Noted);
         }
         let level = topic.strip_prefix(&ears.own.0)?.strip_suffix(&ears.own.1)?;
         if level.contains('/') || payload.is_empty() || self.get(topic).is_some() {
-            return Some(Echo::Heard);
+            return Some(Echo::Noted);
         }
         Some(leftover(topic))
     }
@@ -192,56 +192,56 @@ mod tests {
 
     #[test]
     fn who_comes_is_told_again_and_what_is_left_over_is_cleared() {
-        let board = RetainedTopics::new();
-        assert_eq!((board.hear("ha/status", b"online"), board.filters().len()), (None, 0));
-        board.listen(BirthListener {
+        let retained = RetainedTopics::new();
+        assert_eq!((retained.take_in("ha/status", b"online"), retained.filters().len()), (None, 0));
+        retained.listen(BirthListener {
             birth: "ha/status".to_owned(),
             refreshed: "ha/".to_owned(),
             own: ("ha/device/us/".to_owned(), "/config".to_owned()),
         });
-        assert_eq!(board.filters(), ["ha/status", "ha/device/us/+/config"]);
-        board.set("ha/device/us/a/config", b"1");
-        board.set("keng/status", b"1");
-        let (_, version) = board.since(0);
-        assert_eq!(board.hear("ha/status", b"offline"), Some(Echo::Heard));
-        assert!(board.since(version).0.is_empty());
-        board.hear("ha/status", b"online");
-        let again = board.since(version).0;
+        assert_eq!(retained.filters(), ["ha/status", "ha/device/us/+/config"]);
+        retained.set("ha/device/us/a/config", b"1");
+        retained.set("keng/status", b"1");
+        let (_, version) = retained.since(0);
+        assert_eq!(retained.take_in("ha/status", b"offline"), Some(Echo::Noted));
+        assert!(retained.since(version).0.is_empty());
+        retained.take_in("ha/status", b"online");
+        let again = retained.since(version).0;
         assert!(again.len() == 1 && again[0].topic == "ha/device/us/a/config");
-        let hear = |topic: &str, payload: &[u8]| board.hear(topic, payload);
-        assert_eq!(hear("ha/device/us/a/config", b"1"), Some(Echo::Heard));
-        assert_eq!(hear("ha/device/us/b/config", b""), Some(Echo::Heard));
-        assert_eq!(hear("ha/device/them/b/config", b"1"), None);
-        let left = hear("ha/device/us/b/config", b"1");
+        let take_in = |topic: &str, payload: &[u8]| retained.take_in(topic, payload);
+        assert_eq!(take_in("ha/device/us/a/config", b"1"), Some(Echo::Noted));
+        assert_eq!(take_in("ha/device/us/b/config", b""), Some(Echo::Noted));
+        assert_eq!(take_in("ha/device/them/b/config", b"1"), None);
+        let left = take_in("ha/device/us/b/config", b"1");
         assert!(matches!(left, Some(Echo::Leftover(m)) if m.retain && m.payload.is_empty()));
     }
 
     #[test]
     fn of_what_is_ours_alone_all_else_is_cleared() {
-        let board = RetainedTopics::new();
-        assert_eq!(board.hear("keng/p14/kp3/gone/status", b"{}"), None);
+        let retained = RetainedTopics::new();
+        assert_eq!(retained.take_in("keng/p14/kp3/gone/status", b"{}"), None);
         let there = "keng/p14/kp3/hem-42/status";
-        board.claim("keng/p14/+/+/status".to_owned(), [there.to_owned()].into());
-        assert_eq!(board.hear(there, b"{}"), Some(Echo::Heard));
-        assert_eq!(board.hear("keng/p14/kp3/gone/status", b""), Some(Echo::Heard));
-        let left = board.hear("keng/p14/kp3/gone/status", b"{}");
+        retained.claim("keng/p14/+/+/status".to_owned(), [there.to_owned()].into());
+        assert_eq!(retained.take_in(there, b"{}"), Some(Echo::Noted));
+        assert_eq!(retained.take_in("keng/p14/kp3/gone/status", b""), Some(Echo::Noted));
+        let left = retained.take_in("keng/p14/kp3/gone/status", b"{}");
         assert!(matches!(left, Some(Echo::Leftover(m)) if m.retain && m.payload.is_empty()));
         for other in ["keng/p14/kp3/status", "keng/p14/kp3/a/b/status", "keng/p15/kp3/a/status"] {
-            assert_eq!(board.hear(other, b"{}"), None, "{other}");
+            assert_eq!(retained.take_in(other, b"{}"), None, "{other}");
         }
     }
 
     #[test]
     fn only_what_is_new_is_told() {
-        let board = RetainedTopics::new();
-        board.set("a", b"1");
-        board.set("b", b"1");
-        let (all, version) = board.since(0);
+        let retained = RetainedTopics::new();
+        retained.set("a", b"1");
+        retained.set("b", b"1");
+        let (all, version) = retained.since(0);
         assert_eq!(all.len(), 2);
-        board.set("a", b"1");
-        assert!(board.since(version).0.is_empty());
-        board.set("a", b"2");
-        let newer = board.since(version).0;
+        retained.set("a", b"1");
+        assert!(retained.since(version).0.is_empty());
+        retained.set("a", b"2");
+        let newer = retained.since(version).0;
         assert!(newer.len() == 1 && newer[0].topic == "a" && *newer[0].payload == *b"2");
     }
 }

@@ -123,7 +123,7 @@ impl Announcer {
             shared.board.set(&shared.topics.khu_pho_status(gone), b"");
         }
         inner.khu_pho = known;
-        shared.tell(&inner);
+        shared.publish(&inner);
     }
 
     /// Follows the log until `stop`, and tells each khu phố's state.
@@ -192,11 +192,11 @@ impl Shared {
                 _ => drop(inner.open.remove(&entry.subject)),
             }
         }
-        self.tell(&inner);
+        self.publish(&inner);
     }
 
     /// Each khu phố's state, on its topic.
-    fn tell(&self, inner: &Inner) {
+    fn publish(&self, inner: &Inner) {
         for khu_pho in &inner.khu_pho {
             let here: Vec<&Open> = inner.open.values().filter(|o| o.khu_pho == *khu_pho).collect();
             let open_kinds: BTreeSet<Kind> = here.iter().map(|open| open.kind).collect();

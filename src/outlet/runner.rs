@@ -44,7 +44,7 @@ pub struct RunnerLinks {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patience {
     /// The waits between attempts.
-    pub waits: BackoffPolicy,
+    pub backoff: BackoffPolicy,
     /// No receiver makes us wait longer by its `Retry-After`.
     pub retry_after_max: Duration,
     /// An alert that a receiver fails at is set aside after so many attempts ...
@@ -60,7 +60,7 @@ impl Default for Patience {
     fn default() -> Self {
         let (first, longest) = (Duration::from_secs(1), Duration::from_secs(60));
         Self {
-            waits: BackoffPolicy::new(first, longest, 2.0, 0.2).expect("1 s is less than 60 s"),
+            backoff: BackoffPolicy::new(first, longest, 2.0, 0.2).expect("1 s is less than 60 s"),
             retry_after_max: Duration::from_secs(600),
             failures: 10,
             failing: Duration::from_secs(900),
@@ -193,7 +193,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
         parcel: &S::Delivery,
     ) -> Result<Option<String>, Stopped> {
         let begun = self.links.clock.now().mono;
-        let mut waits = Backoff::default();
+        let mut backoff = Backoff::default();
         let mut failures = 0;
         loop {
             let answer = self.attempt(parcel).await?;
@@ -230,7 +230,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
                 tracing::warn!(reader = self.reader, reason, "alerts wait in the outbox");
             }
             let least = retry_after.unwrap_or_default().min(self.patience.retry_after_max);
-            let wait = waits.fail(&self.patience.waits, &mut self.rng).max(least);
+            let wait = backoff.fail(&self.patience.backoff, &mut self.rng).max(least);
             self.pause(wait).await?;
         }
     }
@@ -316,7 +316,7 @@ impl<S: Sink, R: Rng + Send> Runner<S, R> {
                 }
                 Err(error) => {
                     tracing::warn!(reader = self.reader, %error, "an outlet waits for the outbox");
-                    let wait = self.backoff.fail(&self.patience.waits, &mut self.rng);
+                    let wait = self.backoff.fail(&self.patience.backoff, &mut self.rng);
                     self.pause(wait).await?;
                 }
             }

@@ -68,7 +68,7 @@ pub(super) struct ListenParts {
 pub(super) async fn serve(door: ListenParts, shutdown: CancellationToken) {
     let ListenParts { listener, tls, router, shared_by_many } = door;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let seats = Seats::default();
+    let permits = Seats::default();
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
@@ -90,14 +90,15 @@ pub(super) async fn serve(door: ListenParts, shutdown: CancellationToken) {
             }
         };
         let many = address.is_loopback() || shared_by_many.contains(&address);
-        let Some(seat) = seats.take(address, if many { CONNECTIONS_MAX } else { AN_ADDRESS_MAX })
+        let Some(permit) =
+            permits.take(address, if many { CONNECTIONS_MAX } else { AN_ADDRESS_MAX })
         else {
             continue;
         };
         let (tls, router) = (tls.clone(), router.clone());
         let (shutdown, cut) = (shutdown.clone(), cut.clone());
         connections.spawn(async move {
-            let _held = (place, seat);
+            let _held = (place, permit);
             tokio::select! {
                 () = cut.cancelled() => {}
                 () = serve_one(stream, address, tls, router, shutdown) => {}
@@ -175,29 +176,29 @@ struct Seats(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
 /// Given back when it is dropped.
 struct ConnectionPermit {
-    seats: Seats,
+    permits: Seats,
     address: IpAddr,
 }
 
 impl Seats {
     fn take(&self, address: IpAddr, most: usize) -> Option<ConnectionPermit> {
-        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = seats.entry(address).or_default();
+        let mut permits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = permits.entry(address).or_default();
         if *taken >= most {
             return None;
         }
         *taken += 1;
-        Some(ConnectionPermit { seats: self.clone(), address })
+        Some(ConnectionPermit { permits: self.clone(), address })
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut seats = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = seats.get_mut(&self.address) {
+        let mut permits = self.permits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = permits.get_mut(&self.address) {
             *taken -= 1;
             if *taken == 0 {
-                seats.remove(&self.address);
+                permits.remove(&self.address);
             }
         }
     }
@@ -275,14 +276,15 @@ mod tests {
 
     #[test]
     fn one_address_has_only_so_many_seats_and_gives_them_back() {
-        let seats = Seats::default();
+        let permits = Seats::default();
         let (here, there) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let mut held: Vec<ConnectionPermit> = (0..3).filter_map(|_| seats.take(here, 3)).collect();
-        assert!(seats.take(here, 3).is_none());
-        assert!(seats.take(there, 3).is_some());
+        let mut held: Vec<ConnectionPermit> =
+            (0..3).filter_map(|_| permits.take(here, 3)).collect();
+        assert!(permits.take(here, 3).is_none());
+        assert!(permits.take(there, 3).is_some());
         held.pop();
-        assert!(seats.take(here, 3).is_some());
+        assert!(permits.take(here, 3).is_some());
         drop(held);
-        assert!(seats.0.lock().unwrap().is_empty());
+        assert!(permits.0.lock().unwrap().is_empty());
     }
 }

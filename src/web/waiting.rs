@@ -30,7 +30,7 @@ const PAGE: &str = "<!doctype html>\n<html lang=\"vi\"><meta charset=\"utf-8\">\
 impl Server {
     /// Tells everybody who asks, until `stop`, that the disk is full and nothing is watched: 503,
     /// but for `/healthz`. Gives the port back before it returns.
-    pub async fn tell_full(self, stop: CancellationToken) {
+    pub async fn serve_full(self, stop: CancellationToken) {
         let Self { listener, config, tls, .. } = self;
         let policy = guard::policy(None);
         let router = Router::new()

@@ -299,7 +299,7 @@ async fn an_old_will_that_comes_late_is_answered() {
     let store = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(store.path(), config(broker.port));
     online(&mut daemon).await;
-    daemon.board.set(STATUS, b"{\"state\":\"online\",\"cameras\":7}");
+    daemon.retained.set(STATUS, b"{\"state\":\"online\",\"cameras\":7}");
     let ears = Subscriber::new(broker.port, "ears", STATUS).await;
     let newest = || ears.on(STATUS).last().map(|payload| String::from_utf8_lossy(payload).into());
     let whole = |text: Option<String>| text.is_some_and(|text| text.contains("\"cameras\":7"));

@@ -149,13 +149,13 @@ async fn the_status_is_right_after_each_reconnect() {
     let camera = "keng/p14/kp3/hem-42/status";
     let first = Subscriber::new(broker.port, "first", "keng/#").await;
     let daemon = Daemon::start(store.path(), config(broker.port));
-    daemon.board.set(camera, b"{\"state\":\"connecting\"}");
+    daemon.retained.set(camera, b"{\"state\":\"connecting\"}");
     until("online", || status_of(&first.on(STATUS)) == ["online"]).await;
     until("the camera", || !first.on(camera).is_empty()).await;
 
     broker.kill();
     broker.wipe();
-    daemon.board.set(camera, b"{\"state\":\"online\"}");
+    daemon.retained.set(camera, b"{\"state\":\"online\"}");
     broker.restart().await;
     let second = Subscriber::new(broker.port, "second", "keng/#").await;
     until("online again", || status_of(&second.on(STATUS)) == ["online"]).await;
@@ -166,7 +166,7 @@ async fn the_status_is_right_after_each_reconnect() {
     until("the last will", || status_of(&second.on(STATUS)) == ["online", "offline"]).await;
     let daemon = Daemon::start(store.path(), config(broker.port));
     until("online at last", || second.on(STATUS).len() == 3).await;
-    daemon.board.set(STATUS, b"{\"state\":\"online\",\"reload\":\"refused\"}");
+    daemon.retained.set(STATUS, b"{\"state\":\"online\",\"reload\":\"refused\"}");
     until("more to say", || second.on(STATUS).len() == 4).await;
     daemon.stop().await;
     until("said by itself", || second.on(STATUS).len() == 5).await;

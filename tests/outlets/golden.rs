@@ -190,7 +190,7 @@ async fn home(language: Language) -> String {
     let daemon = Daemon::start(store.path(), publisher::config(broker.port));
     let ward = Ward { language, ..publisher::ward() };
     let config = home_assistant::Config { prefix: "homeassistant".to_owned() };
-    let announcer = Announcer::new(config, ward, daemon.board.clone());
+    let announcer = Announcer::new(config, ward, daemon.retained.clone());
     let khu_pho = |name: &str| KhuPho { id: id(name), name: format!("Khu {name}"), team: None };
     let site = |name: &str| Site {
         id: id(name),

@@ -75,7 +75,7 @@ async fn devices_are_announced_told_again_and_taken_back() {
     let store = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(store.path(), config(broker.port));
     let announcer =
-        Announcer::new(Config { prefix: "homeassistant".into() }, ward(), daemon.board.clone());
+        Announcer::new(Config { prefix: "homeassistant".into() }, ward(), daemon.retained.clone());
     announcer.configure(&[khu_pho()], &[&site()]);
     let stop = CancellationToken::new();
     let follower = tokio::spawn(announcer.clone().follow(daemon.outbox.clone(), stop.clone()));

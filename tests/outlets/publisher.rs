@@ -28,7 +28,7 @@ use super::mosquitto::until;
 /// A publisher over a store, as the daemon runs it.
 pub(crate) struct Daemon {
     pub(crate) outbox: Outbox,
-    pub(crate) board: RetainedTopics,
+    pub(crate) retained: RetainedTopics,
     pub(crate) inbound: mpsc::Receiver<Inbound>,
     pub(crate) state: watch::Receiver<BrokerState>,
     pub(crate) stop: CancellationToken,
@@ -43,12 +43,12 @@ impl Daemon {
     /// By another clock.
     pub(crate) fn start_with(store: &Path, config: mqtt::Config, clock: Arc<dyn Clock>) -> Self {
         let outbox = Outbox::open(store).unwrap();
-        let board = RetainedTopics::new();
+        let retained = RetainedTopics::new();
         let (sender, inbound) = mpsc::channel(8);
         let (state_sender, state) = watch::channel(BrokerState::default());
         let links = mqtt::Links {
             outbox: outbox.clone(),
-            board: board.clone(),
+            retained: retained.clone(),
             inbound: sender,
             state: state_sender,
             metrics: Metrics::new(),
@@ -56,7 +56,7 @@ impl Daemon {
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(mqtt::publish(config, ward(), links, stop.clone()));
-        Self { outbox, board, inbound, state, stop, task }
+        Self { outbox, retained, inbound, state, stop, task }
     }
 
     /// An ordered stop.

@@ -163,7 +163,7 @@ pub(crate) fn append(outbox: &Outbox, subject: &str, alert: &str, live: bool, wa
 fn patience() -> Patience {
     let (first, longest) = (Duration::from_millis(10), Duration::from_millis(50));
     Patience {
-        waits: BackoffPolicy::new(first, longest, 2.0, 0.2).unwrap(),
+        backoff: BackoffPolicy::new(first, longest, 2.0, 0.2).unwrap(),
         failures: 4,
         failing: Duration::from_millis(100),
         ..Patience::default()

@@ -113,7 +113,7 @@ impl Session<'_> {
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
         let mut appended = self.state.links.outbox.subscribe();
-        let mut set = self.state.links.board.subscribe();
+        let mut set = self.state.links.retained.subscribe();
         // What was set before this wakes nobody.
         self.take_board();
         let inbound = self.state.links.inbound.clone();
@@ -241,7 +241,7 @@ impl Session<'_> {
             let talking = self.stage == ClosingStage::Talking;
             return self.outgoing.on_own_status(state, connection, publish, talking);
         }
-        if let Some(echo) = state.links.board.hear(&publish.topic, &publish.payload) {
+        if let Some(echo) = state.links.retained.take_in(&publish.topic, &publish.payload) {
             return self.outgoing.on_echo(state, connection, publish, echo);
         }
         self.intake.take_in(state, connection, publish)

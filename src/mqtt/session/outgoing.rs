@@ -42,7 +42,7 @@ struct Status {
 pub(super) struct Outgoing {
     /// Goes before any alert.
     first: VecDeque<Message>,
-    board: VecDeque<Message>,
+    retained: VecDeque<Message>,
     board_version: u64,
     /// The retained topics under our name are being looked through.
     sweeping: bool,
@@ -63,11 +63,11 @@ impl Outgoing {
         // Not kept for us while we are away: only what is said from now on matters.
         let own = SubscribeFilter::new(state.topics.status(), QoS::AtMostOnce);
         connection.subscribe_many(filters.into_iter().chain([own]))?;
-        for filter in state.links.board.filters() {
+        for filter in state.links.retained.filters() {
             connection.subscribe(filter, QoS::AtLeastOnce)?;
         }
         // The embedded broker forgets everything with us.
-        if let Some(filter) = state.links.board.claimed()
+        if let Some(filter) = state.links.retained.claimed()
             && state.config.url.is_some()
         {
             connection.subscribe(filter, QoS::AtMostOnce)?;
@@ -98,8 +98,8 @@ impl Outgoing {
             Ok(newest)
         });
         for entry in entries.await?.iter().rev() {
-            if let Ok(letter) = OutgoingAlert::new(&state.topics, entry, None) {
-                self.first.extend(letter.part(Part::Retained).cloned());
+            if let Ok(outgoing) = OutgoingAlert::new(&state.topics, entry, None) {
+                self.first.extend(outgoing.part(Part::Retained).cloned());
             }
         }
         Ok(())
@@ -108,7 +108,7 @@ impl Outgoing {
     /// Says before any alert that we are here.
     pub(super) fn say_online(&mut self, state: &SessionState) {
         let topic = state.topics.status();
-        let payload = match state.links.board.get(&topic) {
+        let payload = match state.links.retained.get(&topic) {
             Some(payload) => payload,
             None => status(state, "online").as_bytes().into(),
         };
@@ -147,10 +147,10 @@ impl Outgoing {
                 if state.drops(sequence, part) {
                     continue;
                 }
-                let letter = state.letter(sequence).and_then(|letter| letter.part(part));
+                let outgoing = state.outgoing(sequence).and_then(|outgoing| outgoing.part(part));
                 connection
-                    .publish(letter.expect("an entry is kept until the cursor has passed it"))?;
-            } else if let Some(message) = self.board.pop_front() {
+                    .publish(outgoing.expect("an entry is kept until the cursor has passed it"))?;
+            } else if let Some(message) = self.retained.pop_front() {
                 state.in_flight.requested_other();
                 connection.publish(&message)?;
             } else {
@@ -163,14 +163,14 @@ impl Outgoing {
     /// Takes in what was set on the board; `own_status`: ours too.
     pub(super) fn take_board(&mut self, state: &SessionState, own_status: bool) {
         let status = state.topics.status();
-        let (changed, version) = state.links.board.since(self.board_version);
+        let (changed, version) = state.links.retained.since(self.board_version);
         self.board_version = version;
         for message in changed {
             if message.topic == status && !own_status {
                 continue;
             }
-            self.board.retain(|older| older.topic != message.topic);
-            self.board.push_back(message);
+            self.retained.retain(|older| older.topic != message.topic);
+            self.retained.push_back(message);
         }
     }
 
@@ -207,9 +207,9 @@ impl Outgoing {
         echo: Echo,
     ) -> Result<(), Error> {
         if let Echo::Leftover(message) = echo
-            && self.board.len() < LEFTOVERS
+            && self.retained.len() < LEFTOVERS
         {
-            self.board.push_back(message);
+            self.retained.push_back(message);
         }
         if publish.qos == QoS::AtMostOnce {
             return if publish.retain { Ok(()) } else { self.swept(state, connection) };
@@ -221,7 +221,7 @@ impl Outgoing {
     /// be heard there.
     fn swept(&mut self, state: &SessionState, connection: &Connection) -> Result<(), Error> {
         if std::mem::take(&mut self.sweeping)
-            && let Some(filter) = state.links.board.claimed()
+            && let Some(filter) = state.links.retained.claimed()
         {
             connection.unsubscribe(filter)?;
         }
