@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from net import BINS, CLASSES, ConvBnAct, KengNet, anchor_points, decode_boxes
+from families import averaged
+from net import BINS, CLASSES, ConvBnAct, Detection, anchor_points, decode_boxes
 
 WIDTH, HEIGHT = 512, 288
 # The exponential of more would leave single precision.
@@ -38,7 +39,7 @@ class Shipped(nn.Module):
     matrices takes: a softmax would have the runtime turn everything around twice.
     """
 
-    def __init__(self, net: KengNet) -> None:
+    def __init__(self, net: Detection) -> None:
         super().__init__()
         self.net = net
         points, strides = anchor_points(HEIGHT, WIDTH)
@@ -57,7 +58,7 @@ class Shipped(nn.Module):
         return torch.cat(((low + high) / 2, high - low, logits.sigmoid()), 1)
 
 
-def cut_auxiliary(net: KengNet) -> None:
+def cut_auxiliary(net: Detection) -> None:
     """Keep only the shipped classes."""
     for head in net.heads:
         kept = nn.Conv2d(head.cls.in_channels, len(CLASSES), 1)
@@ -66,7 +67,7 @@ def cut_auxiliary(net: KengNet) -> None:
         head.cls = kept
 
 
-def calibrate(net: KengNet, operating: dict[str, float], back: bool = False) -> None:
+def calibrate(net: Detection, operating: dict[str, float], back: bool = False) -> None:
     """Shift each class's logits so that its operating score becomes the daemon's default.
 
     Rank and average precision stay as they are; only what a score of 0.45 means is set. `back`:
@@ -106,9 +107,7 @@ def multiply_adds(net: nn.Module) -> int:
 
 def export(checkpoint: Path, out: Path, version: str, operating: dict[str, float]) -> None:
     """Write and verify the model file."""
-    net = KengNet()
-    net.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["ema"])
-    net.eval()
+    net = averaged(checkpoint)
     cut_auxiliary(net)
     calibrate(net, operating)
     fold_batch_norms(net)
