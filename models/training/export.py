@@ -9,6 +9,7 @@ convolutions, and decoding is part of the graph. The result is compared with the
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import warnings
 from pathlib import Path
@@ -107,7 +108,7 @@ def multiply_adds(net: nn.Module) -> int:
 
 def export(checkpoint: Path, out: Path, version: str, operating: dict[str, float]) -> None:
     """Write and verify the model file."""
-    net = averaged(checkpoint)
+    net, family = averaged(checkpoint)
     cut_auxiliary(net)
     calibrate(net, operating)
     fold_batch_norms(net)
@@ -123,7 +124,8 @@ def export(checkpoint: Path, out: Path, version: str, operating: dict[str, float
     onnx.helper.set_model_props(loaded, {
         "names": str(dict(enumerate(CLASSES))), "keng.family": "yolov8", "keng.color": "rgb",
         "keng.scale": "1/255", "keng.letterbox": "center", "keng.pad": "114",
-        "keng.version": version, "keng.thresholds": str(DEFAULTS)})
+        "keng.version": version, "keng.thresholds": str(DEFAULTS),
+        "keng.training": json.dumps({"family": family, "operating": operating})})
     onnx.checker.check_model(loaded, full_check=True)
     onnx.save(loaded, out)
     session = ort.InferenceSession(str(out), providers=["CPUExecutionProvider"])
@@ -150,8 +152,11 @@ def main() -> None:
     for name, value in OPERATING.items():
         parser.add_argument(f"--{name}", type=float, default=value,
                             help="training score that becomes the daemon's default threshold")
+    parser.add_argument("--unshifted", action="store_true",
+                        help="leave the scores as they come out of training")
     args = parser.parse_args()
-    export(args.checkpoint, args.out, args.version, {name: getattr(args, name) for name in CLASSES})
+    operating = {name: getattr(args, name) for name in CLASSES}
+    export(args.checkpoint, args.out, args.version, DEFAULTS if args.unshifted else operating)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ def network(family: str) -> Detection:
     return FAMILIES[family]()
 
 
-def averaged(checkpoint: Path) -> Detection:
-    """The network of a checkpoint with its averaged weights, ready to be used."""
+def averaged(checkpoint: Path) -> tuple[Detection, str]:
+    """The network of a checkpoint with its averaged weights, ready to be used, and its family."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net = network(state.get("family", "keng"))
+    family = state.get("family", "keng")
+    net = network(family)
     net.load_state_dict(state["ema"])
-    return net.eval()
+    return net.eval(), family
