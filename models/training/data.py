@@ -4,8 +4,9 @@ Rules that decide what the net is told about each class of a picture:
 
 * A class named in `labelled_classes` is exhaustively boxed: its absence counts fully.
 * A class that is not named is masked, except that
-  - people and the auxiliary classes are filled in from the teacher: sure ones become boxes,
-    doubtful ones regions to ignore, and elsewhere absence counts half;
+  - people and the auxiliary classes are filled in from the teachers: sure ones become boxes,
+    doubtful ones regions to ignore, and elsewhere absence counts half; where no teacher has looked,
+    they stay masked;
   - fire and smoke count as absent in the sources of `FIRE_FREE`, which show waiting rooms,
     construction sites and pedestrians.
 """
@@ -28,17 +29,19 @@ from augment import Annotated, Augmenter, Floats
 from compose import Patch, cut, lights
 from mimic import FeatureTeacher
 from net import TRAIN_CLASSES
-from teacher import PERSON, VEHICLES, cached_views
+from teacher import PERSON, VEHICLES, cached_views, stored_views
 
 LONG_SIDE = 448
-SURE_PERSON, SURE_OTHER = 0.45, 0.4
+SURE_PERSON, SURE_OTHER = 0.4, 0.4
+# How many times oftener a picture is drawn that a former model was wholly wrong about.
+HARD_GAIN = 8.0
 DRAFT_WEIGHT = 0.5
 FIRE_FREE = frozenset(("css", "tud", "path", "room", "hseg"))
 NO_PERSON_TRUTH = frozenset(("nightneg",))
 SOURCE_WEIGHT = {"contfire": 0.5, "css": 0.8, "tud": 0.9, "webnight": 3.0, "glow": 4.0,
                  "supperjoy": 4.0, "nightneg": 2.0, "dark": 3.0, "road": 2.0, "room": 2.0,
                  "camvid": 1.2, "therm": 3.0, "coco": 3.5, "hseg": 2.5, "path": 1.5,
-                 "xiapinquan": 1.2, "cctvfire8": 1.0}
+                 "xiapinquan": 1.2, "cctvfire8": 1.0, "dfire": 0.8, "ptrack": 0.8}
 SYNTHETIC_PREFIX = "syn"
 
 
@@ -90,8 +93,8 @@ class Entry:
 
 
 def annotate(name: str, image: NDArray[np.uint8], labelled: set[str], light: str, truth: Floats,
-             drafts: Floats, confirmed: Floats) -> Entry:
-    """Apply the label rules to one picture."""
+             drafts: Floats | None, confirmed: Floats) -> Entry:
+    """Apply the label rules to one picture; `drafts` is `None` if no teacher has seen it."""
     prefix = name.split("_")[0]
     index = {label: i for i, label in enumerate(TRAIN_CLASSES)}
     negative = np.zeros(len(TRAIN_CLASSES), np.float32)
@@ -102,9 +105,9 @@ def annotate(name: str, image: NDArray[np.uint8], labelled: set[str], light: str
     boxes, ignore = list(truth), []
     draft_person = "person" not in labelled and prefix not in NO_PERSON_TRUTH
     if draft_person:
-        negative[2] = DRAFT_WEIGHT
+        negative[2] = 0.0 if drafts is None else DRAFT_WEIGHT
     if prefix != SYNTHETIC_PREFIX:
-        negative[3:] = DRAFT_WEIGHT
+        negative[3:] = 0.0 if drafts is None else DRAFT_WEIGHT
     flames = truth[truth[:, 0] == 0]
     people = truth[truth[:, 0] == 2]
     if draft_person:
@@ -112,14 +115,16 @@ def annotate(name: str, image: NDArray[np.uint8], labelled: set[str], light: str
             if not overlaps(row, people):
                 boxes.append(row)
                 people = np.concatenate((people, row[None]))
-    for draft in drafts:
+    for draft in drafts if drafts is not None else ():
         coco, score = int(draft[0]), float(draft[1])
         row = np.concatenate(([0.0], draft[2:])).astype(np.float32)
         if coco == PERSON:
             row[0] = 2
-            if not draft_person or overlaps(row, people):
+            if overlaps(row, people) or (not draft_person and score < SURE_PERSON):
                 continue
-            sure = score >= SURE_PERSON and not overlaps(row, flames, over_own_area=True)
+            # Whom a source that boxes all people left out is neither taught nor punished.
+            sure = (draft_person and score >= SURE_PERSON
+                    and not overlaps(row, flames, over_own_area=True))
         else:
             row[0] = 3 if coco in VEHICLES else 4
             sure = score >= SURE_OTHER
@@ -130,17 +135,21 @@ def annotate(name: str, image: NDArray[np.uint8], labelled: set[str], light: str
     return Entry(name, sample, SOURCE_WEIGHT.get(prefix, 1.0))
 
 
-def load_folder(root: Path, teacher: tuple[Path, Path] | None = None) -> list[Entry]:
+def load_folder(root: Path, teachers: tuple[Path, Path, Path] | None = None,
+                hard: dict[str, float] | None = None, drafting: bool = True) -> list[Entry]:
     """Decode and annotate every picture of a folder laid out as `images/ labels/ manifest.csv`.
 
-    `teacher` names its weights and the cache of its views; rendered pictures need none.
+    `teachers` names their two weights and the cache of their views; rendered pictures need none.
+    `hard` tells by name how sure a former model was of what isn't there. Without `drafting` the
+    teachers look at no further picture than the cache knows.
     """
     with (root / "manifest.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     names = [Path(row["file"]).name for row in rows]
     images = {name: decode(root / "images" / name) for name in tqdm(names, desc="decode")}
-    views = cached_views(images, *teacher, threads=2) if teacher else {}
-    nothing = np.zeros((0, 6), np.float32)
+    views: dict[str, Floats] = {}
+    if teachers:
+        views = cached_views(images, *teachers) if drafting else stored_views(teachers[2])
     entries = []
     for row, name in zip(rows, names):
         stem = Path(name).stem
@@ -151,7 +160,8 @@ def load_folder(root: Path, teacher: tuple[Path, Path] | None = None) -> list[En
         confirmed = corners(np.array(both, np.float32).reshape(-1, 5))
         labelled = {c for c in row["labelled_classes"].split(";") if c}
         entries.append(annotate(name, images[name], labelled, row.get("light", ""), truth,
-                                views.get(name, nothing), confirmed))
+                                views.get(name), confirmed))
+        entries[-1].weight *= 1 + HARD_GAIN * (hard or {}).get(name, 0.0)
     return entries
 
 

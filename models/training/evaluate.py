@@ -21,14 +21,15 @@ import cv2
 import numpy as np
 
 import replayed
-from metrics import Tally
+from metrics import LOOSE, Tally
 from peers import Peer, found_in
 from runtime import Detector, Floats
 
 DARK = ("night", "IR", "thermal", "dusk")
+INFRARED = ("IR", "thermal")
 # Side of a box in pixels of the detector's input.
 SIZES = {"small": (0.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, math.inf)}
-GROUPS = ("all", "day", "night", *SIZES)
+GROUPS = ("all", "day", "night", "infrared", *SIZES)
 Tallies = dict[str, dict[str, Tally]]
 Rows = list[dict[str, str]]
 
@@ -66,6 +67,7 @@ def evaluate(detector: Detector | Peer, names: dict[int, str], root: Path, rows:
         light = row.get("light", "")
         groups = ["all", *SIZES]
         groups += ["night" if light.startswith(DARK) else "day"] if light else []
+        groups += ["infrared"] if light.startswith(INFRARED) else []
         for number, label in names.items():
             if label in labelled:
                 own = found.classes == number
@@ -83,14 +85,25 @@ def average_precisions(tallies: Tallies) -> dict[str, dict[str, float]]:
 
 def print_precision(title: str, tallies: Tallies) -> None:
     """One line a class: AP50 over all, by light, by size."""
-    print(f"\n{title:24} {'boxes':>6} {'AP50':>7} {'AP50-95':>8} "
-          + " ".join(f"{group:>7}" for group in GROUPS[1:]))
+    print(f"\n{title:24} {'boxes':>6} {'AP50':>7} {'AP50-95':>8} {'AP30':>7} "
+          + " ".join(f"{group:>8}" for group in GROUPS[1:]))
     for name, tally in tallies["all"].items():
         others = [tallies[group][name] for group in GROUPS[1:]]
         print(f"{name:24} {tally.truths:6} {tally.average_precision():7.4f} "
-              f"{tally.average_over_ious():8.4f} "
-              + " ".join(f"{t.average_precision():7.4f}" if t.truths else f"{'-':>7}"
+              f"{tally.average_over_ious():8.4f} {tally.average_precision(LOOSE):7.4f} "
+              + " ".join(f"{t.average_precision():8.4f}" if t.truths else f"{'-':>8}"
                          for t in others))
+
+
+def print_pictures(tallies: Tallies) -> None:
+    """One line a class: what is found where few clean pictures, or few boxes in them, are false."""
+    print(f"\n{'class':8} {'with':>5} {'clean':>5}  pictures found at 1 % and 5 % false ones, "
+          "boxes found at one false box in 100 clean pictures (IoU 0.5, 0.3)")
+    for name, tally in tallies["all"].items():
+        figures = (tally.picture_recall(0.01), tally.picture_recall(0.05),
+                   tally.recall_at_false_boxes(), tally.recall_at_false_boxes(level=LOOSE))
+        print(f"{name:8} {len(tally.present_best):5} {tally.clean_pictures:5}  "
+              + " ".join("    -" if f is None else f"{f:5.3f}" for f in figures))
 
 
 def print_thresholds(tallies: Tallies, shipped: dict[str, float]) -> None:
@@ -134,12 +147,21 @@ def print_cost(costs: dict[str, dict[str, float]], models: dict[str, Path]) -> N
               f"{models[name].stat().st_size / 1e6:6.2f} MB")
 
 
+def told(figures: dict[str, float | None]) -> dict[str, float]:
+    """Those figures that there are, rounded."""
+    return {name: round(value, 4) for name, value in figures.items() if value is not None}
+
+
 def describe(tallies: Tallies, shipped: dict[str, float]) -> dict[str, object]:
     """What the JSON line says of one model."""
     every = tallies["all"]
     groups = average_precisions(tallies)
     return {"ap50": groups.pop("all"),
             "ap50_95": {n: round(t.average_over_ious(), 4) for n, t in every.items()},
+            "ap30": {n: round(t.average_precision(LOOSE), 4) for n, t in every.items()},
+            "picture_recall": told({n: t.picture_recall() for n, t in every.items()}),
+            "recall_at_false_boxes": told({n: t.recall_at_false_boxes()
+                                           for n, t in every.items()}),
             "ap50_by": groups,
             "boxes": {n: t.truths for n, t in every.items()},
             "pictures": {n: t.pictures for n, t in every.items()},
@@ -166,6 +188,7 @@ def main() -> None:
     variant = args.model.with_name(f"{args.model.stem}-int8.onnx")
     tallies = evaluate(detector, detector.names, root, rows, size)
     print_precision(args.model.name, tallies)
+    print_pictures(tallies)
     print_thresholds(tallies, shipped)
     result: dict[str, object] = {"model": str(args.model), "split": args.split,
                                  **describe(tallies, shipped)}

@@ -9,6 +9,7 @@ convolutions, and decoding is part of the graph. The result is compared with the
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import warnings
 from pathlib import Path
@@ -20,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from net import BINS, CLASSES, ConvBnAct, KengNet, anchor_points, decode_boxes
+from families import averaged
+from net import BINS, CLASSES, ConvBnAct, Detection, anchor_points, decode_boxes
 
 WIDTH, HEIGHT = 512, 288
 # The exponential of more would leave single precision.
@@ -38,7 +40,7 @@ class Shipped(nn.Module):
     matrices takes: a softmax would have the runtime turn everything around twice.
     """
 
-    def __init__(self, net: KengNet) -> None:
+    def __init__(self, net: Detection) -> None:
         super().__init__()
         self.net = net
         points, strides = anchor_points(HEIGHT, WIDTH)
@@ -57,7 +59,7 @@ class Shipped(nn.Module):
         return torch.cat(((low + high) / 2, high - low, logits.sigmoid()), 1)
 
 
-def cut_auxiliary(net: KengNet) -> None:
+def cut_auxiliary(net: Detection) -> None:
     """Keep only the shipped classes."""
     for head in net.heads:
         kept = nn.Conv2d(head.cls.in_channels, len(CLASSES), 1)
@@ -66,7 +68,7 @@ def cut_auxiliary(net: KengNet) -> None:
         head.cls = kept
 
 
-def calibrate(net: KengNet, operating: dict[str, float], back: bool = False) -> None:
+def calibrate(net: Detection, operating: dict[str, float], back: bool = False) -> None:
     """Shift each class's logits so that its operating score becomes the daemon's default.
 
     Rank and average precision stay as they are; only what a score of 0.45 means is set. `back`:
@@ -106,9 +108,7 @@ def multiply_adds(net: nn.Module) -> int:
 
 def export(checkpoint: Path, out: Path, version: str, operating: dict[str, float]) -> None:
     """Write and verify the model file."""
-    net = KengNet()
-    net.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["ema"])
-    net.eval()
+    net, family = averaged(checkpoint)
     cut_auxiliary(net)
     calibrate(net, operating)
     fold_batch_norms(net)
@@ -124,7 +124,8 @@ def export(checkpoint: Path, out: Path, version: str, operating: dict[str, float
     onnx.helper.set_model_props(loaded, {
         "names": str(dict(enumerate(CLASSES))), "keng.family": "yolov8", "keng.color": "rgb",
         "keng.scale": "1/255", "keng.letterbox": "center", "keng.pad": "114",
-        "keng.version": version, "keng.thresholds": str(DEFAULTS)})
+        "keng.version": version, "keng.thresholds": str(DEFAULTS),
+        "keng.training": json.dumps({"family": family, "operating": operating})})
     onnx.checker.check_model(loaded, full_check=True)
     onnx.save(loaded, out)
     session = ort.InferenceSession(str(out), providers=["CPUExecutionProvider"])
@@ -151,8 +152,11 @@ def main() -> None:
     for name, value in OPERATING.items():
         parser.add_argument(f"--{name}", type=float, default=value,
                             help="training score that becomes the daemon's default threshold")
+    parser.add_argument("--unshifted", action="store_true",
+                        help="leave the scores as they come out of training")
     args = parser.parse_args()
-    export(args.checkpoint, args.out, args.version, {name: getattr(args, name) for name in CLASSES})
+    operating = {name: getattr(args, name) for name in CLASSES}
+    export(args.checkpoint, args.out, args.version, DEFAULTS if args.unshifted else operating)
 
 
 if __name__ == "__main__":

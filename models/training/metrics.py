@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from runtime import Floats, iou_matrix
 
-IOUS = np.arange(0.5, 0.96, 0.05)
+# COCO's ten, and one at which where a box ends hardly matters.
+IOUS = np.append(np.arange(0.5, 0.96, 0.05), 0.3)
+STRICT, LOOSE = range(10), 10
+# The least clean pictures from which a share of them says anything.
+FEWEST_CLEAN = 20
 
 
 @dataclass
@@ -29,6 +33,8 @@ class Tally:
     hits: list[NDArray[np.bool_]] = field(default_factory=list)
     clean_pictures: int = 0
     clean_best: list[float] = field(default_factory=list)
+    clean_scores: list[Floats] = field(default_factory=list)
+    present_best: list[float] = field(default_factory=list)
 
     def counts(self, boxes: Floats, scale: float) -> NDArray[np.bool_]:
         """Which boxes are of this tally's size; `scale` turns their pixels into the input's."""
@@ -53,9 +59,13 @@ class Tally:
                 if free[best] and row[best] >= limit:
                     free[best], hits[level, i] = False, wanted[best]
                     judged[level, i] = wanted[best]
-        if not len(truth):
+        best_score = float(scores.max()) if len(scores) else 0.0
+        if len(truth):
+            self.present_best.append(best_score)
+        else:
             self.clean_pictures += 1
-            self.clean_best.append(float(scores.max()) if len(scores) else 0.0)
+            self.clean_best.append(best_score)
+            self.clean_scores.append(scores)
         # What isn't judged ranks last and wrong, which leaves the curve before it alone.
         ranked = np.where(judged, scores[None], -1.0)
         self.scores.append(ranked.astype(np.float32))
@@ -79,7 +89,36 @@ class Tally:
 
     def average_over_ious(self) -> float:
         """AP50-95."""
-        return float(np.mean([self.average_precision(i) for i in range(len(IOUS))]))
+        return float(np.mean([self.average_precision(i) for i in STRICT]))
+
+    def picture_recall(self, share: float = 0.01) -> float | None:
+        """Share of the pictures with the class whose best score is over that of all but `share` of
+        the pictures without it; `None` where there are too few of these."""
+        if self.clean_pictures < FEWEST_CLEAN or not self.present_best:
+            return None
+        limit = np.quantile(self.clean_best, 1 - share)
+        return float((np.array(self.present_best) > limit).mean())
+
+    def recall_at_false_boxes(self, per_picture: float = 0.01, level: int = 0) -> float | None:
+        """Share of the boxes found where clean pictures hold `per_picture` false boxes each."""
+        if self.clean_pictures < FEWEST_CLEAN or not self.truths:
+            return None
+        false = np.sort(np.concatenate(self.clean_scores))[::-1]
+        allowed = int(per_picture * self.clean_pictures)
+        limit = false[allowed] if allowed < len(false) else -1.0
+        scores, _, recall = self.curves(level)
+        count = int((scores > limit).sum())
+        return float(recall[count - 1]) if count else 0.0
+
+    def threshold_at_clean_share(self, share: float) -> float:
+        """The score that the best boxes of `share` of the clean pictures reach."""
+        return float(np.quantile(self.clean_best, 1 - share)) if self.clean_best else 1.0
+
+    def threshold_at_precision(self, least: float) -> float:
+        """The lowest score from which on boxes are right as often as `least`."""
+        scores, precision, _ = self.curves(0)
+        good = np.flatnonzero(precision >= least)
+        return float(scores[good[-1]]) if len(good) else 1.0
 
     def at(self, threshold: float) -> dict[str, float]:
         """Precision, recall and share of clean pictures with a false alarm at a threshold."""

@@ -75,9 +75,9 @@ class FeatureTeacher:
 class Mimic(nn.Module):
     """Linear views of our pyramid's levels, as wide as the teacher's features."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
-        self.views = nn.ModuleList(nn.Conv2d(channels, CHANNELS, 1) for _ in range(LEVELS))
+        self.views = nn.ModuleList(nn.Conv2d(width, CHANNELS, 1) for width in channels)
 
     def forward(self, pyramid: list[Tensor], features: list[Tensor]) -> Tensor:
         """One minus the mean correlation of ours and the teacher's channels, 0..2."""

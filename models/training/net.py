@@ -26,14 +26,16 @@ BINS = 16
 
 
 class ConvBnAct(nn.Sequential):
-    """Convolution, batch norm, ReLU."""
+    """Convolution, batch norm, activation."""
 
-    def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> None:
-        padding = kernel // 2 if kernel % 2 else 0
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1, groups: int = 1,
+                 padding: int | None = None, act: type[nn.Module] = nn.ReLU) -> None:
+        if padding is None:
+            padding = kernel // 2 if kernel % 2 else 0
         super().__init__(
-            nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False),
+            nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=False),
             nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03),
-            nn.ReLU(inplace=True),
+            act(inplace=True),
         )
 
 
@@ -69,12 +71,12 @@ class CspBlock(nn.Module):
 class Context(nn.Module):
     """Three chained max-poolings widen the view of the coarsest level (SPPF)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, act: type[nn.Module] = nn.ReLU) -> None:
         super().__init__()
         half = channels // 2
-        self.reduce = ConvBnAct(channels, half, 1)
+        self.reduce = ConvBnAct(channels, half, 1, act=act)
         self.pool = nn.MaxPool2d(5, 1, 2)
-        self.join = ConvBnAct(half * 4, channels, 1)
+        self.join = ConvBnAct(half * 4, channels, 1, act=act)
 
     def forward(self, x: Tensor) -> Tensor:
         parts = [self.reduce(x)]
@@ -95,6 +97,14 @@ class Refined(nn.Module):
         return x + self.conv(x)
 
 
+def begin(cls: nn.Conv2d, bins: nn.Conv2d) -> None:
+    """Let a head's last layers begin with rare objects and sides of about two strides."""
+    nn.init.constant_(cls.bias, float(torch.logit(torch.tensor(PRIOR))))
+    nn.init.zeros_(bins.weight)
+    near = -(torch.arange(BINS) - 2.0).square() / 8
+    bins.bias.data = near.repeat(4)
+
+
 class Head(nn.Module):
     """Class and box branches of one level; `deep` ones see further and cost little there."""
 
@@ -106,21 +116,56 @@ class Head(nn.Module):
         self.reg_deep = Refined(hidden) if deep else nn.Identity()
         self.cls = nn.Conv2d(hidden, classes, 1)
         self.bins = nn.Conv2d(hidden, 4 * BINS, 1)
-        nn.init.constant_(self.cls.bias, float(torch.logit(torch.tensor(PRIOR))))
-        nn.init.zeros_(self.bins.weight)
-        near = -(torch.arange(BINS) - 2.0).square() / 8
-        self.bins.bias.data = near.repeat(4)
+        begin(self.cls, self.bins)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.cls(self.cls_deep(self.cls_stem(x))), self.bins(self.reg_deep(self.reg_stem(x)))
 
 
-class KengNet(nn.Module):
-    """The whole network; `forward` gives class logits and bins' logits of every anchor point."""
+class Detection(nn.Module):
+    """What the families of networks have in common: `pyramid` and `heads` make a network.
+
+    `channels` are those of the pyramid's levels; `frozen` names the first parts, whose weights and
+    statistics can be kept as they are.
+    """
+
+    heads: nn.ModuleList
+    channels: tuple[int, ...]
+    frozen: tuple[str, ...] = ()
+
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        """Picture [N,3,H,W] in 0..1 to features on strides 8, 16 and 32."""
+        raise NotImplementedError
+
+    def maps(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits [N,C,A] and bins' logits [N,4*BINS,A] (l, t, r, b) of all levels' anchors."""
+        outputs = [head(p) for head, p in zip(self.heads, pyramid)]
+        return tuple(torch.cat([part.flatten(2) for part in parts], 2) for parts in zip(*outputs))
+
+    def predict(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The same, anchors before channels: [N,A,C] and [N,A,4*BINS]."""
+        logits, bins = self.maps(pyramid)
+        return logits.transpose(1, 2), bins.transpose(1, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and bins' logits [N,A,4*BINS]."""
+        return self.predict(self.pyramid(x))
+
+    def freeze(self) -> None:
+        """Keep the parts of `frozen` as they are: weights, and batch norms' statistics."""
+        for name in self.frozen:
+            part = getattr(self, name).eval()
+            part.requires_grad_(False)
+
+
+class KengNet(Detection):
+    """The network that was trained from scratch."""
+
+    frozen = ("stem", "stage3")
 
     def __init__(self, classes: int = len(TRAIN_CLASSES), neck: int = 48, hidden: int = 32) -> None:
         super().__init__()
-        self.neck = neck
+        self.channels = (neck,) * len(STRIDES)
         self.stem = ConvBnAct(3, 32, 4, 4)
         self.stage3 = nn.Sequential(ConvBnAct(32, 64, 3, 2), CspBlock(64, 64))
         self.stage4 = nn.Sequential(ConvBnAct(64, 128, 3, 2), CspBlock(128, 128, 2))
@@ -147,20 +192,6 @@ class KengNet(nn.Module):
         p4 = self.up_path4(p4 + self.reduce3(p3))
         p5 = self.up_path5(p5 + self.reduce4(p4))
         return [p3, p4, p5]
-
-    def maps(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits [N,C,A] and bins' logits [N,4*BINS,A] (l, t, r, b) of all levels' anchors."""
-        outputs = [head(p) for head, p in zip(self.heads, pyramid)]
-        return tuple(torch.cat([part.flatten(2) for part in parts], 2) for parts in zip(*outputs))
-
-    def predict(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The same, anchors before channels: [N,A,C] and [N,A,4*BINS]."""
-        logits, bins = self.maps(pyramid)
-        return logits.transpose(1, 2), bins.transpose(1, 2)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Picture [N,3,H,W] in 0..1 to logits [N,A,C] and bins' logits [N,A,4*BINS]."""
-        return self.predict(self.pyramid(x))
 
 
 def anchor_points(

@@ -7,9 +7,17 @@ The learning rate and the input size follow the progress of the run, which is th
 seed). Minutes are of the training thread's own processor time: a machine that is busy with
 something else, or stops the run for a while, shortens no schedule. `--resume` goes on from the
 last checkpoint in `--out`; `--start` begins a new run with another's averaged weights, wherever
-names and shapes agree, and `--from` lets it begin at a later progress than nothing. Runs on a CPU
-in bfloat16 and on a CUDA GPU unchanged. On a CPU shared with other work one compute thread is
-faster than two.
+names and shapes agree, and `--from` lets it begin at a later progress than nothing. `--clock`
+counts the minutes of the clock instead, for a run that must end on time.
+
+Runs in bfloat16 on processors that have it (`--float32` elsewhere, where it is emulated) and on a
+CUDA GPU unchanged. On a CPU shared with other work one compute thread is faster than two.
+
+A run that goes on from the public start (`adopt.py`), or from one that did:
+
+    python3 models/training/mine.py --data CORPUS --model models/candidate.onnx --out RUN/hard.json
+    python3 models/training/train.py --data CORPUS --out RUN --family yolox_nano \
+        --start RUN/start.pt --from 0.62 --lr 1e-3 --freeze --hard RUN/hard.json --without mimicry
 """
 
 from __future__ import annotations
@@ -33,7 +41,8 @@ from data import Batch, Loader, cut_lights, load_folder
 from loss import detection_loss
 import mimic
 from mimic import FeatureTeacher, Mimic
-from net import TRAIN_CLASSES, KengNet, anchor_points
+from families import FAMILIES, network
+from net import TRAIN_CLASSES, anchor_points
 
 # Progress at which a stage ends, input size, share of mosaics, batch size, whether the pictures are
 # altered less: at last as they come, as in YOLOX (Ge et al., 2021).
@@ -45,21 +54,20 @@ STAGES = (
 )
 WARMUP_STEPS = 300
 FINAL_LR = 0.02
-EMA_DECAY = 0.9995
 
 
 class Average:
     """Exponential moving average of the weights: what is evaluated and shipped."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, decay: float) -> None:
         self.net = copy.deepcopy(net).eval()
-        self.steps = 0
+        self.steps, self.decay = 0, decay
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Move towards the present weights."""
         self.steps += 1
-        decay = EMA_DECAY * (1 - math.exp(-self.steps / 1000))
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         ours, theirs = self.net.state_dict(), net.state_dict()
         floats = [k for k, v in ours.items() if v.is_floating_point()]
         torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
@@ -69,8 +77,9 @@ class Average:
 
 def parameter_groups(net: nn.Module, decay: float) -> list[dict[str, object]]:
     """Weight decay for convolution kernels only."""
-    kernels = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]
+    trained = [p for p in net.parameters() if p.requires_grad]
+    kernels = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
     return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
 
 
@@ -79,10 +88,10 @@ def stage_at(progress: float) -> int:
     return next(i for i, stage in enumerate(STAGES) if progress < stage[0])
 
 
-def learning_rate(progress: float, step: int, peak: float) -> float:
+def learning_rate(progress: float, step: int, peak: float, warmup: int) -> float:
     """Linear warm-up, then a cosine down to a small share of the peak."""
     cosine = FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    return peak * cosine * min(1.0, (step + 1) / WARMUP_STEPS)
+    return peak * cosine * min(1.0, (step + 1) / warmup)
 
 
 def to_input(images: np.ndarray, device: torch.device) -> Tensor:
@@ -101,7 +110,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--steps", type=int, default=60_000)
     parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--clock", action="store_true", help="minutes are the clock's")
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--warmup", type=int, default=WARMUP_STEPS, help="steps")
+    parser.add_argument("--ema", type=float, default=0.9995, help="decay of the averaged weights")
+    parser.add_argument("--family", choices=sorted(FAMILIES), default="keng")
+    parser.add_argument("--freeze", action="store_true", help="keep the first parts as they start")
+    parser.add_argument("--hard", type=Path, help="false scores of pictures, from mine.py")
+    parser.add_argument("--cached-drafts", action="store_true",
+                        help="let the teachers look at no further picture")
+    parser.add_argument("--float32", action="store_true", help="where bfloat16 is emulated")
     parser.add_argument("--weight-decay", type=float, default=0.03)
     parser.add_argument("--without", nargs="*", default=[], choices=[*PARTS, "mimicry"],
                         help="parts of the augmentation, or the feature teacher, to leave out")
@@ -121,11 +139,13 @@ class Run:
                  ) -> None:
         self.args, self.patches = args, patches
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.net = KengNet().to(self.device, memory_format=torch.channels_last).train()
+        self.net = network(args.family).to(self.device, memory_format=torch.channels_last).train()
+        if args.freeze:
+            self.net.freeze()
         groups = parameter_groups(self.net, args.weight_decay)
         self.optimiser = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
-        self.average = Average(self.net)
-        self.mimic = Mimic(self.net.neck).to(self.device)
+        self.average = Average(self.net, args.ema)
+        self.mimic = Mimic(self.net.channels).to(self.device)
         self.mimic_optimiser = torch.optim.AdamW(self.mimic.parameters(), lr=args.lr)
         self.step, self.seconds = 0, 0.0
         self.path = args.out / "last.pt"
@@ -154,7 +174,7 @@ class Run:
                  if name in ours and ours[name].shape == value.shape}
         print(f"{len(taken)} of {len(ours)} tensors are {path}'s", flush=True)
         self.net.load_state_dict(ours | taken)
-        self.average = Average(self.net)
+        self.average = Average(self.net, self.args.ema)
         if "mimic" in state:
             self.mimic.load_state_dict(state["mimic"])
 
@@ -163,7 +183,7 @@ class Run:
         state = {"net": self.net.state_dict(), "ema": self.average.net.state_dict(),
                  "optimiser": self.optimiser.state_dict(), "mimic": self.mimic.state_dict(),
                  "mimic_optimiser": self.mimic_optimiser.state_dict(), "step": self.step,
-                 "seconds": self.seconds}
+                 "seconds": self.seconds, "family": self.args.family}
         partial = self.path.with_suffix(".part")
         torch.save(state, partial)
         partial.replace(self.path)
@@ -175,12 +195,12 @@ class Run:
 
     def train_batch(self, batch: Batch, points: Tensor, strides: Tensor) -> list[float]:
         """One optimiser step; returns the class, the box and the mimicry loss."""
-        rate = learning_rate(self.progress(), self.step, self.args.lr)
+        rate = learning_rate(self.progress(), self.step, self.args.lr, self.args.warmup)
         for group in (*self.optimiser.param_groups, *self.mimic_optimiser.param_groups):
             group["lr"] = rate
         images = to_input(batch.images, self.device)
         features = [torch.from_numpy(f).to(self.device) for f in batch.features]
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.args.float32):
             pyramid = self.net.pyramid(images)
             logits, bins = self.net.predict(pyramid)
             mimicry = self.mimic(pyramid, features) if features else logits.new_zeros(())
@@ -201,6 +221,7 @@ class Run:
     def train(self, loader: Loader) -> None:
         """All stages that remain."""
         log = (self.args.out / "log.jsonl").open("a")
+        timer = time.monotonic if self.args.clock else time.thread_time
         while self.progress() < 1.0:
             stage = stage_at(self.progress())
             _, (width, height), mosaic, size, calm = STAGES[stage]
@@ -210,11 +231,11 @@ class Run:
             points, strides = anchor_points(height, width, self.device)
             batches = loader.batches(augmenter, size, self.step)
             bar = tqdm(desc=f"{width}x{height}", unit="step", mininterval=5.0)
-            saved, last = time.monotonic(), time.thread_time()
+            saved, last = time.monotonic(), timer()
             sums, counted = np.zeros(3), 0
             while self.progress() < 1.0 and stage_at(self.progress()) == stage:
                 losses = self.train_batch(next(batches), points, strides)
-                now, spent = time.monotonic(), time.thread_time()
+                now, spent = time.monotonic(), timer()
                 self.seconds, last = self.seconds + spent - last, spent
                 sums, counted = sums + losses, counted + 1
                 bar.update()
@@ -247,7 +268,10 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.manual_seed(args.seed)
     weights = args.data / "weights" / "yolox_nano_coco.onnx"
-    entries = load_folder(args.data / "train", (weights, args.out / "teacher.npz"))
+    people = args.data / "weights" / "rtmdet_nano_person_640.onnx"
+    hard = json.loads(args.hard.read_text()) if args.hard else {}
+    entries = load_folder(args.data / "train", (weights, people, args.out / "teacher.npz"), hard,
+                          drafting=not args.cached_drafts)
     synthetic = load_folder(args.synthetic) if args.synthetic else []
     teacher = None if "mimicry" in args.without else FeatureTeacher(weights)
     loader = Loader(entries, synthetic, args.synthetic_share, args.seed, args.loader_threads,

@@ -6,12 +6,14 @@
 The export folded every batch norm into its convolution. Here each gets one back that changes
 nothing: it takes away what the convolution gives on training pictures, mean and deviation, and adds
 it again. From there on it works as in any net in training. The shift of the scores is undone, too.
+Of which family the network is, and by how much scores were shifted, the file says itself.
 What was cut off at the export is lost: auxiliary classes and optimiser begin anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +23,15 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export import OPERATING, calibrate
-from net import CLASSES, ConvBnAct, KengNet
+from families import network
+from net import CLASSES, ConvBnAct, Detection
 from quantise import Pictures
 from runtime import Detector
 
 PREFIX = "net."
 
 
-def folded(net: KengNet, tensors: dict[str, Tensor]) -> None:
+def folded(net: Detection, tensors: dict[str, Tensor]) -> None:
     """Put the file's weights into `net`, with batch norms that only add the convolutions' biases.
 
     Raises `SystemExit` where a tensor is missing or of another shape: the file is of another net.
@@ -60,7 +63,7 @@ def folded(net: KengNet, tensors: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def unfold(net: KengNet, pictures: Tensor) -> None:
+def unfold(net: Detection, pictures: Tensor) -> None:
     """Let each batch norm take away, and add again, what its convolution gives on `pictures`."""
     norms = {m[0]: m[1] for m in net.modules() if isinstance(m, ConvBnAct)}
     sums = {conv: torch.zeros(2, conv.out_channels, dtype=torch.float64) for conv in norms}
@@ -100,17 +103,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pictures", type=int, default=256)
     parser.add_argument("--seed", type=int, default=7)
-    for name, value in OPERATING.items():
-        parser.add_argument(f"--{name}", type=float, default=value,
-                            help="training score that was made the daemon's default threshold")
+    for name in OPERATING:
+        parser.add_argument(f"--{name}", type=float, help="training score that was made the "
+                            "daemon's default threshold, where the file doesn't say it")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    initialisers = onnx.load(args.model).graph.initializer
+    model = onnx.load(args.model)
+    told = {p.key: p.value for p in model.metadata_props}.get("keng.training", "{}")
+    facts = {"family": "keng", "operating": OPERATING} | json.loads(told)
+    given = {name: getattr(args, name) for name in CLASSES}
+    operating = facts["operating"] | {n: v for n, v in given.items() if v is not None}
     tensors = {i.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(i).copy())
-               for i in initialisers if i.name.startswith(PREFIX)}
-    net = KengNet().eval()
+               for i in model.graph.initializer if i.name.startswith(PREFIX)}
+    net = network(facts["family"]).eval()
     folded(net, tensors)
-    calibrate(net, {name: getattr(args, name) for name in CLASSES}, back=True)
+    calibrate(net, operating, back=True)
     pictures = drawn(Detector(args.model), args.data / "train", args.pictures, args.seed)
     with torch.no_grad():
         before = net(pictures[:8])
@@ -119,7 +126,7 @@ def main() -> None:
     for ours, theirs in zip(after, before):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-2)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"ema": net.state_dict()}, args.out)
+    torch.save({"ema": net.state_dict(), "family": facts["family"]}, args.out)
     print(f"{args.out}: {len(tensors)} tensors of {args.model}, and its batch norms anew")
 
 
