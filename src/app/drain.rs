@@ -70,7 +70,7 @@ impl DrainedParts {
         step("detectors", join_all(stops.detectors)).await;
         step("outbox", join_all(vec![stops.writer])).await;
         step("album", join_all(vec![stops.album])).await;
-        step("detection log", join_all(vec![stops.detection_log])).await;
+        step("diary", join_all(vec![stops.detection_log])).await;
         stops.outlets.cancel();
         stops.tasks.close();
         step("mqtt and page", stops.tasks.wait()).await;

@@ -18,7 +18,7 @@ keys! {
         "confidence_min" confidence_min: f32 = 0.45, Share;
         /// A person who stays as long in the zone loiters.
         "dwell_s" dwell: Duration = Duration::from_secs(120), Seconds(OVER_ZERO..=86_400.0);
-        /// The time at which the rule holds.
+        /// The hours in which the rule holds.
         "night" night: Night = Night::Hours {
             from: jiff::civil::time(22, 0, 0, 0),
             until: jiff::civil::time(5, 0, 0, 0),
