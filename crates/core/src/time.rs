@@ -52,6 +52,7 @@ impl Wall {
 
 impl Add<Duration> for Wall {
     type Output = Self;
+    #[inline]
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
@@ -63,11 +64,13 @@ pub struct Mono(pub u64);
 
 impl Mono {
     /// Time from `earlier` to `self`; zero where `earlier` is not earlier.
+    #[inline]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
     /// Seconds from `earlier` to `self`; zero where `earlier` is not earlier.
+    #[inline]
     pub fn seconds_since(self, earlier: Self) -> f64 {
         self.since(earlier).as_secs_f64()
     }
@@ -75,6 +78,7 @@ impl Mono {
 
 impl Add<Duration> for Mono {
     type Output = Self;
+    #[inline]
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
     }
@@ -82,6 +86,7 @@ impl Add<Duration> for Mono {
 
 impl Sub<Duration> for Mono {
     type Output = Self;
+    #[inline]
     fn sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
     }
@@ -98,6 +103,7 @@ pub struct Stamp {
 
 impl Add<Duration> for Stamp {
     type Output = Self;
+    #[inline]
     fn add(self, duration: Duration) -> Self {
         Self { mono: self.mono + duration, wall: self.wall + duration }
     }

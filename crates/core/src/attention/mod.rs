@@ -40,6 +40,7 @@ impl Level {
     pub const ALL: [Self; 4] = [Self::Idle, Self::Curious, Self::Followed, Self::Focused];
 
     /// The wanted time from one analysed frame to the next.
+    #[inline]
     pub const fn period(self) -> Duration {
         Duration::from_millis(match self {
             Self::Idle => 1_000,
@@ -101,6 +102,7 @@ impl Cause {
     ];
 
     /// Returns what the camera's level is at least while the cause holds.
+    #[inline]
     pub fn level(self) -> Level {
         match self {
             Self::Candidate | Self::Sight | Self::Motion | Self::Neighbour => Level::Curious,
@@ -110,6 +112,7 @@ impl Cause {
     }
 
     /// Returns how long it holds after it was last noted.
+    #[inline]
     pub fn lasts(self) -> Duration {
         Duration::from_secs(match self {
             // What burns is there in the next looks too; then it is an event.
@@ -206,6 +209,7 @@ impl Attention {
     }
 
     /// The level at `at`: that of the most urgent cause that still holds.
+    #[inline]
     pub fn level(&self, at: Stamp) -> Level {
         let held = Cause::ALL.into_iter().filter(|cause| self.holds(*cause, at));
         held.map(Cause::level).max().unwrap_or_default()

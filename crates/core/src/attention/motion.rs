@@ -67,6 +67,7 @@ struct Baseline {
 impl MotionDetector {
     /// Notes that the next packet does not continue the last one; the baseline likely stays the
     /// same.
+    #[inline]
     pub fn interrupt(&mut self) {
         self.window = None;
         self.rose = false;
@@ -74,6 +75,7 @@ impl MotionDetector {
 
     /// Takes in a packet of `bytes` that arrived at `at`; whether something has just moved, to be
     /// told once a window.
+    #[inline]
     pub fn note(&mut self, at: Mono, key: bool, bytes: usize) -> bool {
         let Some(window) = &mut self.window else {
             self.window = Some(Window::new(at));

@@ -42,12 +42,14 @@ impl Default for Seat {
 
 impl Seat {
     /// Tells whether the frame that waits is too old to be analysed at `now`.
+    #[inline]
     pub fn is_stale(&self, now: Mono) -> bool {
         self.waits.is_some_and(|taken| now.since(taken) > AGE_MAX)
     }
 
     /// Returns when it will have gone unseen for `gap_max`; the beginning of time where it never
     /// was seen.
+    #[inline]
     fn deadline(&self, gap_max: Duration) -> Mono {
         self.served.map_or(Mono(0), |served| served + gap_max)
     }
@@ -70,6 +72,7 @@ impl Turns {
 
     /// Returns whose turn it is at `now`; of equals, whoever comes first in `seats`. None where no
     /// frame waits that is young enough. The caller takes the frame and sets the seat's `served`.
+    #[inline]
     pub fn next<'s, K>(
         &mut self,
         seats: impl IntoIterator<Item = (K, &'s Seat)>,
@@ -103,6 +106,7 @@ impl Turns {
 }
 
 /// Returns how many of its periods a camera has waited, in thousandths.
+#[inline]
 fn periods_waited(seat: &Seat, now: Mono) -> u64 {
     let waited = now.since(seat.served.unwrap_or_default()).as_micros();
     let period = seat.period.as_micros().max(1);
@@ -119,12 +123,14 @@ impl<K> Default for Best<K> {
 }
 
 impl<K> Best<K> {
+    #[inline]
     fn offer(&mut self, key: K, due: Mono) {
         if self.0.as_ref().is_none_or(|(best, _)| due < *best) {
             self.0 = Some((due, key));
         }
     }
 
+    #[inline]
     fn key(self) -> Option<K> {
         self.0.map(|(_, key)| key)
     }

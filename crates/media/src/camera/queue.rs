@@ -168,6 +168,7 @@ impl Receiver {
         Closer { shared: Arc::clone(&self.shared) }
     }
 
+    #[inline]
     fn take(&self, inner: &mut QueueState) -> Option<QueueItem> {
         let item = inner.items.pop_front()?;
         if let QueueItem::Packet(packet) = &item {
@@ -208,6 +209,7 @@ struct Shared {
 
 impl Shared {
     /// Nothing in here panics while it holds the lock, so a poisoned one is as good as any.
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -242,6 +244,7 @@ impl QueueState {
         packets as u64
     }
 
+    #[inline]
     fn mark(&mut self) {
         self.items.push_back(QueueItem::Discontinuity);
     }

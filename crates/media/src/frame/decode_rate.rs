@@ -107,6 +107,7 @@ impl DecodeRate {
     }
 
     /// Returns the wanted rate; a picture that was asked for is reported once.
+    #[inline]
     pub fn wanted(&self) -> RateTarget {
         let shared = &*self.0;
         let gap = match shared.gap_ms.load(Ordering::Relaxed) {
